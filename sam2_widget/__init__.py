@@ -1,0 +1,59 @@
+"""Segment images by clicking in a notebook cell: SAM 2 over the Jupyter comm.
+
+>>> from sam2_widget import SegmentWidget
+>>> w = SegmentWidget("photo.jpg")  # doctest: +SKIP
+
+torch and sam2 are imported when a model is loaded, in the background, not here.
+"""
+
+from sam2_widget.errors import (
+    CheckpointError,
+    ClosedError,
+    DeviceError,
+    DownloadError,
+    ImageError,
+    LabelError,
+    MessageError,
+    ModelError,
+    PromptError,
+    SegmentationError,
+    UnknownModelError,
+)
+from sam2_widget.headless import segment
+from sam2_widget.models import available_models, load_model
+from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
+from sam2_widget.prompts import Box, ObjectPrompts, Point, Prompts
+from sam2_widget.results import Segmentation, SegmentedObject
+from sam2_widget.status import Status
+from sam2_widget.widget import SegmentWidget
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Box",
+    "Candidates",
+    "CheckpointError",
+    "ClosedError",
+    "DeviceError",
+    "DownloadError",
+    "Embedding",
+    "ImageError",
+    "LabelError",
+    "MessageError",
+    "ModelError",
+    "ObjectPrompts",
+    "Point",
+    "Predictor",
+    "PromptArrays",
+    "PromptError",
+    "Prompts",
+    "SegmentWidget",
+    "Segmentation",
+    "SegmentationError",
+    "SegmentedObject",
+    "Status",
+    "UnknownModelError",
+    "available_models",
+    "load_model",
+    "segment",
+]

@@ -1,0 +1,62 @@
+"""The exceptions of this package.
+
+::
+
+    SegmentationError
+    ├── ImageError              also ValueError: the image cannot be shown or segmented
+    ├── PromptError             also ValueError: a point, box or list of prompts makes no sense
+    ├── LabelError              also ValueError: a label that is not one of the labels given
+    ├── MessageError            also ValueError: a message from the browser is malformed
+    ├── ClosedError             also RuntimeError: the widget was closed
+    └── ModelError              also RuntimeError: no masks can be had from the model
+        ├── UnknownModelError   also ValueError: no model of that name
+        ├── DownloadError       the hub or the file on it cannot be reached
+        ├── CheckpointError     the file is broken or of another architecture
+        └── DeviceError         the device is not there or out of memory
+"""
+
+from __future__ import annotations
+
+
+class SegmentationError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ImageError(SegmentationError, ValueError):
+    """The image cannot be read, shown or segmented."""
+
+
+class PromptError(SegmentationError, ValueError):
+    """A prompt is malformed, outside the image or out of place."""
+
+
+class LabelError(SegmentationError, ValueError):
+    """A label is not text, or not one of the labels that were given."""
+
+
+class MessageError(SegmentationError, ValueError):
+    """A message from the browser does not have the agreed form."""
+
+
+class ClosedError(SegmentationError, RuntimeError):
+    """The widget was closed before the answer was there."""
+
+
+class ModelError(SegmentationError, RuntimeError):
+    """The model cannot be loaded or did not answer."""
+
+
+class UnknownModelError(ModelError, ValueError):
+    """The name is neither a known model, nor a hub id, nor a file."""
+
+
+class DownloadError(ModelError):
+    """The checkpoint cannot be fetched from the hub."""
+
+
+class CheckpointError(ModelError):
+    """The checkpoint is broken, or does not fit any known architecture."""
+
+
+class DeviceError(ModelError):
+    """The device does not exist here, or is out of memory."""

@@ -1,0 +1,69 @@
+"""Segmentation without a browser: the prompts of a widget, a script or a file → masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sam2_widget import worker
+from sam2_widget.answers import Answers
+from sam2_widget.cache import embeddings
+from sam2_widget.images import ImageLike, to_rgb
+from sam2_widget.models import load_model
+from sam2_widget.predictor import Predictor
+from sam2_widget.prompts import Prompt, Prompts, as_prompts, check_prompts
+from sam2_widget.results import Segmentation, make_segmentation
+from sam2_widget.session import AnnotatedObject
+
+
+def segment(
+    image: ImageLike,
+    prompts: Prompts | Prompt | Sequence[Prompt] | Sequence[Sequence[Prompt]],
+    *,
+    model: str | Predictor = "auto",
+    device: str | None = None,
+) -> Segmentation:
+    """Segment an image by prompts, as the widget does, without a browser.
+
+    Parameters
+    ----------
+    image : path, PIL image, ndarray or torch tensor
+        See `SegmentWidget`.
+    prompts : Prompts, or lists of Point and Box
+        ``w.prompts`` of a widget; or the prompts of one object; or a list of those of several.
+    model : str or Predictor
+        See `load_model`.
+    device : str, optional
+        See `load_model`.
+
+    Returns
+    -------
+    Segmentation
+        With ``masks`` (N, H, W) bool, ``scores`` (N,) float32, ``label_map`` (H, W) int32 and
+        ``objects``. The same prompts give the same masks as in the widget, to the bit, on the same
+        model and machine.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be read.
+    PromptError
+        If the prompts are malformed or outside the image.
+    ModelError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> from sam2_widget import Point, segment
+    >>> result = segment("photo.jpg", [Point(320, 200), Point(40, 30, label=0)])  # doctest: +SKIP
+    >>> result.masks.shape  # doctest: +SKIP
+    (1, 480, 640)
+    """
+    rgb = to_rgb(image)
+    wanted = as_prompts(prompts)
+    for one in wanted:
+        check_prompts(one.prompts, rgb.shape[1], rgb.shape[0])
+    predictor = load_model(model, device=device) if isinstance(model, str) else model
+    answers = Answers(predictor, embeddings.source(predictor, rgb))
+    objects = tuple(AnnotatedObject(i, one.prompts, one.label) for i, one in enumerate(wanted))
+    size = rgb.shape[:2]
+    return worker.run(lambda: make_segmentation(objects, answers, size=size, model=predictor.name))

@@ -1,0 +1,340 @@
+"""Models by name: which checkpoint, from where, on which device. One shared instance per kernel.
+
+torch is imported only when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from sam2_widget import worker
+from sam2_widget.errors import DeviceError, DownloadError, ModelError, UnknownModelError
+from sam2_widget.predictor import Predictor, Progress
+
+T = TypeVar("T")
+
+BUNDLED = Path(__file__).parent / "weights" / "bundled.safetensors"
+
+HUB_IDS = {
+    "tiny": "facebook/sam2.1-hiera-tiny",
+    "small": "facebook/sam2.1-hiera-small",
+    "base-plus": "facebook/sam2.1-hiera-base-plus",
+    "large": "facebook/sam2.1-hiera-large",
+}
+
+MEMORY_NEEDED = {"large": 6e9, "base-plus": 4e9, "small": 3e9}
+"""Free GPU memory in bytes below which ``"auto"`` takes the next smaller model: weights and one
+image being encoded, with room to spare."""
+
+_DESCRIPTIONS = {
+    "auto": "the best that this machine can run; bundled if no checkpoint is in reach",
+    "bundled": "compact model inside this package, no download",
+    "tiny": "SAM 2.1 Hiera tiny, 156 MB",
+    "small": "SAM 2.1 Hiera small, 184 MB",
+    "base-plus": "SAM 2.1 Hiera base plus, 324 MB",
+    "large": "SAM 2.1 Hiera large, 898 MB",
+}
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds after which the hub counts as unreachable."""
+
+RETRY_AFTER = 300.0
+"""Seconds for which ``"auto"`` does not ask again a hub that could not be reached."""
+
+_SUFFIXES = (".pt", ".pth", ".safetensors")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file with weights on this machine.
+
+    Attributes
+    ----------
+    name : str
+        What the model is called from now on.
+    path : Path
+    note : str
+        One sentence that the user must know, or empty.
+    """
+
+    name: str
+    path: Path
+    note: str = ""
+
+
+def available_models() -> dict[str, str]:
+    """Names that `load_model` and `SegmentWidget` take, each with one line about it.
+
+    A Hugging Face hub id (``"owner/name"``) and the path of a SAM 2 checkpoint are taken as well.
+    """
+    return {name: text + _downloaded(name) for name, text in _DESCRIPTIONS.items()}
+
+
+def _downloaded(name: str) -> str:
+    hub_id = HUB_IDS.get(name)
+    return ", downloaded" if hub_id and _cached(hub_id, _known_file(hub_id)) else ""
+
+
+def check_name(name: str) -> None:
+    """Raise `UnknownModelError` if nothing of that name can be loaded. Quick, asks no server."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise UnknownModelError(f"model must be a name or a path, got {name!r}")
+    name = os.fspath(name)
+    if name in _DESCRIPTIONS or Path(name).is_file():
+        return
+    if name.endswith(_SUFFIXES):
+        raise UnknownModelError(f"there is no checkpoint {name!r} (in {Path.cwd()})")
+    if not _HUB_ID.fullmatch(name):
+        raise UnknownModelError(
+            f"unknown model {name!r}: choose one of {', '.join(map(repr, _DESCRIPTIONS))}, "
+            "a hub id like 'facebook/sam2-hiera-tiny', or the path of a checkpoint"
+        )
+
+
+def check_device(device: str | None) -> None:
+    """Raise `DeviceError` if `device` is no name of a device. Does not look whether it exists."""
+    if device is not None and not (isinstance(device, str) and _DEVICE.fullmatch(device)):
+        raise DeviceError(
+            f"device must be 'cpu', 'cuda', 'cuda:0', 'mps' or None for the best, got {device!r}"
+        )
+
+
+def fetch(name: str, *, device: str | None = None, progress: Progress | None = None) -> Checkpoint:
+    """Find the checkpoint of a model, and download it if need be.
+
+    Parameters
+    ----------
+    name : str
+        See `available_models`.
+    device : str, optional
+        Where it will run; decides what ``"auto"`` means.
+    progress : callable, optional
+        Told how the download goes; without it a progress bar is printed.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such model.
+    DownloadError
+        If the hub or the file on it cannot be reached.
+    """
+    check_name(name)
+    check_device(device)
+    name = os.fspath(name)
+    if name == "auto":
+        return _fetch_auto(device, progress)
+    if name == "bundled":
+        return Checkpoint("bundled", BUNDLED)
+    if name in HUB_IDS:
+        hub_id = HUB_IDS[name]
+        return Checkpoint(name, _download(hub_id, _known_file(hub_id), progress))
+    if Path(name).is_file():
+        return Checkpoint(name, Path(name))
+    return Checkpoint(name, _download(name, _find_file(name), progress))
+
+
+_unreachable_since: float | None = None
+
+
+def _fetch_auto(device: str | None, progress: Progress | None) -> Checkpoint:
+    global _unreachable_since  # noqa: PLW0603 - one hub, one kernel
+    name = _best_for(device)
+    recently = _unreachable_since and time.monotonic() - _unreachable_since < RETRY_AFTER
+    if recently and not _downloaded(name):
+        return _fallback(name, "the hub could not be reached a moment ago")
+    try:
+        found = fetch(name, device=device, progress=progress)
+    except DownloadError as error:
+        _unreachable_since = time.monotonic()
+        return _fallback(name, str(error).split(": ", maxsplit=1)[0])
+    _unreachable_since = None
+    return found
+
+
+def _fallback(name: str, reason: str) -> Checkpoint:
+    note = (
+        f"Using the bundled model, which is less accurate: SAM 2.1 {name} is not on this machine "
+        f"and could not be downloaded ({reason})."
+    )
+    return Checkpoint("bundled", BUNDLED, note)
+
+
+def _best_for(device: str | None) -> str:
+    free = worker.run(lambda: _free_gpu_memory(device))
+    if free is None:
+        return "tiny"
+    return next((name for name, needed in MEMORY_NEEDED.items() if free >= needed), "tiny")
+
+
+def _free_gpu_memory(device: str | None) -> int | None:
+    """Bytes free on the GPU that `device` names; None without one."""
+    from sam2_widget import sam2_predictor  # noqa: PLC0415 - imports torch
+
+    return sam2_predictor.free_gpu_memory(device)
+
+
+def _known_file(hub_id: str) -> str:
+    """Name of the checkpoint in a repository of SAM 2's authors."""
+    stem = hub_id.rsplit("/", maxsplit=1)[1].replace("-", "_")
+    return f"{stem}.pt"
+
+
+def _cached(hub_id: str, filename: str) -> Path | None:
+    import huggingface_hub  # noqa: PLC0415 - takes 0.06 s, which showing an image need not wait for
+
+    found = huggingface_hub.try_to_load_from_cache(hub_id, filename)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _find_file(hub_id: str) -> str:
+    """Name of the one checkpoint in a repository that we do not know."""
+    if hub_id.startswith("facebook/sam2"):
+        return _known_file(hub_id)
+    import huggingface_hub  # noqa: PLC0415
+
+    files: list[str] = _asked(hub_id, lambda: huggingface_hub.list_repo_files(hub_id))
+    weights = [file for file in files if file.endswith(_SUFFIXES)]
+    if len(weights) != 1:
+        raise DownloadError(
+            f"{hub_id!r} on the hub has {len(weights)} checkpoints ({', '.join(weights[:5])}), "
+            "not one: download the right one and pass its path"
+        )
+    return weights[0]
+
+
+def _download(hub_id: str, filename: str, progress: Progress | None) -> Path:
+    # Weights never change under one name, so what is here need not be asked for again.
+    found = _cached(hub_id, filename)
+    if found is not None:
+        return found
+    import huggingface_hub  # noqa: PLC0415
+
+    # The download itself would try for half a minute before it says that nobody is there.
+    url = huggingface_hub.hf_hub_url(hub_id, filename)
+    _asked(hub_id, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT))
+    bar = _reporter(progress) if progress else None
+    path = _asked(hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, filename, tqdm_class=bar))
+    return Path(path)
+
+
+def _asked(hub_id: str, question: Callable[[], T]) -> T:
+    """Answer of the hub, its failures as ours."""
+    import huggingface_hub.constants  # noqa: PLC0415
+    import huggingface_hub.errors  # noqa: PLC0415
+
+    endpoint = huggingface_hub.constants.ENDPOINT
+    advice = "check the network, use model='bundled', or pass the path of a downloaded checkpoint"
+    try:
+        return question()
+    except huggingface_hub.errors.GatedRepoError as error:
+        raise DownloadError(
+            f"{hub_id!r} needs a licence accepted on {endpoint}: do so, then log in with `hf auth "
+            "login`"
+        ) from error
+    except huggingface_hub.errors.RepositoryNotFoundError as error:
+        raise DownloadError(
+            f"there is no {hub_id!r} on {endpoint}, or it is private: check the name, or log in "
+            "with `hf auth login`"
+        ) from error
+    except huggingface_hub.errors.RemoteEntryNotFoundError as error:
+        raise DownloadError(f"{hub_id!r} on {endpoint} has no checkpoint: {error}") from error
+    except Exception as error:  # the network, a proxy, a full disk: each has errors of its own
+        raise DownloadError(
+            f"{hub_id!r} could not be fetched from {endpoint}: {_reason(error)}; {advice}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _reporter(progress: Progress) -> type[tqdm[Any]]:
+    """A progress bar that draws nothing and tells `progress` instead."""
+
+    class Reporter(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "file": io.StringIO(), "disable": False})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            progress("downloading", self.n / self.total if self.total else None)
+            return shown
+
+    return Reporter
+
+
+# Touched on the model thread only.
+_loaded: dict[tuple[str, Path, int, str], Predictor] = {}
+
+
+def load_model(
+    name: str = "auto", *, device: str | None = None, progress: Progress | None = None
+) -> Predictor:
+    """Load a model, or return the one that this kernel has loaded already.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``, a Hugging
+        Face hub id, or the path of a SAM 2 checkpoint.
+    device : str, optional
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
+    progress : callable, optional
+        Called with a phase and a fraction while it downloads; else a progress bar is printed.
+
+    Returns
+    -------
+    Predictor
+        To be passed to `segment` and `SegmentWidget` as `model`, if so wished.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no such model.
+    DownloadError
+        If its checkpoint cannot be fetched.
+    CheckpointError
+        If the checkpoint is broken or of another architecture.
+    DeviceError
+        If the device is not there or has too little memory.
+    """
+    found = fetch(name, device=device, progress=progress)
+    if found.note:
+        warnings.warn(found.note, stacklevel=2)
+    return load_checkpoint(found, device=device)
+
+
+def load_checkpoint(checkpoint: Checkpoint, *, device: str | None = None) -> Predictor:
+    """Load what `fetch` found, or return it if this kernel has loaded it already.
+
+    Raises the same errors as `load_model`, but for those of `fetch`.
+    """
+    return worker.run(lambda: _load(checkpoint, device))
+
+
+def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
+    try:
+        from sam2_widget import sam2_predictor  # noqa: PLC0415 - imports torch
+    except ImportError as error:
+        raise ModelError(
+            f"SAM 2 is not installed properly: {error}; see 'Install' in the README"
+        ) from error
+    resolved = sam2_predictor.resolve_device(device)
+    # A checkpoint that was trained on and saved again is another one.
+    version = checkpoint.path.stat().st_mtime_ns
+    key = (checkpoint.name, checkpoint.path, version, resolved)
+    if key not in _loaded:
+        _loaded[key] = sam2_predictor.load(checkpoint.path, name=checkpoint.name, device=resolved)
+    return _loaded[key]

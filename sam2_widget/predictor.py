@@ -1,0 +1,98 @@
+"""The seam between annotation and model.
+
+Whatever implements `Predictor` can stand behind the widget: the real SAM 2
+(`sam2_widget.sam2_predictor`), a fake for tests (`sam2_widget.testing`), or a model on another
+machine. Nothing on this side of the seam knows torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2_widget.masks import Float32Array
+
+UInt8Array = npt.NDArray[np.uint8]
+
+Progress = Callable[[str, float | None], None]
+"""Told ``(phase, fraction)`` while something slow goes on: phase is one of ``"downloading"``,
+``"loading"`` and ``"encoding"``, fraction is in 0..1, or None where nobody can know."""
+
+
+@runtime_checkable
+class Embedding(Protocol):
+    """What `Predictor.embed` returns: opaque, immutable, possibly on another device."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the embedding holds, in bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptArrays:
+    """Prompts as the model takes them.
+
+    Attributes
+    ----------
+    points : (N, 2) float32 ndarray
+        (x, y) in image pixels. N may be 0.
+    labels : (N,) int32 ndarray
+        1 for the object, 0 for background.
+    box : (4,) float32 ndarray or None
+        x0, y0, x1, y1 in image pixels.
+    logits : (h, w) float32 ndarray or None
+        Low-resolution logits of the previous answer.
+    """
+
+    points: Float32Array
+    labels: npt.NDArray[np.int32]
+    box: Float32Array | None = None
+    logits: Float32Array | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The model's answers to one set of prompts.
+
+    Attributes
+    ----------
+    logits : (K, h, w) float32 ndarray
+        Low-resolution logits over the whole image; above 0 is inside.
+    scores : (K,) float32 ndarray
+        The model's own estimate of each mask's IoU, about 0..1.
+    """
+
+    logits: Float32Array
+    scores: Float32Array
+
+    @property
+    def best(self) -> int:
+        """Index of the best-scored candidate."""
+        return int(np.argmax(self.scores))
+
+
+class Predictor(Protocol):
+    """A promptable segmentation model, shared by all that use it.
+
+    Implementations are thread-safe and hold no state between calls.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the model, as a user would give it to `load_model`."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes, e.g. ``"cpu"`` or ``"cuda:0"``."""
+
+    def embed(self, image: UInt8Array) -> Embedding:
+        """Encode an RGB image of shape (H, W, 3); slow, once per image."""
+
+    def predict(
+        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        """Decode; quick. One candidate, or three when `multimask` (for an ambiguous prompt)."""

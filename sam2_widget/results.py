@@ -1,0 +1,155 @@
+"""What the user takes home: objects with masks, as plain Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2_widget.answers import Answer
+from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
+from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
+from sam2_widget.session import AnnotatedObject
+
+PALETTE = "okabeito"
+"""Name of the colour map in `cmap`: eight colours that colour-blind people can tell apart."""
+
+
+def object_color(object_id: int) -> str:
+    """Colour of an object as ``"#rrggbb"``; repeats after a few objects."""
+    colors = _palette()
+    return colors[object_id % len(colors)]
+
+
+def _palette() -> tuple[str, ...]:
+    global _colors  # noqa: PLW0603 - a constant, computed late because cmap costs 0.1 s to import
+    if not _colors:
+        from cmap import Colormap  # noqa: PLC0415
+
+        stops = (stop.color.hex.lower() for stop in Colormap(PALETTE).color_stops)
+        _colors = tuple(color for color in stops if color != "#000000")
+    return _colors
+
+
+_colors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedObject:
+    """An object and its mask.
+
+    Attributes
+    ----------
+    id : int
+        Unique within the widget, and kept through undo and redo.
+    label : str or None
+    prompts : tuple of Point and Box
+    color : str
+        ``"#rrggbb"``, as drawn.
+    size : (int, int)
+        (height, width) of the image in pixels.
+    """
+
+    id: int
+    label: str | None
+    prompts: tuple[Prompt, ...]
+    color: str
+    size: tuple[int, int]
+    answer: Answer = field(repr=False)
+
+    @property
+    def score(self) -> float:
+        """The model's estimate of the mask's IoU, within 0..1."""
+        return self.answer.score
+
+    @cached_property
+    def crop(self) -> MaskCrop:
+        """The part of the mask that is not empty."""
+        return self.answer.mask.crop(*self.size)
+
+    @property
+    def mask(self) -> BoolArray:
+        """Mask of the image's size, (H, W) bool."""
+        mask = np.zeros(self.size, bool)
+        self.crop.paste(mask, value=True)
+        return mask
+
+    @property
+    def area(self) -> int:
+        """Pixels in the mask."""
+        return self.crop.area
+
+    @property
+    def bbox(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) in pixels, the upper ends exclusive; all 0 for an empty mask."""
+        return self.crop.bbox
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """All objects of one image.
+
+    Attributes
+    ----------
+    objects : tuple of SegmentedObject
+        From bottom to top.
+    size : (int, int)
+        (height, width) of the image in pixels.
+    model : str
+        Name of the model that made the masks.
+    """
+
+    objects: tuple[SegmentedObject, ...]
+    size: tuple[int, int]
+    model: str
+
+    @property
+    def masks(self) -> BoolArray:
+        """All masks, (N, H, W) bool."""
+        masks = np.zeros((len(self.objects), *self.size), bool)
+        for mask, found in zip(masks, self.objects, strict=True):
+            found.crop.paste(mask, value=True)
+        return masks
+
+    @property
+    def scores(self) -> Float32Array:
+        """The model's estimate of each mask's IoU, (N,) float32."""
+        return np.array([found.score for found in self.objects], np.float32)
+
+    @property
+    def label_map(self) -> npt.NDArray[np.int32]:
+        """(H, W) int32: 0 is background, ``i + 1`` is ``objects[i]``; later objects lie on top."""
+        label_map = np.zeros(self.size, np.int32)
+        for number, found in enumerate(self.objects, start=1):
+            found.crop.paste(label_map, number)
+        return label_map
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts that `segment` was given."""
+        return Prompts(tuple(ObjectPrompts(o.prompts, o.label) for o in self.objects))
+
+
+def make_segmentation(
+    objects: tuple[AnnotatedObject, ...],
+    answer: Callable[[tuple[Prompt, ...]], Answer],
+    *,
+    size: tuple[int, int],
+    model: str,
+) -> Segmentation:
+    """Put the model's answers to the objects' prompts together."""
+    found = tuple(
+        SegmentedObject(
+            id=o.id,
+            label=o.label,
+            prompts=o.prompts,
+            color=object_color(o.id),
+            size=size,
+            answer=answer(o.prompts),
+        )
+        for o in objects
+    )
+    return Segmentation(found, size, model)

@@ -1,0 +1,375 @@
+"""The real SAM 2 behind `sam2_widget.predictor.Predictor`.
+
+This module and `sam2_widget.compact` are the only ones that import torch and sam2.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+# Threads that wait by spinning starve each other as soon as a second process is busy: 20 times
+# slower on two cores. It must be said before torch starts its threads.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+import torchvision.transforms.v2.functional as transforms
+from PIL import Image
+from safetensors.torch import load_file
+from sam2.build_sam import build_sam2
+from sam2.modeling.sam2_base import SAM2Base
+
+from sam2_widget import compact, worker
+from sam2_widget.errors import CheckpointError, DeviceError
+from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
+
+T = TypeVar("T")
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+BOX_LABELS = (2, 3)
+"""How SAM's prompt encoder knows the two corners of a box among the points."""
+
+PADDING_LABEL = -1
+
+LOGIT_LIMIT = 32.0
+"""Logits are clamped to this before they are fed back, as in `SAM2ImagePredictor`."""
+
+
+def _config(embed_dim: int, blocks: int, *, version: str) -> str | None:
+    """Packaged configuration of the architecture with that many channels and blocks."""
+    size = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}.get((embed_dim, blocks))
+    return size and f"configs/sam{version}/sam{version}_hiera_{size}.yaml"
+
+
+def resolve_device(device: str | None) -> str:
+    """Name of the device to use: the one asked for if it is there, the best if None is asked for.
+
+    Raises
+    ------
+    DeviceError
+        If the device is not there.
+    """
+    if device is None:
+        if torch.cuda.is_available():
+            return f"cuda:{torch.cuda.current_device()}"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    there = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count(),
+    }
+    if not there.get(kind, False):
+        raise DeviceError(f"there is no device {device!r} on this machine: use device='cpu'")
+    return f"cuda:{number or torch.cuda.current_device()}" if kind == "cuda" else kind
+
+
+def free_gpu_memory(device: str | None) -> int | None:
+    """Bytes free on the GPU that `device` means; None if it means no GPU."""
+    resolved = resolve_device(device)
+    return int(torch.cuda.mem_get_info(resolved)[0]) if resolved.startswith("cuda") else None
+
+
+def _encoder_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it, else float32."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        # Private names, but the only ones: torch has no public test for these instructions.
+        tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        fast = any(getattr(torch.cpu, test, bool)() for test in tests)
+    else:
+        fast = False
+    return torch.bfloat16 if fast else torch.float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sam2Embedding:
+    """SAM 2's features of one image, and the image's size in pixels."""
+
+    features: torch.Tensor
+    high_res: tuple[torch.Tensor, ...]
+    width: int
+    height: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features in bytes."""
+        return sum(t.numel() * t.element_size() for t in (self.features, *self.high_res))
+
+
+class Sam2Predictor:
+    """SAM 2 for images: the same masks as sam2's `SAM2ImagePredictor`, without its state.
+
+    Every call runs on the model thread, see `sam2_widget.worker`.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        In evaluation mode, on its device.
+    name : str
+        What the model is called.
+    dtype : torch.dtype, optional
+        Precision of the encoder; by default bfloat16 where the device has it. On CUDA the decoder
+        follows; on a CPU it stays in float32, where it is quick enough.
+    """
+
+    def __init__(self, model: SAM2Base, *, name: str, dtype: torch.dtype | None = None) -> None:
+        self.name = name
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._dtype = dtype or _encoder_dtype(self._device)
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(self._device)
+
+    def embed(self, image: UInt8Array) -> Sam2Embedding:
+        """Encode an RGB image, (H, W, 3) uint8.
+
+        Raises
+        ------
+        DeviceError
+            If the memory of the device does not suffice.
+        """
+        return self._run(lambda: self._embed(image))
+
+    def predict(
+        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        """Decode: masks for `prompts`, one, or three if `multimask`.
+
+        Raises
+        ------
+        DeviceError
+            If the memory of the device does not suffice.
+        """
+        if not isinstance(embedding, Sam2Embedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        return self._run(lambda: self._predict(embedding, prompts, multimask=multimask))
+
+    def _run(self, job: Callable[[], T]) -> T:
+        def on_device() -> T:
+            try:
+                with torch.inference_mode():
+                    return job()
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+            raise DeviceError(
+                f"{self.device} is out of memory with the model {self.name!r}: "
+                "use a smaller model, or device='cpu'"
+            )
+
+        return worker.run(on_device)
+
+    def _autocast(self, *, on_cpu: bool) -> AbstractContextManager[object]:
+        kind = self._device.type
+        if self._dtype == torch.float32 or (kind == "cpu" and not on_cpu):
+            return nullcontext()
+        return torch.autocast(kind, self._dtype)
+
+    def _embed(self, image: UInt8Array) -> Sam2Embedding:
+        with self._autocast(on_cpu=True):
+            backbone = self._model.forward_image(self._pixels(image)[None].to(self._device))
+        _, features, _, sizes = self._model._prepare_backbone_features(backbone)  # noqa: SLF001
+        if self._model.directly_add_no_mem_embed:
+            features[-1] = features[-1] + self._model.no_mem_embed
+        # Sequences (h * w, 1, channels) back to maps (1, channels, h, w).
+        maps = [f.permute(1, 2, 0).reshape(1, -1, *s) for f, s in zip(features, sizes, strict=True)]
+        if self._device.type == "cpu":
+            maps = [m.float() for m in maps]
+        height, width = image.shape[:2]
+        return Sam2Embedding(maps[-1], tuple(maps[:-1]), width, height)
+
+    def _pixels(self, image: UInt8Array) -> torch.Tensor:
+        """The image as the network takes it: a normalised square, aspect not kept."""
+        side = self._model.image_size
+        scaled = transforms.resize(_to_tensor(image), [side, side], antialias=True)
+        normalised: torch.Tensor = transforms.normalize(scaled, MEAN, STD)
+        return normalised
+
+    def _predict(
+        self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
+        coords, labels = self._points(embedding, prompts)
+        with self._autocast(on_cpu=False):
+            sparse, dense = encoder(
+                points=(coords, labels), boxes=None, masks=self._mask_input(coords, labels, prompts)
+            )
+            logits, scores, _, _ = decoder(
+                image_embeddings=embedding.features,
+                image_pe=encoder.get_dense_pe(),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=multimask,
+                repeat_image=False,
+                high_res_features=list(embedding.high_res),
+            )
+        clamped = logits[0].float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        return Candidates(clamped.cpu().numpy(), scores[0].float().cpu().numpy())
+
+    def _points(
+        self, embedding: Sam2Embedding, prompts: PromptArrays
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Points and box corners together, in the network's pixels: (1, N, 2) and (1, N)."""
+        coords, labels = prompts.points.reshape(-1, 2), prompts.labels
+        if prompts.box is not None:
+            coords = np.concatenate([prompts.box.reshape(2, 2), coords])
+            labels = np.concatenate([np.array(BOX_LABELS, np.int32), labels])
+        size = torch.tensor([embedding.width, embedding.height], dtype=torch.float32)
+        scaled = torch.as_tensor(coords, dtype=torch.float32) / size * self._model.image_size
+        return scaled[None].to(self._device), torch.as_tensor(labels)[None].to(self._device)
+
+    def _mask_input(
+        self, coords: torch.Tensor, labels: torch.Tensor, prompts: PromptArrays
+    ) -> torch.Tensor | None:
+        """What goes into the prompt encoder's mask channel: the previous logits."""
+        del coords, labels  # used by the compact model
+        if prompts.logits is None:
+            return None
+        return torch.as_tensor(prompts.logits)[None, None].to(self._device)
+
+
+class CompactPredictor(Sam2Predictor):
+    """The bundled model, which was trained with smaller pictures and with drawn prompts."""
+
+    def _pixels(self, image: UInt8Array) -> torch.Tensor:
+        side = self._model.image_size
+        shrinks = min(image.shape[:2]) >= side
+        how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+        scaled = np.array(Image.fromarray(image).resize((side, side), how))
+        normalised: torch.Tensor = transforms.normalize(_to_tensor(scaled), MEAN, STD)
+        return normalised
+
+    def _points(
+        self, embedding: Sam2Embedding, prompts: PromptArrays
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        coords, labels = super()._points(embedding, prompts)
+        # sam2's prompt encoder adds half a pixel, which it is told from the centre of a pixel.
+        coords = coords - 0.5
+        if labels.shape[1] == 1:
+            # In training a lone click had a row of padding beside it.
+            coords = torch.cat([coords, torch.zeros_like(coords)], dim=1)
+            labels = torch.cat([labels, torch.full_like(labels, PADDING_LABEL)], dim=1)
+        return coords, labels
+
+    def _mask_input(
+        self, coords: torch.Tensor, labels: torch.Tensor, prompts: PromptArrays
+    ) -> torch.Tensor:
+        previous = super()._mask_input(coords, labels, prompts)
+        return compact.draw_prompts(coords, labels, previous, self._model.image_size)
+
+
+def _to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """(H, W, 3) uint8 → (3, H, W) float32 in 0..1."""
+    return torch.from_numpy(image).permute(2, 0, 1).contiguous().float().div(255)
+
+
+def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
+    """Load a checkpoint; its architecture is recognised by its tensors.
+
+    Parameters
+    ----------
+    path : Path
+        ``.safetensors`` or ``.pt`` with SAM 2's own names; pickled code is never run.
+    name : str
+        What to call the model.
+    device : str
+        From `resolve_device`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is broken, or fits none of SAM 2's architectures.
+    DeviceError
+        If the memory of the device does not suffice.
+    """
+    weights = _read(path)
+    is_compact = "image_encoder.trunk.stem.weight" in weights
+    try:
+        model = _build_compact(path) if is_compact else _build(path, weights)
+        model = model.eval().requires_grad_(requires_grad=False).to(device)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device} has too little memory for the model {name!r}: "
+            "use a smaller model, or device='cpu'"
+        ) from error
+    return (CompactPredictor if is_compact else Sam2Predictor)(model, name=name)
+
+
+def _read(path: Path) -> Mapping[str, torch.Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} cannot be read: {_first_line(error)}; download it again"
+        ) from error
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} is no safetensors file: {error}; download it again"
+        ) from error
+    weights = content.get("model", content) if isinstance(content, dict) else content
+    if not isinstance(weights, dict) or not all(isinstance(k, str) for k in weights):
+        raise CheckpointError(f"the checkpoint {str(path)!r} holds no named weights")
+    return weights
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _build_compact(path: Path) -> SAM2Base:
+    try:
+        return compact.load_compact(path)
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} is of the compact kind, but does not fit it: "
+            f"{_first_line(error)}; install the package again"
+        ) from error
+
+
+def _build(path: Path, weights: Mapping[str, torch.Tensor]) -> SAM2Base:
+    config = _recognise(weights)
+    if config is None:
+        some = ", ".join(list(weights)[:3]) or "nothing"
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} fits no architecture of SAM 2 or 2.1, it holds "
+            f"{len(weights)} tensors ({some} …): pass a checkpoint in SAM 2's own format"
+        )
+    model: SAM2Base = build_sam2(config, device="cpu")
+    try:
+        model.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} looks like {config}, but does not fit it: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+    return model
+
+
+def _recognise(weights: Mapping[str, torch.Tensor]) -> str | None:
+    """Packaged configuration that the tensors fit, or None."""
+    prefix = "image_encoder.trunk.blocks."
+    numbers = {name[len(prefix) :].split(".")[0] for name in weights if name.startswith(prefix)}
+    stem = weights.get("image_encoder.trunk.patch_embed.proj.weight")
+    if stem is None:
+        return None
+    version = "2.1" if "no_obj_embed_spatial" in weights else "2"
+    return _config(stem.shape[0], len(numbers), version=version)

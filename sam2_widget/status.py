@@ -1,0 +1,41 @@
+"""What the widget is doing, in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+Phase: TypeAlias = Literal[
+    "downloading", "loading", "encoding", "ready", "predicting", "error", "closed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of a widget.
+
+    Attributes
+    ----------
+    phase : str
+        ``"downloading"``, ``"loading"``, ``"encoding"``, ``"ready"``, ``"predicting"``,
+        ``"error"`` or ``"closed"``.
+    message : str
+        One sentence for the user.
+    progress : float or None
+        Fraction that is done, 0..1; None if nobody can know.
+    model, device : str
+        What is used, empty before it is known.
+    """
+
+    phase: Phase
+    message: str
+    progress: float | None = None
+    model: str = ""
+    device: str = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dict for the browser."""
+        return asdict(self)

@@ -1,0 +1,32 @@
+"""The model thread: the one thread of this kernel that talks to models.
+
+SAM 2 is stateful and not thread-safe, and every thread that calls torch grows a pool of OpenMP
+threads of its own, which then fight for the cores. One owner cures both, for all widgets together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_NAME = "sam2-widget-model"
+_executor = ThreadPoolExecutor(1, thread_name_prefix=_NAME)
+
+
+def on_model_thread() -> bool:
+    """Whether the caller is the model thread."""
+    return threading.current_thread().name.startswith(_NAME)
+
+
+def submit(job: Callable[[], T]) -> Future[T]:
+    """Run `job` on the model thread, after all that was submitted before."""
+    return _executor.submit(job)
+
+
+def run(job: Callable[[], T]) -> T:
+    """Run `job` on the model thread and wait for its result."""
+    return job() if on_model_thread() else submit(job).result()

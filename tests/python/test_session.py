@@ -1,0 +1,224 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sam2_widget import Box, LabelError, Point, PromptError
+from sam2_widget.session import Annotation, Session
+
+A, B, C = Point(1, 1), Point(2, 2), Point(3, 3, 0)
+
+
+@pytest.fixture
+def session():
+    return Session(10, 10)
+
+
+def active_prompts(session):
+    active = session.annotation.active
+    return active.prompts if active else None
+
+
+def test_the_first_prompt_starts_an_object_and_the_next_refine_it(session):
+    session.add(A)
+    session.add(C)
+    assert active_prompts(session) == (A, C)
+    assert len(session.annotation.objects) == 1
+
+
+def test_after_commit_the_next_prompt_starts_another(session):
+    session.add(A)
+    session.commit("cat")
+    assert session.annotation.active is None
+    session.add(B)
+    assert [o.prompts for o in session.annotation.objects] == [(A,), (B,)]
+    assert [o.label for o in session.annotation.objects] == ["cat", None]
+
+
+def test_undo_takes_prompts_then_objects(session):
+    session.add(A)
+    session.commit()
+    session.add(B)
+    assert session.undo()
+    assert active_prompts(session) is None
+    assert session.undo()
+    assert active_prompts(session) == (A,)
+    assert session.undo()
+    assert session.annotation == Annotation()
+    assert not session.undo()
+    for _ in range(3):
+        assert session.redo()
+    assert not session.redo()
+    assert active_prompts(session) == (B,)
+
+
+def test_a_new_edit_ends_redo(session):
+    session.add(A)
+    session.undo()
+    session.add(B)
+    assert not session.can_redo
+
+
+def test_fast_clicks_that_arrive_together_are_undone_one_by_one(session):
+    session.set_prompts((A, B, C))
+    session.undo()
+    assert active_prompts(session) == (A, B)
+
+
+def test_a_changed_list_is_one_step(session):
+    session.set_prompts((A, B))
+    session.set_prompts((B,))
+    session.undo()
+    assert active_prompts(session) == (A, B)
+
+
+def test_an_empty_list_removes_the_object(session):
+    session.add(A)
+    session.set_prompts(())
+    assert session.annotation == Annotation()
+    session.undo()
+    assert active_prompts(session) == (A,)
+
+
+def test_select_reopens_an_object_in_its_place(session):
+    session.add(A)
+    session.commit()
+    session.add(B)
+    session.commit()
+    first = session.annotation.objects[0].id
+    session.select(first)
+    session.add(C)
+    assert [o.prompts for o in session.annotation.objects] == [(A, C), (B,)]
+
+
+def test_delete_and_undo_restore_place_and_id(session):
+    for prompt in (A, B, C):
+        session.add(prompt)
+        session.commit()
+    before = session.annotation
+    session.delete(before.objects[1].id)
+    assert [o.prompts for o in session.annotation.objects] == [(A,), (C,)]
+    session.undo()
+    assert session.annotation == before
+
+
+def test_clear_can_be_undone(session):
+    session.add(A)
+    session.commit()
+    session.add(B)
+    before = session.annotation
+    session.clear()
+    assert session.annotation == Annotation()
+    session.undo()
+    assert session.annotation == before
+
+
+def test_nothing_to_commit(session):
+    with pytest.raises(PromptError, match="nothing to commit"):
+        session.commit()
+
+
+def test_a_prompt_outside_changes_nothing(session):
+    session.add(A)
+    before = session.annotation
+    with pytest.raises(PromptError, match="outside"):
+        session.set_prompts((A, Point(99, 1)))
+    with pytest.raises(PromptError, match="outside"):
+        session.add(Box(0, 0, 11, 5))
+    assert session.annotation == before
+
+
+def test_labels_are_checked_and_the_first_is_the_default():
+    session = Session(10, 10, ("cat", "dog"))
+    session.add(A)
+    assert session.annotation.active.label == "cat"
+    with pytest.raises(LabelError, match=r"one of \['cat', 'dog'\], got 'cow'"):
+        session.commit("cow")
+    assert session.annotation.active is not None
+    session.use_label("dog")
+    session.commit()
+    session.add(B)
+    assert session.annotation.active.label == "dog"
+    session.rename(session.annotation.objects[0].id, "dog")
+    assert session.annotation.objects[0].label == "dog"
+
+
+@pytest.mark.parametrize("bad", [3, b"cat", ["cat"], "x" * 201])
+def test_a_label_is_short_text(session, bad):
+    session.add(A)
+    with pytest.raises(LabelError):
+        session.commit(bad)
+
+
+def test_an_unknown_object(session):
+    for edit in (session.select, session.delete, lambda i: session.rename(i, "x")):
+        with pytest.raises(LookupError, match="id 7"):
+            edit(7)
+
+
+@given(st.lists(st.sampled_from(["add", "commit", "delete", "select", "clear"]), max_size=30))
+def test_undoing_everything_ends_with_nothing_and_redoing_with_everything(edits):
+    session = Session(100, 100)
+    for number, edit in enumerate(edits):
+        objects = session.annotation.objects
+        if edit == "add":
+            session.add(Point(number, number))
+        elif edit == "commit" and session.annotation.active:
+            session.commit()
+        elif edit in ("delete", "select") and objects:
+            getattr(session, edit)(objects[number % len(objects)].id)
+        elif edit == "clear":
+            session.clear()
+    end = session.annotation.objects
+    while session.undo():
+        pass
+    assert session.annotation.objects == ()
+    while session.redo():
+        pass
+    assert session.annotation.objects == end
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Whatever happens, the state is one that a user can be in."""
+
+    def __init__(self):
+        super().__init__()
+        self.session = Session(50, 50)
+
+    @rule(x=st.integers(0, 49), label=st.sampled_from([0, 1]))
+    def add(self, x, label):
+        self.session.add(Point(x, x, label))
+
+    @rule(length=st.integers(0, 4))
+    def set_prompts(self, length):
+        self.session.set_prompts(tuple(Point(i, i) for i in range(length)))
+
+    @precondition(lambda self: self.session.annotation.active)
+    @rule()
+    def commit(self):
+        self.session.commit()
+
+    @rule()
+    def undo(self):
+        assert self.session.can_undo == self.session.undo()
+
+    @rule()
+    def redo(self):
+        assert self.session.can_redo == self.session.redo()
+
+    @precondition(lambda self: self.session.annotation.objects)
+    @rule(data=st.data(), edit=st.sampled_from(["select", "delete"]))
+    def pick(self, data, edit):
+        chosen = data.draw(st.sampled_from(self.session.annotation.objects))
+        getattr(self.session, edit)(chosen.id)
+
+    @invariant()
+    def ids_are_unique_and_no_object_is_empty(self):
+        annotation = self.session.annotation
+        ids = [o.id for o in annotation.objects]
+        assert len(set(ids)) == len(ids)
+        assert all(o.prompts for o in annotation.objects)
+        assert annotation.active_id is None or annotation.active_id in ids
+
+
+TestSessionMachine = SessionMachine.TestCase
