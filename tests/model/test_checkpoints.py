@@ -1,0 +1,100 @@
+"""Files with weights: recognised by what is in them, refused with a reason."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sam2_widget import CheckpointError, Point, UnknownModelError, load_model, segment
+from sam2_widget.models import BUNDLED
+from sam2_widget.sam2_predictor import _recognise
+
+from .conftest import random_sam2
+
+SIZES = {
+    "configs/sam2.1/sam2.1_hiera_t.yaml": 38.9e6,
+    "configs/sam2.1/sam2.1_hiera_s.yaml": 46.0e6,
+    "configs/sam2.1/sam2.1_hiera_b+.yaml": 80.8e6,
+    "configs/sam2.1/sam2.1_hiera_l.yaml": 224.4e6,
+    "configs/sam2/sam2_hiera_t.yaml": 38.9e6,
+}
+
+
+@pytest.mark.parametrize("config", SIZES)
+def test_every_architecture_is_built_and_recognised(config):
+    model = random_sam2(config)
+    count = sum(p.numel() for p in model.parameters())
+    assert count == pytest.approx(SIZES[config], rel=0.02)
+    assert _recognise(model.state_dict()) == config
+
+
+def test_a_local_checkpoint(tiny_checkpoint):
+    predictor = load_model(str(tiny_checkpoint), device="cpu")
+    assert predictor.device == "cpu"
+    assert load_model(str(tiny_checkpoint), device="cpu") is predictor
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    result = segment(image, [Point(20, 20)], model=str(tiny_checkpoint), device="cpu")
+    assert result.masks.shape == (1, 40, 50)
+
+
+def test_a_local_checkpoint_as_safetensors(tiny, tiny_checkpoint, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_file({k: v.contiguous() for k, v in tiny.state_dict().items()}, path)
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    one, two = (segment(image, [Point(20, 20)], model=str(p)) for p in (path, tiny_checkpoint))
+    np.testing.assert_array_equal(one.masks, two.masks)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(UnknownModelError, match=r"there is no checkpoint .*none\.pt"):
+        load_model(str(tmp_path / "none.pt"))
+
+
+@pytest.mark.parametrize("name", ["cut.pt", "text.pt", "cut.safetensors", "text.safetensors"])
+def test_a_broken_file_is_said_to_be_broken(tmp_path, tiny_checkpoint, name):
+    path = tmp_path / name
+    source = BUNDLED if name.endswith("safetensors") else tiny_checkpoint
+    path.write_bytes(b"hello" * 100 if "text" in name else source.read_bytes()[:100_000])
+    with pytest.raises(CheckpointError, match=name):
+        load_model(str(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": {"backbone.conv1.weight": torch.zeros(1), "fc.bias": torch.zeros(1)}},
+        {"model": {}},
+        [1, 2],
+        {"model": 5},
+    ],
+)
+def test_another_architecture_is_refused(tmp_path, content):
+    path = tmp_path / "other.pt"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"other\.pt"):
+        load_model(str(path))
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path, tiny):
+    weights = dict(tiny.state_dict())
+    weights.pop("no_mem_embed")
+    path = tmp_path / "partial.pt"
+    torch.save({"model": weights}, path)
+    with pytest.raises(CheckpointError, match="no_mem_embed"):
+        load_model(str(path))
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    path = tmp_path / "evil.pt"
+    torch.save({"model": Evil(tmp_path / "ran")}, path)
+    with pytest.raises(CheckpointError):
+        load_model(str(path))
+    assert not (tmp_path / "ran").exists()
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))

@@ -1,0 +1,177 @@
+"""The way to the hub, for real: huggingface_hub against a server of our own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .hub import Hub
+
+TINY = "facebook/sam2.1-hiera-tiny"
+NOWHERE = "http://127.0.0.1:9"  # the discard port, where nobody listens
+
+
+@pytest.fixture
+def hub(tiny_checkpoint):
+    files = {
+        TINY: {"sam2.1_hiera_tiny.pt": tiny_checkpoint.read_bytes()},
+        "someone/fine-tuned": {"README.md": b"hi", "model.pt": tiny_checkpoint.read_bytes()},
+        "someone/two": {"a.pt": b"1", "b.safetensors": b"2"},
+        "someone/broken": {"model.pt": b"not a checkpoint"},
+    }
+    with Hub(files).running() as hub:
+        hub.gated.add("someone/gated")
+        yield hub
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Runs a script in a fresh interpreter with a cache of its own; returns what it prints."""
+
+    def run(endpoint, script):
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "5",
+            "OMP_NUM_THREADS": "1",
+        }
+        environment.pop("HF_HUB_OFFLINE", None)
+        done = subprocess.run(
+            [sys.executable, "-c", PRELUDE + script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+PRELUDE = """
+import json, warnings
+import numpy as np
+from sam2_widget import *
+from sam2_widget.models import fetch
+image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+def error_of(call):
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+FETCH = """
+told = []
+path = fetch("tiny", progress=lambda phase, fraction: told.append((phase, fraction))).path
+print(json.dumps([path.stat().st_size, told]))
+"""
+
+
+def test_a_download_is_shown_and_happens_once(hub, python, tiny_checkpoint):
+    size, told = python(hub.url, FETCH)
+    assert size == tiny_checkpoint.stat().st_size
+    assert {phase for phase, _ in told} == {"downloading"}
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    assert len(fractions) > 5
+    asked = len(hub.requests)
+    assert python(hub.url, FETCH) == [size, []]
+    assert len(hub.requests) == asked
+    assert python(NOWHERE, FETCH) == [size, []]
+
+
+def test_the_widget_shows_the_download_and_answers(hub, python):
+    shown, shape, model = python(
+        hub.url,
+        """
+        statuses = []
+        class Watched(SegmentWidget):
+            def __setattr__(self, name, value):
+                if name == "_status":
+                    statuses.append((value["phase"], value["message"]))
+                super().__setattr__(name, value)
+        w = Watched(image, model="tiny", device="cpu")
+        w.add_point(20, 20)
+        shape = w.masks.shape
+        print(json.dumps([statuses, shape, w.model]))
+        """.replace("\n        ", "\n"),
+    )
+    phases = list(dict.fromkeys(phase for phase, _ in shown))
+    assert phases[-2:] == ["encoding", "ready"]
+    assert set(phases) == {"loading", "downloading", "encoding", "ready"}
+    assert any("Downloading tiny: " in message and "%" in message for _, message in shown)
+    assert shape == [1, 40, 50]
+    assert model == "tiny"
+
+
+ERRORS = """
+names = ["tiny", "someone/none", "someone/gated", "someone/two", "someone/broken"]
+errors = {name: error_of(lambda: load_model(name, device="cpu")) for name in names}
+print(json.dumps(errors))
+"""
+
+
+def test_what_the_hub_refuses_is_told(hub, python):
+    del hub.files[TINY]["sam2.1_hiera_tiny.pt"]
+    errors = python(hub.url, ERRORS)
+    assert errors["tiny"].startswith(f"DownloadError: '{TINY}' on {hub.url} has no checkpoint")
+    assert "there is no 'someone/none'" in errors["someone/none"]
+    assert "needs a licence accepted" in errors["someone/gated"]
+    assert "has 2 checkpoints (a.pt, b.safetensors), not one" in errors["someone/two"]
+    assert errors["someone/broken"].startswith("CheckpointError")
+    assert "cannot be read" in errors["someone/broken"]
+
+
+def test_a_fine_tuned_model_by_its_hub_id(hub, python):
+    shape = python(
+        hub.url,
+        'print(json.dumps(segment(image, [Point(9, 9)], model="someone/fine-tuned").masks.shape))',
+    )
+    assert shape == [1, 40, 50]
+
+
+UNREACHABLE = """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    auto = load_model("auto", device="cpu")
+w = SegmentWidget(image, device="cpu")
+w.add_point(20, 20)
+shape = w.masks.shape
+failed = SegmentWidget(image, model="tiny", device="cpu")
+failed.add_point(20, 20)
+error = error_of(lambda: failed.masks)
+phase = failed.status.phase
+failed.model = "bundled"
+print(json.dumps({
+    "auto": auto.name, "warned": [str(c.message) for c in caught if "bundled" in str(c.message)],
+    "status": str(w.status), "phase": w.status.phase, "shape": shape,
+    "error": error, "failed": phase, "rescued": failed.masks.shape, "kept": len(failed.prompts),
+}))
+"""
+
+
+def test_an_unreachable_hub_is_told_and_auto_falls_back(python):
+    found = python(NOWHERE, UNREACHABLE)
+    assert found["auto"] == "bundled"
+    assert "SAM 2.1 tiny is not on this machine and could not be downloaded" in found["warned"][0]
+    assert found["phase"] == "ready"
+    assert "Using the bundled model" in found["status"]
+    assert found["shape"] == [1, 40, 50]
+    assert found["error"].startswith("DownloadError")
+    assert "could not be fetched from http://127.0.0.1:9: [Errno 111]" in found["error"]
+    assert "model='bundled'" in found["error"]
+    assert found["failed"] == "error"
+    assert found["rescued"] == [1, 40, 50]
+    assert found["kept"] == 1
+
+
+def test_auto_takes_tiny_on_a_cpu(hub, python):
+    assert python(hub.url, 'print(json.dumps(load_model("auto", device="cpu").name))') == "tiny"

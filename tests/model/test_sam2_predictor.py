@@ -1,0 +1,125 @@
+"""Our predictor against sam2's own, the true architecture with random weights."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+from sam2_widget import DeviceError
+from sam2_widget.predictor import PromptArrays
+from sam2_widget.sam2_predictor import Sam2Predictor, resolve_device
+
+SIZE = (90, 160)
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(1).integers(0, 255, (*SIZE, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def theirs(tiny, image):
+    with warnings.catch_warnings():
+        # sam2 scripts its transforms, which torch has deprecated.
+        warnings.simplefilter("ignore", FutureWarning)
+        predictor = SAM2ImagePredictor(tiny)
+    predictor.set_image(image)
+    return predictor
+
+
+@pytest.fixture(scope="module")
+def ours(tiny):
+    return Sam2Predictor(tiny, name="tiny", dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def embedding(ours, image):
+    return ours.embed(image)
+
+
+def arrays(points=(), labels=(), box=None, logits=None):
+    return PromptArrays(
+        np.array(points, np.float32).reshape(-1, 2),
+        np.array(labels, np.int32),
+        None if box is None else np.array(box, np.float32),
+        logits,
+    )
+
+
+PROMPTS = {
+    "a point": ([(80, 40)], [1], None, True),
+    "points": ([(80, 40), (20, 70), (100, 10)], [1, 0, 1], None, False),
+    "a box": ([], [], (10, 10, 100, 80), False),
+    "a box with points": ([(80, 40), (12, 12)], [1, 0], (10, 10, 100, 80), False),
+    "an ambiguous box": ([], [], (10, 10, 100, 80), True),
+}
+
+
+def upsampled(logits):
+    full = torch.nn.functional.interpolate(
+        torch.from_numpy(logits)[None], SIZE, mode="bilinear", align_corners=False
+    )
+    return (full[0] > 0).numpy()
+
+
+@pytest.mark.parametrize("with_logits", [False, True])
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_masks_equal_those_of_sam2(theirs, ours, embedding, kind, with_logits):
+    points, labels, box, multimask = PROMPTS[kind]
+    logits = None
+    if with_logits:
+        logits = ours.predict(embedding, arrays([(60, 60)], [1]), multimask=False).logits[0]
+    masks, scores, low = theirs.predict(
+        point_coords=np.array(points) if points else None,
+        point_labels=np.array(labels) if points else None,
+        box=None if box is None else np.array(box),
+        mask_input=None if logits is None else logits[None],
+        multimask_output=multimask,
+    )
+    found = ours.predict(embedding, arrays(points, labels, box, logits), multimask=multimask)
+    np.testing.assert_array_equal(found.logits, low)
+    np.testing.assert_array_equal(found.scores, scores)
+    np.testing.assert_array_equal(upsampled(found.logits), masks.astype(bool))
+    assert len(found.scores) == (3 if multimask else 1)
+    assert found.best == int(scores.argmax())
+
+
+def test_the_answers_depend_on_the_prompts(ours, embedding):
+    one = ours.predict(embedding, arrays([(80, 40)], [1]), multimask=False)
+    other = ours.predict(embedding, arrays([(10, 80)], [1]), multimask=False)
+    assert not np.array_equal(one.logits, other.logits)
+
+
+def test_images_do_not_mix(ours, image, embedding):
+    prompts = arrays([(80, 40)], [1])
+    before = ours.predict(embedding, prompts, multimask=True)
+    ours.embed(255 - image)
+    after = ours.predict(embedding, prompts, multimask=True)
+    np.testing.assert_array_equal(before.logits, after.logits)
+
+
+def test_an_embedding_tells_its_memory(embedding):
+    assert embedding.nbytes == 4 * (256 * 64 * 64 + 64 * 128 * 128 + 32 * 256 * 256)
+
+
+def test_an_embedding_of_another_kind_is_refused(ours):
+    with pytest.raises(TypeError, match="what embed"):
+        ours.predict(object(), arrays([(1, 1)], [1]), multimask=False)
+
+
+def test_out_of_memory_is_told_with_a_way_out(ours, image, monkeypatch):
+    def fail(_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ours._model, "forward_image", fail)
+    with pytest.raises(DeviceError, match="smaller model, or device='cpu'"):
+        ours.embed(image)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there():
+    with pytest.raises(DeviceError, match="no device 'cuda'"):
+        resolve_device("cuda")
+    assert resolve_device(None) in ("cpu", "mps")

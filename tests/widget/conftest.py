@@ -1,0 +1,119 @@
+import threading
+
+import comm
+import numpy as np
+import pytest
+from comm.base_comm import BaseComm
+
+from sam2_widget import SegmentWidget, worker
+from sam2_widget.testing import FakePredictor
+
+
+class MockComm(BaseComm):
+    """A comm without a kernel: keeps what is published."""
+
+    def __init__(self, *args, **kwargs):
+        self.published = []
+        self.lock = threading.Lock()
+        super().__init__(*args, **kwargs)
+
+    def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+        with self.lock:
+            self.published.append((msg_type, data or {}, buffers or []))
+
+
+class Page:
+    """What a browser is to a widget: sends prompts and actions, sees traits and messages."""
+
+    def __init__(self, widget, client="page"):
+        self.widget, self.client, self.n = widget, client, 0
+
+    def _rid(self):
+        self.n += 1
+        return {"client": self.client, "n": self.n}
+
+    def deliver(self, data, buffers=()):
+        message = {"content": {"data": data}, "buffers": list(buffers), "metadata": {}}
+        self.widget.comm.handle_msg(message)
+
+    def prompts(self, *prompts, epoch=None, rid=None):
+        value = {
+            "rid": rid or self._rid(),
+            "epoch": self.state["epoch"] if epoch is None else epoch,
+            "prompts": list(prompts),
+        }
+        self.update({"_prompts": value})
+
+    def update(self, state):
+        self.deliver({"method": "update", "state": state, "buffer_paths": []})
+
+    def send(self, content):
+        self.deliver({"method": "custom", "content": content})
+
+    def act(self, kind, **fields):
+        self.send({"type": kind, "rid": self._rid(), "epoch": self.state["epoch"], **fields})
+
+    @property
+    def state(self):
+        return self.widget._state
+
+    @property
+    def published(self):
+        return self.widget.comm.published
+
+    def updates(self, trait):
+        return [d["state"][trait] for t, d, _ in self.published if trait in d.get("state", {})]
+
+    def objects(self):
+        """Finished objects as a page puts them together from the messages."""
+        objects = []
+        for _, data, buffers in self.published:
+            content = data.get("content", {})
+            if content.get("type") != "objects":
+                continue
+            if content["reset"]:
+                objects = []
+            objects = [o for o in objects if o["id"] not in content["drop"]]
+            for put in content["put"]:
+                objects = [o for o in objects if o["id"] != put["id"]]
+                mask = put["mask"] and {**put["mask"], "data": buffers[put["mask"]["buffer"]]}
+                objects.insert(put["index"], {**put, "mask": mask})
+        return objects
+
+
+def point(x, y, label=1):
+    return {"type": "point", "x": x, "y": y, "label": label}
+
+
+def settle():
+    """Wait for the model thread to have nothing left to do."""
+    worker.run(lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def mock_comm(monkeypatch):
+    monkeypatch.setattr(comm, "create_comm", MockComm)
+    monkeypatch.setattr("ipywidgets.widgets.widget.comm.create_comm", MockComm)
+
+
+@pytest.fixture
+def predictor():
+    return FakePredictor()
+
+
+IMAGE = np.random.default_rng(5).integers(0, 255, (60, 80, 3), np.uint8)
+
+
+@pytest.fixture
+def widget(predictor):
+    widget = SegmentWidget(IMAGE, model=predictor)
+    widget._ready.result(timeout=10)
+    settle()
+    yield widget
+    predictor.gate.set()
+    widget.close()
+
+
+@pytest.fixture
+def page(widget):
+    return Page(widget)

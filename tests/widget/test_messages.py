@@ -1,0 +1,119 @@
+"""Whatever arrives from a browser, the widget stays in a state that it can be in."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .conftest import point, settle
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=10)
+    | st.binary(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+actions = st.sampled_from(
+    ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear", "x"]
+)
+rids = st.fixed_dictionaries({"client": st.text(max_size=70), "n": st.integers(-1, 2**60)})
+prompts = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["point", "box", "spline"])},
+        optional={
+            key: st.floats() | st.integers(-5, 100) | json_values
+            for key in ("x", "y", "label", "x0", "y0", "x1", "y1", "extra")
+        },
+    ),
+    max_size=4,
+)
+requests = st.fixed_dictionaries(
+    {"rid": rids | json_values, "epoch": st.integers(-1, 3) | json_values},
+    optional={"prompts": prompts | json_values},
+)
+messages = st.one_of(
+    json_values,
+    st.builds(
+        lambda kind, request, extra: {"type": kind, **request, **extra},
+        actions | json_values,
+        requests,
+        st.fixed_dictionaries(
+            {}, optional={"object": st.integers(-2, 5) | json_values, "label": json_values}
+        ),
+    ),
+)
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def check(widget):
+    settle()
+    session = widget._session
+    assert widget.masks.shape[0] == len(session.annotation.objects)
+    for annotated in session.annotation.objects:
+        for prompt in annotated.prompts:
+            prompt.check_inside(80, 60)
+    assert widget.status.phase == "ready"
+
+
+@shared
+@given(st.lists(messages, max_size=5))
+def test_no_message_breaks_the_widget(widget, page, sent):
+    for content in sent:
+        page.send(content)
+    check(widget)
+
+
+@shared
+@given(st.lists(requests | json_values, max_size=5))
+def test_no_trait_update_breaks_the_widget(widget, page, sent):
+    for value in sent:
+        page.update({"_prompts": value})
+    check(widget)
+
+
+def test_a_malformed_message_is_told_in_the_widget(widget, page):
+    page.send({"type": "explode"})
+    assert "malformed message" in page.state["notice"]
+    page.prompts(point(40, 30))
+    settle()
+    assert page.state["notice"] == ""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        point(999, 1),
+        point(float("nan"), 1),
+        point(1, 1, 2),
+        {"type": "box", "x0": 1, "y0": 1, "x1": 1, "y1": 5},
+    ],
+)
+def test_a_bad_prompt_is_told_and_changes_nothing(widget, page, bad):
+    page.prompts(point(40, 30))
+    page.prompts(point(40, 30), bad)
+    assert page.state["notice"]
+    assert len(widget.prompts[0].prompts) == 1
+
+
+def test_a_message_about_an_object_that_is_gone(widget, page):
+    page.act("delete", object=99)
+    assert "no longer there" in page.state["notice"]
+
+
+def test_no_trait_but_prompts_can_be_set_from_a_browser(widget, page):
+    before = {name: getattr(widget, name) for name in ("_esm", "_css", "_image", "_status")}
+    page.update(
+        {"_esm": "evil", "_css": "evil", "_image": {}, "_status": {}, "_state": {}, "_labels": [1]}
+    )
+    assert {name: getattr(widget, name) for name in before} == before
+    assert widget._state["revision"] == page.state["revision"]
+
+
+def test_reads_after_a_flood_are_current(widget, page):
+    for number in range(200):
+        page.prompts(*[point(number % 80, i) for i in range(1 + number % 3)])
+    assert len(widget.prompts[0].prompts) == 1 + 199 % 3
+    assert widget.mask[0, 199 % 80]
