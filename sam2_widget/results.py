@@ -15,7 +15,10 @@ from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.session import AnnotatedObject
 
 PALETTE = "okabeito"
-"""Name of the colour map in `cmap`: eight colours that colour-blind people can tell apart."""
+"""Name of the colour map in `cmap`: colours that colour-blind people can tell apart."""
+
+FIRST_COLOR = "#56b4e9"
+"""Where the palette starts: photographs have more warm colours than this blue."""
 
 
 def object_color(object_id: int) -> str:
@@ -29,8 +32,10 @@ def _palette() -> tuple[str, ...]:
     if not _colors:
         from cmap import Colormap  # noqa: PLC0415
 
-        stops = (stop.color.hex.lower() for stop in Colormap(PALETTE).color_stops)
-        _colors = tuple(color for color in stops if color != "#000000")
+        stops = [stop.color.hex.lower() for stop in Colormap(PALETTE).color_stops]
+        colors = [color for color in stops if color != "#000000"]
+        first = colors.index(FIRST_COLOR)
+        _colors = (*colors[first:], *colors[:first])
     return _colors
 
 

@@ -1,0 +1,96 @@
+/**
+ * One anywidget model and the store of what it shows: every trait and message that crosses
+ * the comm passes here.
+ *
+ * @typedef {import("@anywidget/types").AnyModel} Model
+ * @typedef {import("./store.js").Store} Store
+ */
+import { createStore } from "./store.js";
+import {
+  parseLabels,
+  parseObjectsMessage,
+  parsePicture,
+  parseState,
+  parseStatus,
+} from "./wire.js";
+
+/** The server's socket holds the second half of an answer back until something is sent to it. */
+const NUDGE_DELAY = 8;
+
+/** A kernel that goes down is still closing its comms when the first sign of it arrives. */
+const PROBE_DELAY = 300;
+
+/**
+ * @param {Model} model
+ * @param {AbortSignal} signal
+ * @returns {Store}
+ */
+export function connect(model, signal) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let nudging;
+
+  function nudgeSoon() {
+    clearTimeout(nudging);
+    nudging = setTimeout(() => tell({ type: "nudge" }), NUDGE_DELAY);
+  }
+
+  const store = createStore({
+    client: randomId(),
+    link: {
+      sendPrompts(request) {
+        // The manager swallows what it cannot save; a message throws.
+        if (store.snapshot().gone) model.send({ type: "nudge" });
+        model.set("_prompts", request);
+        model.save_changes();
+        nudgeSoon();
+      },
+      sendAction(request) {
+        model.send(request);
+        nudgeSoon();
+      },
+    },
+  });
+
+  /** @param {{ type: "hello" | "nudge" }} message @returns {boolean} whether the kernel is there */
+  function tell(message) {
+    if (signal.aborted) return false;
+    try {
+      model.send(message);
+    } catch {
+      store.setGone(true);
+      return false;
+    }
+    return true;
+  }
+
+  function probe() {
+    if (tell({ type: "nudge" }) && store.snapshot().gone) tell({ type: "hello" });
+  }
+
+  /** @type {[string, (...args: any[]) => void][]} */
+  const handlers = [
+    ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
+    ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
+    ["change:_labels", () => store.receiveLabels(parseLabels(model.get("_labels")))],
+    ["change:_state", () => store.receiveState(parseState(model.get("_state")))],
+  ];
+  for (const [, read] of handlers) read();
+  handlers.push(
+    ["msg:custom", (content, buffers) => {
+      const message = parseObjectsMessage(content, buffers ?? []);
+      if (message) store.receiveObjects(message);
+    }],
+    ["comm_live_update", () => setTimeout(probe, PROBE_DELAY)],
+    ["comm:close", () => store.setGone(true)],
+  );
+  for (const [event, handler] of handlers) model.on(event, handler);
+  signal.addEventListener("abort", () => {
+    clearTimeout(nudging);
+    for (const [event, handler] of handlers) model.off(event, handler);
+  });
+  tell({ type: "hello" });
+  return store;
+}
+
+/** Not crypto.randomUUID: it is missing on plain http, where many hubs live. */
+const randomId = () => Math.random().toString(36).slice(2, 12).padEnd(10, "0");

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { messageOf } from "../src/status.js";
+import { createStore } from "../src/store.js";
+import * as texts from "../src/texts.js";
+
+const ignore = () => {};
+const blank = createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore } }).snapshot();
+
+/** @param {string} phase @param {Partial<import("../src/store.js").Snapshot>} [more] @param {{ broken?: boolean, slow?: boolean }} [view] */
+const message = (phase, more = {}, { broken = false, slow = false } = {}) =>
+  messageOf({ ...blank, status: { ...blank.status, phase, message: "said" }, ...more }, { broken, slow });
+
+/** @type {import("../src/wire.js").Prompt[]} */
+const prompts = [{ type: "point", x: 0, y: 0, label: 1 }];
+
+test("an empty widget says what to do", () => assert.equal(message("ready").text, texts.hint));
+
+test("a click before the model is ready is said to wait", () => {
+  assert.equal(message("loading").text, "said");
+  assert.ok(message("loading", { prompts }).text.includes(texts.status.waitingForModel));
+});
+
+test("errors come first, and a lost kernel before all", () => {
+  assert.deepEqual(message("error", { notice: "n" }), { text: "said", tone: "error" });
+  assert.deepEqual(message("error", { gone: true }), { text: texts.status.gone, tone: "error" });
+  assert.equal(message("ready", {}, { broken: true }).tone, "error");
+});
+
+test("a notice is shown instead of the routine", () => {
+  assert.deepEqual(message("ready", { notice: "The mask is empty." }), { text: "The mask is empty.", tone: "notice" });
+});
+
+test("only a long wait gets a word", () => {
+  const waiting = { prompts, pending: true, unsent: true };
+  assert.equal(message("ready", waiting).text, "said");
+  assert.equal(message("ready", waiting, { slow: true }).text, texts.status.waitingForKernel);
+  assert.equal(message("predicting", { prompts, pending: true }).text, texts.phases.ready);
+  assert.equal(message("predicting", { prompts, pending: true }, { slow: true }).text, "said");
+});

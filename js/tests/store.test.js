@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { createStore } from "../src/store.js";
+import { EMPTY_STATE } from "../src/wire.js";
+
+/**
+ * @typedef {import("../src/wire.js").Prompt} Prompt
+ * @typedef {import("../src/wire.js").State} State
+ * @typedef {import("../src/wire.js").ActiveObject} ActiveObject
+ */
+
+/** @param {number} x @returns {Prompt} */
+const point = (x) => ({ type: "point", x, y: 0, label: 1 });
+/** @param {number} x1 @returns {Prompt} */
+const box = (x1) => ({ type: "box", x0: 0, y0: 0, x1, y1: 1 });
+const mask = () => ({ width: 1, height: 1, x0: 0, y0: 0, x1: 1, y1: 1, data: Int8Array.of(1) });
+/** @param {number} id @param {number} index */
+const object = (id, index) => ({ id, index, color: "#112233", label: null, score: 0.5, mask: mask() });
+/** @param {number} id @param {Prompt[]} prompts @param {Partial<ActiveObject>} [more] @returns {ActiveObject} */
+const active = (id, prompts, more = {}) => ({ ...object(id, 0), prompts, pending: false, empty: false, ...more });
+
+/** @type {any[]} */
+let sent;
+let down = false;
+/** @type {import("../src/store.js").Store} */
+let store;
+let revision = 0;
+
+/** @param {Partial<State> & { done?: number }} change */
+function publish({ done = 0, ...change }) {
+  store.receiveState({ ...EMPTY_STATE, revision: ++revision, ack: { me: done }, ...change });
+}
+
+beforeEach(() => {
+  sent = [];
+  down = false;
+  revision = 0;
+  const send = (/** @type {unknown} */ request) => {
+    if (down) throw new Error("Cannot send");
+    sent.push(request);
+  };
+  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send } });
+});
+
+const shown = () => store.snapshot().prompts;
+
+test("a click is shown at once and sent with the whole list", () => {
+  publish({ epoch: 4, active: active(1, [point(1)]) });
+  store.addPrompt(point(2));
+  assert.deepEqual(shown(), [point(1), point(2)]);
+  assert.deepEqual(sent, [{ rid: { client: "me", n: 1 }, epoch: 4, prompts: [point(1), point(2)] }]);
+  assert.ok(store.snapshot().pending && store.snapshot().unsent);
+});
+
+test("clicks made before an answer build on each other", () => {
+  store.addPrompt(point(1));
+  store.addPrompt(point(2));
+  assert.deepEqual(sent.map(({ rid, prompts }) => [rid.n, prompts.length]), [[1, 1], [2, 2]]);
+  publish({ done: 1, active: active(1, [point(1)]) });
+  assert.deepEqual(shown(), [point(1), point(2)], "an older acknowledgement does not take the newest click away");
+  publish({ done: 2, active: active(1, [point(1), point(2)], { pending: true }) });
+  assert.ok(!store.snapshot().unsent && store.snapshot().pending);
+});
+
+test("once acknowledged, the kernel's prompts are shown, even if it rejected ours", () => {
+  store.addPrompt(point(1));
+  publish({ done: 1, epoch: 9, active: null, notice: "Something else happened." });
+  assert.deepEqual(shown(), []);
+  assert.equal(store.snapshot().notice, "Something else happened.");
+  store.addPrompt(point(3));
+  assert.equal(sent[1].epoch, 9);
+});
+
+test("a click on prompts that are gone by now keeps their epoch, so that the kernel can refuse it", () => {
+  publish({ epoch: 3, active: active(1, [point(1)]) });
+  store.addPrompt(point(2));
+  publish({ epoch: 4, active: null });
+  store.addPrompt(point(3));
+  assert.deepEqual([sent[1].epoch, sent[1].prompts.length], [3, 3]);
+});
+
+test("an acknowledgement may jump", () => {
+  store.addPrompt(point(1));
+  publish({ done: 50, active: active(1, [point(1)]) });
+  assert.ok(!store.snapshot().unsent);
+});
+
+test("a stale revision is dropped", () => {
+  publish({ active: active(1, [point(1)]) });
+  publish({ active: active(1, [point(1), point(2)]) });
+  store.receiveState({ ...EMPTY_STATE, revision: 1 });
+  assert.equal(shown().length, 2);
+});
+
+test("another client's acknowledgements are not ours", () => {
+  store.addPrompt(point(1));
+  store.receiveState({ ...EMPTY_STATE, revision: 1, ack: { other: 9 } });
+  assert.deepEqual(shown(), [point(1)]);
+});
+
+test("a new box takes the old one's place as the newest prompt", () => {
+  store.addPrompt(box(1));
+  store.addPrompt(point(1));
+  store.addPrompt(box(2));
+  assert.deepEqual(shown(), [point(1), box(2)]);
+});
+
+test("an action carries the clicks made before it", () => {
+  store.addPrompt(point(1));
+  store.act("label", { object: 7, label: "cat" });
+  assert.deepEqual(sent[1], { type: "label", rid: { client: "me", n: 2 }, epoch: 0, prompts: [point(1)], object: 7, label: "cat" });
+});
+
+test("clicks during an action are drawn, and sent after its answer on top of the kernel's prompts", () => {
+  publish({ active: active(1, [point(1), point(2)]), canUndo: true });
+  store.act("undo");
+  store.addPrompt(point(5));
+  assert.equal(sent.length, 1);
+  assert.deepEqual(shown(), [point(1), point(2), point(5)]);
+  publish({ done: 1, epoch: 1, active: active(1, [point(1)]) });
+  assert.deepEqual(sent[1], { rid: { client: "me", n: 2 }, epoch: 1, prompts: [point(1), point(5)] });
+  assert.deepEqual(shown(), [point(1), point(5)]);
+});
+
+test("after a commit the next click starts a new object without waiting to be drawn", () => {
+  publish({ active: active(1, [point(1)]) });
+  store.act("commit");
+  assert.deepEqual(shown(), []);
+  store.addPrompt(point(9));
+  assert.deepEqual(shown(), [point(9)]);
+  publish({ done: 1, epoch: 1, active: null });
+  assert.deepEqual(sent[1].prompts, [point(9)]);
+});
+
+test("actions wait for each other, in order, with the clicks between them", () => {
+  publish({ active: active(1, [point(1)]), canUndo: true });
+  store.act("commit");
+  store.addPrompt(point(2));
+  store.act("undo");
+  store.addPrompt(point(3));
+  assert.equal(sent.length, 1);
+  publish({ done: 1, epoch: 1, active: null });
+  assert.equal(sent.length, 2);
+  assert.deepEqual([sent[1].type, sent[1].epoch, sent[1].prompts], ["undo", 1, [point(2)]]);
+  publish({ done: 2, epoch: 2, active: null });
+  assert.deepEqual([sent[2].type, sent[2].prompts], [undefined, [point(3)]]);
+});
+
+test("deleting another object leaves the prompts alone", () => {
+  publish({ active: active(1, [point(1)]) });
+  store.act("delete", { object: 2 });
+  assert.equal(shown().length, 1);
+  publish({ done: 1, active: active(1, [point(1)]) });
+  store.act("delete", { object: 1 });
+  assert.equal(shown().length, 0);
+});
+
+test("an object without an id yet is removed by an empty list", () => {
+  store.addPrompt(point(1));
+  store.discardPrompts();
+  assert.deepEqual(sent[1].prompts, []);
+  assert.deepEqual(shown(), []);
+});
+
+test("the last mask stays while a newer one is pending, and only for the same object", () => {
+  const first = mask();
+  publish({ active: active(1, [point(1)], { mask: first }) });
+  publish({ active: active(1, [point(1), point(2)], { mask: null, pending: true }) });
+  assert.equal(store.snapshot().mask, first);
+  publish({ active: active(2, [point(3)], { mask: null, pending: true }) });
+  assert.equal(store.snapshot().mask, null);
+  publish({ active: active(2, [point(3)], { mask: first }) });
+  publish({ active: active(2, [point(3)], { mask: null, pending: false }) });
+  assert.equal(store.snapshot().mask, null, "an answer without a mask clears it");
+});
+
+test("objects are dropped, then put at their index; the active one is not drawn from them", () => {
+  store.receiveObjects({ reset: true, put: [object(1, 0), object(2, 1), object(3, 2)], drop: [] });
+  store.receiveObjects({ reset: false, put: [object(4, 0), object(3, 99)], drop: [2] });
+  assert.deepEqual(store.snapshot().finished.map(({ id }) => id), [4, 1, 3]);
+  publish({ active: active(1, [point(1)], { index: 1 }) });
+  assert.deepEqual(store.snapshot().finished.map(({ id }) => id), [4, 3]);
+  assert.deepEqual(store.snapshot().rows.map(({ id }) => id), [4, 1, 3]);
+  store.receiveObjects({ reset: true, put: [], drop: [] });
+  assert.deepEqual(store.snapshot().rows.map(({ id }) => id), [1]);
+});
+
+test("a new label shows at once and until the kernel has it", () => {
+  store.receiveObjects({ reset: true, put: [object(1, 0)], drop: [] });
+  store.act("label", { object: 1, label: "cat" });
+  assert.equal(store.snapshot().rows[0].label, "cat");
+  publish({ done: 1 });
+  assert.equal(store.snapshot().rows[0].label, null, "then the kernel's word counts");
+});
+
+test("a lost kernel is noticed, and so is its return", () => {
+  down = true;
+  store.addPrompt(point(1));
+  assert.ok(store.snapshot().gone);
+  assert.deepEqual(shown(), [point(1)], "the click stays visible");
+  publish({});
+  assert.ok(!store.snapshot().gone);
+});
+
+test("nothing waits for an action that could not leave", () => {
+  down = true;
+  store.act("undo");
+  down = false;
+  store.addPrompt(point(1));
+  assert.deepEqual(sent.map(({ prompts }) => prompts), [[point(1)]]);
+});
+
+test("an unsubscribed listener hears nothing", () => {
+  const controller = new AbortController();
+  let calls = 0;
+  store.subscribe(() => calls++, controller.signal);
+  store.addPrompt(point(1));
+  controller.abort();
+  store.addPrompt(point(2));
+  assert.equal(calls, 1);
+});
