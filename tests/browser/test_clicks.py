@@ -1,0 +1,222 @@
+"""Prompts, masks and objects by mouse and keyboard, with the bundled model behind them."""
+
+import pytest
+
+SIZE = (451, 300)
+CELL = """
+from skimage import data
+from sam2_widget import SegmentWidget
+w = SegmentWidget(data.chelsea(), model="bundled")
+w
+"""
+CAT, EAR, CUSHION = (220, 190), (395, 20), (420, 100)
+GRID = [(x, y) for x in range(6, 451, 23) for y in range(5, 300, 19)]
+
+
+@pytest.fixture
+def widget(notebook):
+    notebook.open([CELL]).run_all()
+    return notebook.widget().ready()
+
+
+def mask_at(notebook, points, mask="w.mask"):
+    return notebook.value(f"[bool({mask}[y, x]) for x, y in {points}]")
+
+
+def far_from(prompts, points):
+    """Points that no mark of a prompt covers."""
+    return [p for p in points if all(abs(p[0] - x) + abs(p[1] - y) > 25 for x, y in prompts)]
+
+
+def painted(before, after):
+    return [a != b for a, b in zip(before, after, strict=True)]
+
+
+def test_the_image_is_shown_as_it_is(notebook, widget):
+    shown = widget.colors(GRID, SIZE)
+    true = notebook.value(f"[w.image[y, x].tolist() for x, y in {GRID}]")
+    # The picture is sent as JPEG and scaled, so colours are near, not equal.
+    differences = [
+        abs(a - b) for s, t in zip(shown, true, strict=True) for a, b in zip(s, t, strict=True)
+    ]
+    assert sum(differences) / len(differences) < 4
+
+
+def test_a_click_paints_exactly_the_mask_of_python(notebook, widget):
+    before = widget.colors(GRID, SIZE)
+    widget.click(*CAT, SIZE)
+    points = far_from([CAT], GRID)
+    known = dict(zip(GRID, before, strict=True))
+    changed = painted([known[p] for p in points], widget.colors(points, SIZE))
+    expected = mask_at(notebook, points)
+    assert changed == expected
+    assert 0.2 < sum(expected) / len(expected) < 0.95
+    assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1]
+    x, y = notebook.value("[w.prompts[0].prompts[0].x, w.prompts[0].prompts[0].y]")
+    assert abs(x - CAT[0]) < 1
+    assert abs(y - CAT[1]) < 1
+
+
+@pytest.mark.parametrize("how", ["alt", "right", "toggle", "key"])
+def test_a_negative_point_by_every_way(notebook, widget, how):
+    widget.click(*CAT, SIZE)
+    if how == "alt":
+        widget.click(*EAR, SIZE, modifiers=["Alt"])
+    elif how == "right":
+        widget.click(*EAR, SIZE, button="right")
+    else:
+        widget.button("polarity") if how == "toggle" else widget.press("x")
+        widget.click(*EAR, SIZE)
+    assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1, 0]
+    assert notebook.page.locator(".jp-ThemedContainer .lm-Menu").count() == 0
+
+
+def test_a_negative_point_removes(notebook, widget):
+    widget.click(*CAT, SIZE)
+    before = notebook.value("int(w.mask.sum())")
+    inside = notebook.value(
+        "(lambda ys, xs: [int(xs[len(xs)//9]), int(ys[len(ys)//9])])(*w.mask.nonzero())"
+    )
+    widget.click(*inside, SIZE, modifiers=["Alt"])
+    assert notebook.value("int(w.mask.sum())") != before
+    assert notebook.value("len(w.prompts[0].prompts)") == 2
+
+
+@pytest.mark.parametrize(("start", "end"), [((60, 5), (380, 290)), ((380, 290), (60, 5))])
+def test_a_drag_is_a_box_in_any_direction(notebook, widget, start, end):
+    widget.drag(start, end, SIZE)
+    box = notebook.value(
+        "[w.prompts[0].prompts[0].x0, w.prompts[0].prompts[0].y0,"
+        " w.prompts[0].prompts[0].x1, w.prompts[0].prompts[0].y1]"
+    )
+    assert box == pytest.approx([60, 5, 380, 290], abs=1)
+    assert mask_at(notebook, [CAT]) == [True]
+
+
+def test_a_drag_out_of_the_image_ends_at_its_border(notebook, widget):
+    widget.drag((300, 200), (449, 299), SIZE)
+    box = widget.stage.bounding_box()
+    mouse = notebook.page.mouse
+    mouse.move(box["x"] + 50, box["y"] + 50)
+    mouse.down()
+    mouse.move(box["x"] - 200, box["y"] + 200)
+    mouse.up()
+    widget.settled()
+    assert notebook.value("w.prompts[0].prompts[-1].x0") == 0
+    assert notebook.value("len(w.prompts[0].prompts)") == 1
+
+
+@pytest.mark.parametrize("by", ["keys", "buttons"])
+def test_undo_and_redo(notebook, widget, by):
+    widget.click(*CAT, SIZE)
+    one = notebook.value("int(w.mask.sum())")
+    widget.click(*EAR, SIZE)
+    two = notebook.value("int(w.mask.sum())")
+    widget.press("Control+z") if by == "keys" else widget.button("undo")
+    assert notebook.value("[len(w.prompts[0].prompts), int(w.mask.sum())]") == [1, one]
+    widget.press("Control+Shift+z") if by == "keys" else widget.button("redo")
+    assert notebook.value("[len(w.prompts[0].prompts), int(w.mask.sum())]") == [2, two]
+
+
+@pytest.mark.parametrize("by", ["keys", "buttons"])
+def test_two_objects_delete_and_clear(notebook, widget, by):
+    widget.click(*CAT, SIZE)
+    widget.press("n") if by == "keys" else widget.button("commit")
+    widget.click(*CUSHION, SIZE)
+    widget.wait(objects=2)
+    assert notebook.value("len(w.masks)") == 2
+    assert mask_at(notebook, [CAT], "w.masks[0]") == [True]
+    rows = widget.root.locator(".sam2-object")
+    assert rows.count() == 2
+    widget.press("Delete") if by == "keys" else widget.button("delete")
+    widget.wait(objects=1)
+    assert notebook.value("len(w.masks)") == 1
+    widget.button("clear")
+    widget.wait(objects=0)
+    assert notebook.value("len(w.masks)") == 0
+    widget.button("undo")
+    widget.wait(objects=1)
+    assert mask_at(notebook, [CAT], "w.masks[0]") == [True]
+
+
+def test_the_list_selects_renames_and_removes(notebook, widget):
+    widget.click(*CAT, SIZE)
+    widget.press("n")
+    widget.click(*CUSHION, SIZE)
+    widget.press("n")
+    rows = widget.root.locator(".sam2-object")
+    rows.nth(0).locator("input").fill("cat")
+    rows.nth(0).locator("input").press("Enter")
+    widget.settled()
+    assert notebook.value("[o.label for o in w.objects]") == ["cat", None]
+    rows.nth(0).locator(".sam2-select").click()
+    widget.settled()
+    widget.click(*EAR, SIZE, modifiers=["Alt"])
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [2, 1]
+    rows.nth(1).hover()
+    rows.nth(1).locator(".sam2-remove").click()
+    widget.wait(objects=1)
+    assert notebook.value("[o.label for o in w.objects]") == ["cat"]
+
+
+def test_fast_clicks_are_all_honoured_in_their_order(notebook, widget):
+    where = [(150 + 10 * i, 150) for i in range(8)]
+    for x, y in where:
+        widget.stage.click(position=widget.at(x, y, SIZE), delay=0)
+    widget.settled()
+    xs = notebook.value("[p.x for p in w.prompts[0].prompts]")
+    assert xs == pytest.approx([x for x, _ in where], abs=1)
+    assert notebook.value(
+        "bool((__import__('sam2_widget').segment(w.image, w.prompts, model='bundled').masks == w.masks).all())"
+    )
+
+
+def test_a_click_at_once_after_new_object_starts_the_next(notebook, widget):
+    widget.stage.click(position=widget.at(*CAT, SIZE))
+    widget.stage.press("n")
+    widget.stage.click(position=widget.at(*CUSHION, SIZE))
+    widget.settled()
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1, 1]
+
+
+def test_python_and_mouse_work_on_the_same_object(notebook, widget):
+    widget.click(*CAT, SIZE)
+    notebook.run(f"w.add_point({EAR[0]}, {EAR[1]}, 0)")
+    widget.settled()
+    widget.click(100, 250, SIZE)
+    assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1, 0, 1]
+    notebook.run("w.commit('cat'); w.add_box(380, 40, 450, 200)")
+    widget.wait(objects=2)
+    assert mask_at(notebook, [(430, 120)]) == [True]
+
+
+def test_the_keyboard_alone_is_enough(notebook, widget):
+    widget.stage.focus()
+    for key in ["ArrowRight", "Shift+ArrowRight", "ArrowDown", "Space"]:
+        widget.stage.press(key)
+    widget.settled()
+    assert notebook.value("len(w.masks)") == 1
+
+
+def test_no_shortcut_of_jupyterlab_fires_and_no_menu_opens(notebook, widget):
+    widget.click(*CAT, SIZE)
+    cells = "() => jupyterapp.shell.currentWidget.content.model.cells.length"
+    before = notebook.page.evaluate(cells)
+    for key in ["d", "d", "a", "b", "m", "0", "0", "Shift+Enter", "Escape", "?"]:
+        widget.stage.press(key)
+    assert notebook.page.evaluate(cells) == before
+    assert notebook.page.locator(".jp-Dialog").count() == 0
+    widget.stage.click(position=widget.at(*EAR, SIZE), button="right")
+    assert notebook.page.locator(".lm-Menu-content").count() == 0
+
+
+def test_the_wheel_scrolls_the_notebook(notebook, page):
+    notebook.open([CELL, *["print('\\n' * 30)"] * 3]).run_all()
+    widget = notebook.widget().ready()
+    widget.stage.hover()
+    top = widget.stage.bounding_box()["y"]
+    page.mouse.wheel(0, 200)
+    page.wait_for_function(
+        "([top]) => document.querySelector('canvas.sam2-stage').getBoundingClientRect().y < top - 50",
+        arg=[top],
+    )

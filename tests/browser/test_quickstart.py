@@ -1,0 +1,43 @@
+"""What a new user does first: the quickstart, a few clicks, and the arrays."""
+
+from .conftest import ARTIFACTS
+
+CHELSEA = (451, 300)
+
+
+def test_the_quickstart_from_the_first_click_to_the_arrays(notebook):
+    notebook.visit("quickstart.ipynb")
+    notebook.command("application:toggle-left-area")
+    notebook.run_all()
+    widget = notebook.widget().ready()
+    notebook.wait_idle()
+
+    widget.click(220, 190, CHELSEA)
+    assert notebook.value("[len(w.masks), bool(w.mask[190, 220])]") == [1, True]
+    widget.click(300, 250, CHELSEA)
+    widget.press("n")
+    widget.click(410, 100, CHELSEA)
+    assert notebook.value("w.masks.shape") == [2, 300, 451]
+    found = notebook.value("[[o.area > 5000, o.score > 0.3] for o in w.objects]")
+    assert found == [[True, True]] * 2
+    assert notebook.value("int((w.label_map == 2).sum()) == w.objects[1].area")
+
+    widget.stage.scroll_into_view_if_needed()
+    ARTIFACTS.mkdir(exist_ok=True)
+    notebook.page.screenshot(path=ARTIFACTS / "quickstart.png")
+    widget.root.screenshot(path=ARTIFACTS / "widget.png")
+
+
+def test_the_arrays_of_the_next_cell_are_those_of_the_clicks(notebook):
+    notebook.visit("quickstart.ipynb")
+    notebook.run_all()
+    widget = notebook.widget().ready()
+    notebook.wait_idle()
+    widget.click(220, 190, CHELSEA)
+    notebook.run_all()
+    again = notebook.widget().ready()
+    again.click(220, 190, CHELSEA)
+    notebook.wait_idle()
+    assert notebook.value(
+        "bool((segment(w.image, w.prompts, model='bundled').masks == w.masks).all())"
+    )
