@@ -117,11 +117,21 @@ class Notebook:
         self.page.wait_for_function(IDLE, timeout=90_000)
 
     def command(self, command):
-        self.page.evaluate("c => window.jupyterapp.commands.execute(c)", command)
+        # The promise is not waited for: it is kept only when a cell has run.
+        self.page.evaluate("c => { window.jupyterapp.commands.execute(c); }", command)
 
     def run_all(self):
         self.command("notebook:run-all-cells")
         return self
+
+    @property
+    def running(self):
+        """The prompt of the cell that runs. The kernel's status is no help: clicks make it idle."""
+        return self.page.locator(".jp-InputPrompt", has_text="[*]")
+
+    def interrupt(self):
+        self.command("notebook:interrupt-kernel")
+        self.running.wait_for(state="detached")
 
     def save(self):
         self.command("docmanager:save")

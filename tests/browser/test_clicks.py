@@ -166,8 +166,9 @@ def test_fast_clicks_are_all_honoured_in_their_order(notebook, widget):
     widget.settled()
     xs = notebook.value("[p.x for p in w.prompts[0].prompts]")
     assert xs == pytest.approx([x for x, _ in where], abs=1)
+    notebook.run("from sam2_widget import segment")
     assert notebook.value(
-        "bool((__import__('sam2_widget').segment(w.image, w.prompts, model='bundled').masks == w.masks).all())"
+        "bool((segment(w.image, w.prompts, model='bundled').masks == w.masks).all())"
     )
 
 
@@ -217,6 +218,7 @@ def test_the_wheel_scrolls_the_notebook(notebook, page):
     top = widget.stage.bounding_box()["y"]
     page.mouse.wheel(0, 200)
     page.wait_for_function(
-        "([top]) => document.querySelector('canvas.sam2-stage').getBoundingClientRect().y < top - 50",
+        "([top]) => document.querySelector('canvas.sam2-stage')"
+        ".getBoundingClientRect().y < top - 50",
         arg=[top],
     )

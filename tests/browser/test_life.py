@@ -11,6 +11,20 @@ CELL = IMPORT + 'w = SegmentWidget(data.chelsea(), model="bundled")\nw'
 CAT, CUSHION = (220, 190), (420, 100)
 
 
+# torch is kept from being imported until the file appears.
+SLOW_TORCH = """
+import builtins, pathlib, time
+gate = pathlib.Path("gate")
+gate.unlink(missing_ok=True)
+real = builtins.__import__
+def slow(name, *rest, **options):
+    while name == "torch" and not gate.exists():
+        time.sleep(0.05)
+    return real(name, *rest, **options)
+builtins.__import__ = slow
+"""
+
+
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
@@ -18,19 +32,7 @@ def widget(notebook):
 
 
 def test_the_image_comes_first_and_a_click_before_the_model_is_honoured(notebook, page):
-    # The model's module is kept from being imported until the file appears.
-    notebook.open(
-        [
-            "import builtins, pathlib, time\n"
-            "gate = pathlib.Path('gate'); gate.unlink(missing_ok=True)\n"
-            "real = builtins.__import__\n"
-            "def slow(name, *rest):\n"
-            "    while name == 'torch' and not gate.exists(): time.sleep(0.05)\n"
-            "    return real(name, *rest)\n"
-            "builtins.__import__ = slow",
-            CELL,
-        ]
-    ).run_all()
+    notebook.open([SLOW_TORCH, CELL]).run_all()
     widget = notebook.widget()
     widget.wait(phase="loading")
     widget.stage.wait_for()
@@ -46,16 +48,12 @@ def test_the_image_comes_first_and_a_click_before_the_model_is_honoured(notebook
 def test_a_click_while_a_cell_runs_is_answered(notebook, widget):
     widget.click(*CAT, SIZE)
     notebook.start("import time\nfor _ in range(600):\n    time.sleep(0.1)")
-    notebook.page.wait_for_function(
-        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
-    )
+    notebook.running.wait_for()
     widget.click(*CUSHION, SIZE)
     widget.press("n")
     widget.click(60, 60, SIZE)
-    busy = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-    assert notebook.page.evaluate(busy) == "busy"
-    notebook.command("notebook:interrupt-kernel")
-    notebook.wait_idle()
+    assert notebook.running.count() == 1
+    notebook.interrupt()
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [2, 1]
 
 
@@ -64,8 +62,8 @@ def test_a_cell_that_sets_and_then_computes_does_not_hold_clicks_back(notebook, 
     widget.wait(objects=1)
     widget.settled()
     widget.click(*CUSHION, SIZE)
-    notebook.command("notebook:interrupt-kernel")
-    notebook.wait_idle()
+    assert notebook.running.count() == 1
+    notebook.interrupt()
     assert notebook.value("len(w.prompts[0].prompts)") == 2
 
 
@@ -164,7 +162,8 @@ def test_an_exif_rotated_photo_is_clicked_where_it_is_seen(notebook, page):
     cell = IMPORT + (
         "from PIL import Image\n"
         "exif = Image.Exif(); exif[0x0112] = 6\n"
-        "Image.fromarray(data.chelsea()).rotate(90, expand=True).save('turned.jpg', exif=exif, quality=95)\n"
+        "turned = Image.fromarray(data.chelsea()).rotate(90, expand=True)\n"
+        "turned.save('turned.jpg', exif=exif, quality=95)\n"
         "w = SegmentWidget('turned.jpg', model='bundled')\nw"
     )
     notebook.open([cell]).run_all()
@@ -178,9 +177,11 @@ def test_an_exif_rotated_photo_is_clicked_where_it_is_seen(notebook, page):
 def test_images_of_any_shape_can_be_clicked(notebook, page, shape):
     notebook.open(
         [
-            f"import numpy as np\nfrom sam2_widget import SegmentWidget\n"
-            f"image = np.full(({shape[0]}, {shape[1]}, 3), 90, np.uint8)\n"
-            f"w = SegmentWidget(image, model='bundled')\nw"
+            (
+                f"import numpy as np\nfrom sam2_widget import SegmentWidget\n"
+                f"image = np.full(({shape[0]}, {shape[1]}, 3), 90, np.uint8)\n"
+                f"w = SegmentWidget(image, model='bundled')\nw"
+            )
         ]
     ).run_all()
     widget = notebook.widget().ready()

@@ -121,6 +121,17 @@ def test_wrong_names_shapes_and_formats_are_refused(tmp_path: Path) -> None:
         load_compact(wrong)
 
 
+@torch.inference_mode()
+def test_folding_changes_nothing_but_the_time(model) -> None:
+    whole = build_compact()
+    whole.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
+    image = _input(CHECK["image"])
+    expected = whole.forward_image(image)["backbone_fpn"]
+    found = model.forward_image(image)["backbone_fpn"]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+
+
 def test_loading_replaces_every_parameter_and_buffer(model) -> None:
     tensors = [*model.parameters(), *model.buffers()]
     assert all(tensor.device.type == "cpu" for tensor in tensors)

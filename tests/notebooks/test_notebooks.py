@@ -1,0 +1,51 @@
+"""Every notebook runs from top to bottom, with and without clicks."""
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+CLICKS = {"quickstart": "w.add_point(220, 190)\nw.commit('cat')\nw.add_box(380, 40, 450, 200)"}
+
+
+def executed(path, clicks=None):
+    notebook = nbformat.read(path, 4)
+    if clicks:
+        first = next(i for i, c in enumerate(notebook.cells) if "SegmentWidget(" in c.source)
+        notebook.cells.insert(first + 1, nbformat.v4.new_code_cell(clicks))
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    )
+    return client.execute()
+
+
+def text(notebook, source):
+    """Text that the cell with `source` in it shows."""
+    cell = next(c for c in notebook.cells if source in c.source)
+    return "".join(o.get("data", {}).get("text/plain", "") for o in cell.outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs(path):
+    executed(path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs_and_in_the_normal_form(path):
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs
+            assert cell.execution_count is None
+
+
+def test_the_quickstart_shows_what_was_clicked():
+    path = next(p for p in NOTEBOOKS if p.stem == "quickstart")
+    notebook = executed(path, CLICKS["quickstart"])
+    assert text(notebook, "w.masks.shape").startswith("((2, 300, 451), dtype('bool')")
+    assert "'cat'" in text(notebook, "result = segment")
+    plot = next(c for c in notebook.cells if "plt.subplots" in c.source)
+    assert any("image/png" in o.get("data", {}) for o in plot.outputs)
