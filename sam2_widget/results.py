@@ -14,11 +14,14 @@ from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.session import AnnotatedObject
 
-PALETTE = "okabeito"
+PALETTE = "tol:vibrant"
 """Name of the colour map in `cmap`: colours that colour-blind people can tell apart."""
 
-FIRST_COLOR = "#56b4e9"
-"""Where the palette starts: photographs have more warm colours than this blue."""
+GREY = "#bbbbbb"
+"""The one colour of the palette that is none on a photograph."""
+
+FIRST_COLOR = "#ee3377"
+"""Where the palette starts: hardly anything in a photograph has this colour."""
 
 
 def object_color(object_id: int) -> str:
@@ -33,7 +36,7 @@ def _palette() -> tuple[str, ...]:
         from cmap import Colormap  # noqa: PLC0415
 
         stops = [stop.color.hex.lower() for stop in Colormap(PALETTE).color_stops]
-        colors = [color for color in stops if color != "#000000"]
+        colors = [color for color in stops if color != GREY]
         first = colors.index(FIRST_COLOR)
         _colors = (*colors[first:], *colors[:first])
     return _colors
