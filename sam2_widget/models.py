@@ -13,15 +13,19 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tqdm import tqdm
 
 from sam2_widget import worker
 from sam2_widget.errors import DeviceError, DownloadError, ModelError, UnknownModelError
-from sam2_widget.predictor import Predictor, Progress
+from sam2_widget.predictor import Predictor
 
 T = TypeVar("T")
+
+Progress: TypeAlias = Callable[[str, float | None], None]
+"""Told ``(what, fraction)`` while a checkpoint is downloaded: its hub id, and how much is here,
+0..1, or None where the hub does not say how large it is."""
 
 BUNDLED = Path(__file__).parent / "weights" / "bundled.safetensors"
 
@@ -224,7 +228,7 @@ def _download(hub_id: str, filename: str, progress: Progress | None) -> Path:
     # The download itself would try for half a minute before it says that nobody is there.
     url = huggingface_hub.hf_hub_url(hub_id, filename)
     _asked(hub_id, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT))
-    bar = _reporter(progress) if progress else None
+    bar = _reporter(hub_id, progress) if progress else None
     path = _asked(hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, filename, tqdm_class=bar))
     return Path(path)
 
@@ -260,7 +264,7 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _reporter(progress: Progress) -> type[tqdm[Any]]:
+def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
     """A progress bar that draws nothing and tells `progress` instead."""
 
     class Reporter(tqdm):  # type: ignore[type-arg]
@@ -269,7 +273,7 @@ def _reporter(progress: Progress) -> type[tqdm[Any]]:
 
         def update(self, n: float | None = 1) -> bool | None:
             shown: bool | None = super().update(n)
-            progress("downloading", self.n / self.total if self.total else None)
+            progress(hub_id, self.n / self.total if self.total else None)
             return shown
 
     return Reporter
@@ -292,7 +296,7 @@ def load_model(
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
     progress : callable, optional
-        Called with a phase and a fraction while it downloads; else a progress bar is printed.
+        Called with the hub id and a fraction while it downloads; else a progress bar is printed.
 
     Returns
     -------

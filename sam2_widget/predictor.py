@@ -7,7 +7,6 @@ machine. Nothing on this side of the seam knows torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,10 +16,6 @@ import numpy.typing as npt
 from sam2_widget.masks import Float32Array
 
 UInt8Array = npt.NDArray[np.uint8]
-
-Progress = Callable[[str, float | None], None]
-"""Told ``(phase, fraction)`` while something slow goes on: phase is one of ``"downloading"``,
-``"loading"`` and ``"encoding"``, fraction is in 0..1, or None where nobody can know."""
 
 
 @runtime_checkable

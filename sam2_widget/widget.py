@@ -305,9 +305,9 @@ class SegmentWidget(anywidget.AnyWidget):
         """A model that has seen the image, and what the user must know about it."""
         note = ""
         if isinstance(model, (str, os.PathLike)):
-            found = models.fetch(model, device=self._device, progress=self._reporter(model))
+            found = models.fetch(model, device=self._device, progress=self._reporter())
             note = found.note
-            self._show("loading", f"Loading the model {_title(found.name)}", model=found.name)
+            self._show("loading", f"Loading the model {_title(found.name)}")
             predictor = models.load_checkpoint(found, device=self._device)
         else:
             predictor = model
@@ -321,15 +321,16 @@ class SegmentWidget(anywidget.AnyWidget):
         worker.run(source)
         return Answers(predictor, source), note
 
-    def _reporter(self, model: str) -> Callable[[str, float | None], None]:
+    def _reporter(self) -> models.Progress:
+        """Shows a download, at most every `PROGRESS_EVERY` seconds."""
         last = 0.0
 
-        def report(_: str, fraction: float | None) -> None:
+        def report(what: str, fraction: float | None) -> None:
             nonlocal last
             if time.monotonic() - last >= PROGRESS_EVERY or fraction == 1:
                 last = time.monotonic()
                 percent = "" if fraction is None else f": {fraction:.0%}"
-                self._show("downloading", f"Downloading {_title(model)}{percent}", fraction)
+                self._show("downloading", f"Downloading {what}{percent}", fraction)
 
         return report
 

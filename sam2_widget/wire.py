@@ -20,7 +20,7 @@ from sam2_widget.answers import Answer
 from sam2_widget.errors import MessageError
 from sam2_widget.images import View
 from sam2_widget.masks import LogitMask
-from sam2_widget.prompts import MAX_PROMPTS, Prompt
+from sam2_widget.prompts import Prompt
 from sam2_widget.results import object_color
 from sam2_widget.session import MAX_LABEL_LENGTH, AnnotatedObject, Session
 
@@ -29,7 +29,6 @@ MAX_BATCH = 1 << 20
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-PromptList = Annotated[tuple[Prompt, ...], msgspec.Meta(max_length=MAX_PROMPTS)]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 
 
@@ -54,13 +53,13 @@ class PromptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rid: RequestId
     epoch: Count
-    prompts: PromptList
+    prompts: tuple[Prompt, ...]
 
 
 class _Action(msgspec.Struct, frozen=True, tag_field="type"):
     rid: RequestId
     epoch: Count
-    prompts: PromptList | None = None
+    prompts: tuple[Prompt, ...] | None = None
 
 
 class Commit(_Action, frozen=True, tag="commit"):

@@ -69,7 +69,7 @@ def error_of(call):
 
 FETCH = """
 told = []
-path = fetch("tiny", progress=lambda phase, fraction: told.append((phase, fraction))).path
+path = fetch("tiny", progress=lambda what, fraction: told.append((what, fraction))).path
 print(json.dumps([path.stat().st_size, told]))
 """
 
@@ -77,7 +77,7 @@ print(json.dumps([path.stat().st_size, told]))
 def test_a_download_is_shown_and_happens_once(hub, python, tiny_checkpoint):
     size, told = python(hub.url, FETCH)
     assert size == tiny_checkpoint.stat().st_size
-    assert {phase for phase, _ in told} == {"downloading"}
+    assert {what for what, _ in told} == {TINY}
     fractions = [fraction for _, fraction in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
@@ -107,7 +107,7 @@ def test_the_widget_shows_the_download_and_answers(hub, python):
     phases = list(dict.fromkeys(phase for phase, _ in shown))
     assert phases[-2:] == ["encoding", "ready"]
     assert set(phases) == {"loading", "downloading", "encoding", "ready"}
-    assert any("Downloading tiny: " in message and "%" in message for _, message in shown)
+    assert any(f"Downloading {TINY}: " in message and "%" in message for _, message in shown)
     assert shape == [1, 40, 50]
     assert model == "tiny"
 

@@ -117,3 +117,10 @@ def test_reads_after_a_flood_are_current(widget, page):
         page.prompts(*[point(number % 80, i) for i in range(1 + number % 3)])
     assert len(widget.prompts[0].prompts) == 1 + 199 % 3
     assert widget.mask[0, 199 % 80]
+
+
+def test_more_prompts_than_an_object_may_have_are_refused_and_acknowledged(widget, page):
+    page.prompts(*[point(1, 1)] * 1001)
+    assert "1000 prompts, got 1001" in page.state["notice"]
+    assert page.state["ack"]["page"] == page.n
+    assert not widget.prompts
