@@ -1,0 +1,1 @@
+"""How the bundled checkpoint was made: data, model, loss, loop, evaluation, export."""

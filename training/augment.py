@@ -1,0 +1,90 @@
+"""Random changes to an image and its labels: crop, flip, colour, blur, noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+DEGRADED = 0.25
+"""The share of images that are blurred, and that are made noisy."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """Return a number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def random_window(
+    shape: tuple[int, ...], scale: tuple[float, float], rng: Generator
+) -> tuple[slice, slice]:
+    """Return a crop that keeps ``scale`` of the sides, with its aspect varied by up to 4:3."""
+    height, width = shape[:2]
+    keep, aspect = log_uniform(rng, *scale), log_uniform(rng, 0.75, 1.33) ** 0.5
+    rows = int(np.clip(height * keep * aspect, 8, height))
+    columns = int(np.clip(width * keep / aspect, 8, width))
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def crop(
+    image: NDArray[np.uint8],
+    layers: NDArray[np.generic],
+    size: int,
+    scale: tuple[float, float],
+    rng: Generator,
+) -> tuple[NDArray[np.uint8], NDArray[np.generic]]:
+    """Return a random crop, perhaps mirrored, as (size, size, 3) and (L, size, size)."""
+    window = random_window(image.shape, scale, rng)
+    mirror = np.s_[:, :: rng.choice([-1, 1])]
+    pixels = resize(image[window][mirror], size)
+    cut = [np.ascontiguousarray(layer[window][mirror]) for layer in layers]
+    return pixels, np.stack(
+        [cv2.resize(c, (size, size), interpolation=cv2.INTER_NEAREST) for c in cut]
+    )
+
+
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return (size, size, 3), averaged where it shrinks; the aspect is not kept."""
+    smaller = size < min(image.shape[:2])
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=how), np.uint8
+    )
+
+
+def recolour(image: NDArray[np.float32], strength: float, rng: Generator) -> NDArray[np.float32]:
+    """Vary gain, offset, saturation and gamma of an (..., 3) image in 0 to 255."""
+    grey = (image @ LUMA)[..., None]
+    saturation, contrast = (
+        1 + strength * rng.uniform(-1, 0.6),
+        1 + strength * rng.uniform(-0.6, 0.6),
+    )
+    gain = 1 + strength * rng.uniform(-0.25, 0.25, 3).astype(np.float32)
+    image = (grey + saturation * (image - grey)) * gain
+    centre = image.mean(axis=tuple(range(image.ndim - 1)))
+    image = (image - centre) * contrast + centre + strength * rng.uniform(-45, 45)
+    gamma = np.float32(log_uniform(rng, 1 / (1 + strength), 1 + strength) ** 0.7)
+    return np.asarray(255 * (image.clip(0, 255) / 255) ** gamma, np.float32)
+
+
+def degrade(image: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
+    """Blur and add noise, each to some images only."""
+    if rng.random() < DEGRADED:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4)), np.float32)
+    if rng.random() < DEGRADED:
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        image = image + noise * np.float32(rng.uniform(2, 10))
+    return image
+
+
+def photometric(image: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
+    """Apply all changes that leave the outlines where they are."""
+    changed = degrade(recolour(image.astype(np.float32), 0.5, rng), rng)
+    return np.asarray(changed.clip(0, 255), np.uint8)
