@@ -59,6 +59,10 @@ class Answers:
         self._known: dict[tuple[Prompt, ...], Answer] = {}
         self._feedback: LRUCache[tuple[Prompt, ...], Float32Array] = LRUCache(FEEDBACK_KEPT)
 
+    def prepare(self) -> None:
+        """Have the image encoded, which else the first answer waits for."""
+        self._embedding()
+
     def known(self, prompts: tuple[Prompt, ...]) -> Answer | None:
         """The answer, if it can be had without the model."""
         return self._known.get(prompts) if _selects(prompts) else NOTHING
@@ -82,9 +86,11 @@ class Answers:
         arrays = to_arrays(prompts, feedback)
         ambiguous = len(arrays.points) == 1 and arrays.box is None and feedback is None
         candidates = self.predictor.predict(self._embedding(), arrays, multimask=ambiguous)
-        logits, score = candidates.logits[candidates.best], candidates.scores[candidates.best]
+        # A copy, for a view would keep all candidates in memory.
+        logits = candidates.logits[candidates.best].copy()
+        score = float(np.clip(np.nan_to_num(candidates.scores[candidates.best]), 0.0, 1.0))
         self._feedback[prompts] = logits
-        answer = Answer(LogitMask.from_logits(logits), float(np.clip(score, 0.0, 1.0)))
+        answer = Answer(LogitMask.from_logits(logits), score)
         self._known[prompts] = answer
         return answer
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from sam2_widget import worker
 from sam2_widget.answers import Answers
 from sam2_widget.cache import embeddings
 from sam2_widget.images import ImageLike, to_rgb
-from sam2_widget.models import load_model
-from sam2_widget.predictor import Predictor
+from sam2_widget.models import ModelLike, check_model, load_model
 from sam2_widget.prompts import Prompt, Prompts, as_prompts, check_prompts
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject
@@ -19,7 +19,7 @@ def segment(
     image: ImageLike,
     prompts: Prompts | Prompt | Sequence[Prompt] | Sequence[Sequence[Prompt]],
     *,
-    model: str | Predictor = "auto",
+    model: ModelLike = "auto",
     device: str | None = None,
 ) -> Segmentation:
     """Segment an image by prompts, as the widget does, without a browser.
@@ -62,8 +62,10 @@ def segment(
     wanted = as_prompts(prompts)
     for one in wanted:
         check_prompts(one.prompts, rgb.shape[1], rgb.shape[0])
-    predictor = load_model(model, device=device) if isinstance(model, str) else model
-    answers = Answers(predictor, embeddings.source(predictor, rgb))
+    check_model(model)
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(model, device=device)
+    answers = Answers(model, embeddings.source(model, rgb))
     objects = tuple(AnnotatedObject(i, one.prompts, one.label) for i, one in enumerate(wanted))
     size = rgb.shape[:2]
-    return worker.run(lambda: make_segmentation(objects, answers, size=size, model=predictor.name))
+    return worker.run(lambda: make_segmentation(objects, answers, size=size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -25,6 +26,10 @@ widget's largest size, and well under 1 MB."""
 
 PERCENTILES = (0.1, 99.9)
 """What is shown as black and as white where the range of the values is not that of a picture."""
+
+
+ROWS_AT_ONCE = 256
+"""Rows converted in one go: double precision of a large image would not fit in memory."""
 
 
 class TensorLike(Protocol):
@@ -62,7 +67,7 @@ def to_rgb(image: ImageLike) -> UInt8Array:
     if isinstance(image, (str, os.PathLike)):
         return _from_file(Path(image))
     if isinstance(image, Image.Image):
-        return _from_pil(image)
+        return _decoded(lambda: _from_pil(image), "the PIL image")
     if isinstance(image, np.ndarray):
         return _from_array(_channels_last(image))
     if hasattr(image, "detach"):
@@ -83,29 +88,38 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _from_file(path: Path) -> UInt8Array:
-    if not path.is_file():
-        hint = "it is a folder" if path.is_dir() else "there is no such file"
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises if the name is too long
+        hint = "it is a folder" if os.path.isdir(path) else "there is no such file"  # noqa: PTH112
         raise ImageError(f"cannot read the image {str(path)!r}: {hint} (in {Path.cwd()})")
-    try:
+
+    def decode() -> UInt8Array:
         with warnings.catch_warnings():
             # Pillow warns at half of its limit; ours is checked below and is an error.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as file:
                 return _from_pil(file)
+
+    return _decoded(decode, f"the image {str(path)!r}")
+
+
+def _decoded(decode: Callable[[], UInt8Array], what: str) -> UInt8Array:
+    """Run a decoder, whose errors are as many as there are formats, and raise ours."""
+    try:
+        return decode()
+    except ImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"the image {str(path)!r} is over the limit of {MAX_PIXELS / 1e6:.0f} megapixels: "
+            f"{what} is over the limit of {MAX_PIXELS / 1e6:.0f} megapixels: "
             "pass a part of it, or scale it down"
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{str(path)!r} is not an image that Pillow can read: "
+            f"{what} is not an image that Pillow can read: "
             "open it with the library of its format and pass the array"
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"the image {str(path)!r} is broken: {error}") from error
+    except Exception as error:
+        raise ImageError(f"{what} is broken: {error}") from error
 
 
 def _from_pil(image: Image.Image) -> UInt8Array:
@@ -169,6 +183,10 @@ def _on_white(rgba: UInt8Array) -> UInt8Array:
 
 
 def _to_uint8(array: npt.NDArray[np.generic]) -> UInt8Array:
+    if not array.dtype.isnative:  # 16-bit TIFF is often big-endian
+        array = array.astype(array.dtype.newbyteorder("="))
+    if isinstance(array, np.ma.MaskedArray):
+        raise ImageError("the image is a masked array: fill it first, e.g. image.filled(0)")
     if array.dtype == np.uint8:
         return np.asarray(array, np.uint8)
     if array.dtype == np.bool_:
@@ -190,13 +208,22 @@ def _stretch(array: npt.NDArray[Any]) -> UInt8Array:
             f"the image has {np.count_nonzero(~finite)} values that are NaN or infinite: "
             "replace them, e.g. with np.nan_to_num(image)"
         )
-    is_float = np.issubdtype(array.dtype, np.floating)
+    is_float = bool(np.issubdtype(array.dtype, np.floating))
     low, high = _limits(color, is_float=is_float)
-    scaled = (color.astype(np.float32) - low) * (255.0 / max(high - low, 1e-12))
     # Alpha is a fraction of full scale whatever the contrast of the colours.
-    opacity = alpha.astype(np.float32) * (255.0 if is_float else 255.0 / 65535.0)
-    both = np.concatenate([scaled, opacity], axis=2)
-    return np.asarray(np.clip(np.rint(both), 0, 255), np.uint8)
+    full = 1.0 if is_float else 65535.0
+    pixels = np.empty(array.shape, np.uint8)
+    for start in range(0, len(array), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        pixels[rows, :, :3] = _to_byte(color[rows], low, high)
+        pixels[rows, :, 3:] = _to_byte(alpha[rows], 0.0, full)
+    return pixels
+
+
+def _to_byte(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float64]:
+    """`low` to 0 and `high` to 255; in double precision, for large values with a small range."""
+    fraction = (values.astype(np.float64) - low) / (high - low)
+    return np.asarray(np.rint(np.clip(fraction, 0, 1) * 255))
 
 
 def _limits(color: npt.NDArray[Any], *, is_float: bool) -> tuple[float, float]:
@@ -206,7 +233,7 @@ def _limits(color: npt.NDArray[Any], *, is_float: bool) -> tuple[float, float]:
         return 0.0, 1.0
     if low == high:
         # A flat image has no contrast to stretch: show it as the grey of its full scale.
-        return (low - 1.0, high + 1.0) if is_float else (0.0, 65535.0)
+        return (low - abs(low) - 1.0, low + abs(low) + 1.0) if is_float else (0.0, 65535.0)
     p_low, p_high = (float(p) for p in np.percentile(color, PERCENTILES))
     return (p_low, p_high) if p_high > p_low else (low, high)
 

@@ -60,6 +60,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
+ModelLike: TypeAlias = "str | os.PathLike[str] | Predictor"
+"""What a user may pass as a model: a name, a path, or what `load_model` returned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A file with weights on this machine.
@@ -91,7 +95,14 @@ def _downloaded(name: str) -> str:
     return ", downloaded" if hub_id and _cached(hub_id, _known_file(hub_id)) else ""
 
 
-def check_name(name: str) -> None:
+def check_model(model: object) -> None:
+    """Raise `UnknownModelError` unless `model` is a predictor, or something that can be loaded."""
+    usable = hasattr(model, "embed") and hasattr(model, "predict")
+    if isinstance(model, type) or not usable:
+        check_name(model)
+
+
+def check_name(name: object) -> None:
     """Raise `UnknownModelError` if nothing of that name can be loaded. Quick, asks no server."""
     if not isinstance(name, (str, os.PathLike)):
         raise UnknownModelError(f"model must be a name or a path, got {name!r}")
@@ -115,7 +126,9 @@ def check_device(device: str | None) -> None:
         )
 
 
-def fetch(name: str, *, device: str | None = None, progress: Progress | None = None) -> Checkpoint:
+def fetch(
+    name: str | os.PathLike[str], *, device: str | None = None, progress: Progress | None = None
+) -> Checkpoint:
     """Find the checkpoint of a model, and download it if need be.
 
     Parameters
@@ -280,11 +293,14 @@ def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
 
 
 # Touched on the model thread only.
-_loaded: dict[tuple[str, Path, int, str], Predictor] = {}
+_loaded: dict[tuple[Path, int, str], Predictor] = {}
 
 
 def load_model(
-    name: str = "auto", *, device: str | None = None, progress: Progress | None = None
+    name: str | os.PathLike[str] = "auto",
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
 ) -> Predictor:
     """Load a model, or return the one that this kernel has loaded already.
 
@@ -338,7 +354,7 @@ def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
     resolved = sam2_predictor.resolve_device(device)
     # A checkpoint that was trained on and saved again is another one.
     version = checkpoint.path.stat().st_mtime_ns
-    key = (checkpoint.name, checkpoint.path, version, resolved)
+    key = (checkpoint.path.resolve(), version, resolved)
     if key not in _loaded:
         _loaded[key] = sam2_predictor.load(checkpoint.path, name=checkpoint.name, device=resolved)
     return _loaded[key]

@@ -14,6 +14,7 @@ from numbers import Real
 from typing import Any, Literal, TypeAlias, overload
 
 import msgspec
+import numpy as np
 from msgspec.structs import force_setattr
 
 from sam2_widget.errors import PromptError
@@ -30,9 +31,13 @@ def _number(value: object, name: str) -> float:
         raise PromptError(
             f"{name} must be a number, got {value!r}: give coordinates in image pixels"
         )
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise PromptError(f"{name} must be finite, got {value!r}: give coordinates in image pixels")
-    return float(value)
+    return number
 
 
 class Point(msgspec.Struct, frozen=True, tag_field="type", tag="point", forbid_unknown_fields=True):
@@ -58,7 +63,7 @@ class Point(msgspec.Struct, frozen=True, tag_field="type", tag="point", forbid_u
     def __post_init__(self) -> None:
         force_setattr(self, "x", _number(self.x, "x"))
         force_setattr(self, "y", _number(self.y, "y"))
-        if not isinstance(self.label, Real) or self.label not in (0, 1):
+        if not isinstance(self.label, (Real, np.bool_)) or self.label not in (0, 1):
             raise PromptError(
                 f"label must be 1 (part of the object) or 0 (not part of it), got {self.label!r}"
             )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.answers import Answer
+from sam2_widget.answers import Answer, Answers
 from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.session import AnnotatedObject
@@ -143,12 +142,11 @@ class Segmentation:
 
 def make_segmentation(
     objects: tuple[AnnotatedObject, ...],
-    answer: Callable[[tuple[Prompt, ...]], Answer],
+    answers: Answers,
     *,
     size: tuple[int, int],
-    model: str,
 ) -> Segmentation:
-    """Put the model's answers to the objects' prompts together."""
+    """Put the model's answers to the objects' prompts together; on the model thread."""
     found = tuple(
         SegmentedObject(
             id=o.id,
@@ -156,8 +154,8 @@ def make_segmentation(
             prompts=o.prompts,
             color=object_color(o.id),
             size=size,
-            answer=answer(o.prompts),
+            answer=answers(o.prompts),
         )
         for o in objects
     )
-    return Segmentation(found, size, model)
+    return Segmentation(found, size, answers.predictor.name)

@@ -275,7 +275,8 @@ class CompactPredictor(Sam2Predictor):
 
 def _to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
     """(H, W, 3) uint8 → (3, H, W) float32 in 0..1."""
-    return torch.from_numpy(image).permute(2, 0, 1).contiguous().float().div(255)
+    # A copy, because torch warns of arrays that are read-only.
+    return torch.tensor(image).permute(2, 0, 1).contiguous().float().div(255)
 
 
 def load(path: Path, *, name: str, device: str) -> Sam2Predictor:

@@ -2,8 +2,8 @@
 
 The only module that imports anywidget. An edit, from Python or from the browser, changes the
 session at once; its answer is computed on the model thread; then both are published. Handlers run
-on the main thread or on ipykernel's subshell thread, so `_lock` guards all that they share, and
-nothing slow happens under it.
+on the main thread or on ipykernel's subshell thread, so `_lock` guards all that they share; nothing
+slow happens under it, and nobody who holds it waits for another thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import contextlib
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anywidget
 import numpy as np
@@ -25,22 +23,16 @@ import traitlets
 
 from sam2_widget import models, wire, worker
 from sam2_widget.answers import Answer, Answers
-from sam2_widget.cache import embeddings
-from sam2_widget.errors import (
-    ClosedError,
-    LabelError,
-    MessageError,
-    ModelError,
-    PromptError,
-    SegmentationError,
-)
+from sam2_widget.engine import Engine, as_model_error
+from sam2_widget.errors import LabelError, MessageError, PromptError, SegmentationError
 from sam2_widget.images import ImageLike, encode_view, to_rgb
 from sam2_widget.masks import BoolArray, Float32Array
-from sam2_widget.predictor import Predictor, UInt8Array
+from sam2_widget.models import ModelLike
+from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import Box, Point, Prompts
 from sam2_widget.results import Segmentation, SegmentedObject, make_segmentation
 from sam2_widget.session import AnnotatedObject, Session
-from sam2_widget.status import Phase, Status
+from sam2_widget.status import Status
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +40,21 @@ T = TypeVar("T")
 
 STATIC = Path(__file__).parent / "static"
 
+
+def _front_end(name: str) -> str:
+    try:
+        return (STATIC / name).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ImportError(
+            f"the front end of sam2-widget is not built, {STATIC / name} is missing: "
+            "run `pip install .` in its source folder"
+        ) from error
+
+
+_Answered: TypeAlias = tuple[AnnotatedObject, Answer]
+
 CLIENTS_KEPT = 32
 """Browsers whose last request is remembered; every reload of a page is a new one."""
-
-PROGRESS_EVERY = 0.1
-"""Seconds between two reports of a download."""
 
 
 class SegmentWidget(anywidget.AnyWidget):
@@ -95,8 +97,9 @@ class SegmentWidget(anywidget.AnyWidget):
     (1, 480, 640)
     """
 
-    _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
+    # Texts, not paths: anywidget watches paths, and its watcher would keep every widget alive.
+    _esm = _front_end("widget.js")
+    _css = _front_end("widget.css")
 
     # Written by the kernel.
     _image = traitlets.Dict().tag(sync=True)
@@ -110,35 +113,33 @@ class SegmentWidget(anywidget.AnyWidget):
         self,
         image: ImageLike,
         *,
-        model: str | Predictor = "auto",
-        labels: Sequence[str] | None = None,
+        model: ModelLike = "auto",
+        labels: Iterable[str] | None = None,
         device: str | None = None,
     ) -> None:
-        _check_model(model)
+        models.check_model(model)
         models.check_device(device)
         self._rgb = to_rgb(image)
         self._rgb.setflags(write=False)
-        self._device = device
         self._session = Session(self._rgb.shape[1], self._rgb.shape[0], _checked_labels(labels))
         self._lock = threading.RLock()
-        self._ready: Future[Answers] = Future()
-        self._answers: Answers | None = None
-        self._failure: ModelError | None = None
-        self._result: tuple[object, Segmentation] | None = None
+        self._engine = Engine(self._rgb, device=device, changed=self._engine_changed)
+        self._known: tuple[Answers | None, dict[int, _Answered]] = (None, {})
+        self._failed: AnnotatedObject | None = None
+        self._result: tuple[Answers, tuple[AnnotatedObject, ...], Segmentation] | None = None
         self._ack: dict[str, int] = {}
         self._epoch = 0
         self._notice = ""
         self._sent: dict[int, tuple[AnnotatedObject, Answer | None]] = {}
-        self._notified: tuple[AnnotatedObject, ...] = ()
-        self._closed = False
+        self._notified: list[tuple[int, Answer]] = []
         super().__init__(
             _image=wire.image_message(encode_view(self._rgb), _file_name(image)),
             _labels=list(self._session.labels),
             _state={**self._current_state(), "revision": 0},
-            _status=Status("loading", "Loading the model").to_dict(),
+            _status=self._engine.status.to_dict(),
         )
         self.on_msg(self._on_message)
-        self._start_loading(model)
+        self._engine.load(model)
 
     # --- what the mouse can do, Python can do -----------------------------------------------------
 
@@ -247,7 +248,7 @@ class SegmentWidget(anywidget.AnyWidget):
     @property
     def status(self) -> Status:
         """What the widget is doing."""
-        status = Status(**self._status)
+        status = self._engine.status
         if status.phase == "ready" and self._pending():
             return Status("predicting", "Predicting", None, status.model, status.device)
         return status
@@ -255,23 +256,18 @@ class SegmentWidget(anywidget.AnyWidget):
     @property
     def model(self) -> str:
         """Name of the model; set it to another name to change the model and keep all prompts."""
-        return str(self._status["model"])
+        return self._engine.status.model
 
     @model.setter
-    def model(self, model: str | Predictor) -> None:
-        _check_model(model)
-        with self._lock:
-            self._ready = Future()
-            self._failure = None
-        self._start_loading(model)
+    def model(self, model: ModelLike) -> None:
+        models.check_model(model)
+        self._engine.load(model)
 
     def close(self) -> None:
         """Remove the widget from the page; what has been segmented can still be read."""
-        if not getattr(self, "_closed", True):
-            self._show("closed", "Closed")
-            self._closed = True
-            if not self._ready.done():
-                self._ready.set_exception(ClosedError("the widget was closed while loading"))
+        if hasattr(self, "_engine") and not self._engine.closed:
+            self._engine.close()
+            self._engine_changed()
         super().close()
 
     def __repr__(self) -> str:
@@ -279,68 +275,6 @@ class SegmentWidget(anywidget.AnyWidget):
         count = len(self._session.annotation.objects)
         objects = "1 object" if count == 1 else f"{count} objects"
         return f"SegmentWidget({width} x {height}, {objects}, {self.status})"
-
-    # --- loading, in the background ---------------------------------------------------------------
-
-    def _start_loading(self, model: str | Predictor) -> None:
-        # Not on the model thread: a download must not keep other widgets from their model.
-        arguments = (model, self._ready)
-        threading.Thread(target=self._load, args=arguments, daemon=True).start()
-
-    def _load(self, model: str | Predictor, ready: Future[Answers]) -> None:
-        try:
-            answers, note = self._opened(model)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
-            self._fail_loading(_as_model_error(error), ready)
-            return
-        with self._lock:
-            if self._closed or ready is not self._ready:
-                return
-            self._answers, self._result = answers, None
-        self._show_ready(note, answers.predictor)
-        self._answer_later()
-        ready.set_result(answers)
-
-    def _opened(self, model: str | Predictor) -> tuple[Answers, str]:
-        """A model that has seen the image, and what the user must know about it."""
-        note = ""
-        if isinstance(model, (str, os.PathLike)):
-            found = models.fetch(model, device=self._device, progress=self._reporter())
-            note = found.note
-            self._show("loading", f"Loading the model {_title(found.name)}")
-            predictor = models.load_checkpoint(found, device=self._device)
-        else:
-            predictor = model
-        source = embeddings.source(
-            predictor,
-            self._rgb,
-            before=lambda: self._show_encoding(predictor),
-            after=lambda: self._show_ready(note, predictor),
-        )
-        # The first click finds the image encoded.
-        worker.run(source)
-        return Answers(predictor, source), note
-
-    def _reporter(self) -> models.Progress:
-        """Shows a download, at most every `PROGRESS_EVERY` seconds."""
-        last = 0.0
-
-        def report(what: str, fraction: float | None) -> None:
-            nonlocal last
-            if time.monotonic() - last >= PROGRESS_EVERY or fraction == 1:
-                last = time.monotonic()
-                percent = "" if fraction is None else f": {fraction:.0%}"
-                self._show("downloading", f"Downloading {what}{percent}", fraction)
-
-        return report
-
-    def _fail_loading(self, error: ModelError, ready: Future[Answers]) -> None:
-        with self._lock:
-            if self._closed or ready is not self._ready:
-                return
-        self._show_error(error)
-        self._publish()
-        ready.set_exception(error)
 
     # --- edits ------------------------------------------------------------------------------------
 
@@ -358,123 +292,123 @@ class SegmentWidget(anywidget.AnyWidget):
 
         `answer_follows` saves a message where the page knows already what it has asked for.
         """
+        self._failed = None
         pending = self._pending()
-        if not (answer_follows and pending and self._ready.done() and self._failure is None):
+        at_once = answer_follows and pending and self._engine.status.phase == "ready"
+        if not at_once:
             self._publish()
-        if not pending:
-            if self._failure is not None and self._answers is not None:
-                self._show_ready("")
-            self._notify()
-        elif self._answers is not None:
+        if pending:
             self._answer_later()
+        else:
+            self._engine.recovered()
+            self._notify()
 
     def _id_of(self, i: int) -> int:
         objects = self._session.annotation.objects
         try:
             return objects[i].id
-        except (IndexError, TypeError) as error:
+        except (IndexError, TypeError, AttributeError) as error:
             raise PromptError(f"there is no object {i!r}: there are {len(objects)}") from error
 
     # --- answers, on the model thread -------------------------------------------------------------
 
+    def _answered(self, annotated: AnnotatedObject) -> Answer | None:
+        """The answer to an object if it is known; looked up once: 500 others cost nothing."""
+        answers, known = self._known
+        if answers is not self._engine.answers:
+            answers, known = self._known = (self._engine.answers, {})
+        found = known.get(annotated.id)
+        if found is not None and found[0] is annotated:
+            return found[1]
+        answer = answers.known(annotated.prompts) if answers else None
+        if answer is not None:
+            known[annotated.id] = (annotated, answer)
+        return answer
+
     def _pending(self) -> list[AnnotatedObject]:
         """Objects without an answer, the one being worked on first."""
-        annotation, answers = self._session.annotation, self._answers
-        if answers is None:
-            return list(annotation.objects)
-        found = [o for o in annotation.objects if answers.known(o.prompts) is None]
+        annotation = self._session.annotation
+        found = [o for o in annotation.objects if self._answered(o) is None]
         return sorted(found, key=lambda o: o.id != annotation.active_id)
 
     def _answer_later(self) -> None:
-        worker.submit(self._answer_pending)
+        if self._engine.answers is not None:
+            worker.submit(self._answer_next)
 
-    def _answer_pending(self) -> None:
-        """Answer, publish, notify. It sees the newest edits: several calls cost as much as one."""
-        answers = self._answers
-        if answers is None:
+    def _answer_next(self) -> None:
+        """Answer one object and publish it; others, of other widgets too, have their turn between.
+
+        It sees the newest edits, so a turn that came too late for its own finds nothing to do.
+        """
+        answers, pending = self._engine.answers, self._pending()
+        if answers is None or self._engine.closed:
             return
         try:
-            while pending := self._pending():
+            if pending:
                 answers(pending[0].prompts)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
-            self._show_error(_as_model_error(error))
-        else:
-            if self._failure is not None:
-                self._show_ready("")
+            self._failed = pending[0]
+            self._engine.failed(error)
+            self._publish()
+            return
+        self._engine.recovered()
         self._publish()
-        if self._failure is None:
+        if self._pending():
+            self._answer_later()
+        else:
             self._notify()
 
     def _current_result(self) -> Segmentation:
         """The segmentation of the newest edits; waits for it."""
-        answers = self._answers if self._closed and self._answers else self._ready.result()
-        while self._pending():
-            worker.run(self._answer_pending)
-            if self._failure is not None:
-                raise self._failure
-        annotation = self._session.annotation
-        if self._result is None or self._result[0] != annotation.objects:
-            made = make_segmentation(
-                annotation.objects,
-                lambda prompts: worker.run(lambda: answers(prompts)),
-                size=self._rgb.shape[:2],
-                model=answers.predictor.name,
-            )
-            self._result = (annotation.objects, made)
-        return self._result[1]
+        while True:
+            answers, objects = self._engine.wait(), self._session.annotation.objects
+            if self._result and self._result[0] is answers and self._result[1] is objects:
+                return self._result[2]
+            try:
+                size = self._rgb.shape[:2]
+                made = worker.run(lambda: make_segmentation(objects, answers, size=size))  # noqa: B023
+            except Exception as error:
+                raise as_model_error(error) from error
+            if answers is self._engine.answers:
+                self._result = (answers, objects, made)
+                return made
 
     def _notify(self) -> None:
-        """Call the observers of ``"masks"`` if the masks have changed."""
-        objects = self._session.annotation.objects
+        """Have the observers of ``"masks"`` called if the masks have changed."""
         with self._lock:
-            changed = objects != self._notified
-            self._notified = objects
-        if changed and self._trait_notifiers.get("masks"):
-            change = {"name": "masks", "type": "change", "owner": self, "old": None}
-            try:
-                self.notify_change(traitlets.Bunch(change, new=self.masks))
-            except Exception:
-                logger.exception("an observer of 'masks' failed")
+            objects = self._session.annotation.objects
+            answered = [(o.id, answer) for o in objects if (answer := self._answered(o))]
+            if answered == self._notified or len(answered) < len(objects):
+                return
+            self._notified = answered
+        if self._trait_notifiers.get("masks"):
+            worker.call_observers(self._call_observers)
+
+    def _call_observers(self) -> None:
+        change = {"name": "masks", "type": "change", "owner": self, "old": None}
+        try:
+            self.notify_change(traitlets.Bunch(change, new=self.masks))
+        except Exception:
+            logger.exception("an observer of 'masks' failed")
+
+    def _engine_changed(self) -> None:
+        """The engine has a new status or a new model."""
+        with self._lock:
+            status = self._engine.status
+            self._status = status.to_dict()
+        self._publish()
+        # Not after an error: what has failed is tried again at the next edit.
+        if status.phase == "ready":
+            self._answer_later()
 
     # --- publishing -------------------------------------------------------------------------------
 
-    def _show(
-        self,
-        phase: Phase,
-        message: str,
-        progress: float | None = None,
-        *,
-        model: str | None = None,
-        device: str | None = None,
-    ) -> None:
-        with self._lock:
-            if not self._closed:
-                model = self._status.get("model", "") if model is None else model
-                device = self._status.get("device", "") if device is None else device
-                self._status = Status(phase, message, progress, model, device).to_dict()
-
-    def _show_ready(self, note: str, predictor: Predictor | None = None) -> None:
-        model, device = (predictor.name, predictor.device) if predictor else (None, None)
-        with self._lock:
-            self._failure = None
-            self._show("ready", note or "Ready", model=model, device=device)
-
-    def _show_encoding(self, predictor: Predictor) -> None:
-        name, device = predictor.name, predictor.device
-        self._show("encoding", "Encoding the image", model=name, device=device)
-
-    def _show_error(self, error: ModelError) -> None:
-        with self._lock:
-            self._failure = error
-            self._show("error", str(error))
-
     def _current_state(self) -> dict[str, Any]:
         active = self._session.annotation.active
-        answer = self._answers.known(active.prompts) if active and self._answers else None
         return wire.state_message(
             self._session,
-            answer,
-            failed=self._failure is not None,
+            self._answered(active) if active else None,
+            failed=active is not None and (active is self._failed or self._engine.hopeless),
             epoch=self._epoch,
             ack=self._ack,
             notice=self._notice,
@@ -483,17 +417,19 @@ class SegmentWidget(anywidget.AnyWidget):
     def _publish(self) -> None:
         """Bring all browsers up to date; sends only what has changed."""
         with self._lock:
-            if self._closed:
+            if self._engine.closed:
                 return
-            active_id = self._session.annotation.active_id
-            finished = {
-                o.id: (index, o, self._answers.known(o.prompts) if self._answers else None)
-                for index, o in enumerate(self._session.annotation.objects)
-                if o.id != active_id
-            }
-            put = [entry for key, entry in finished.items() if self._sent.get(key) != entry[1:]]
+            annotation = self._session.annotation
+            put: list[tuple[int, AnnotatedObject, Answer | None]] = []
+            finished: dict[int, tuple[AnnotatedObject, Answer | None]] = {}
+            for index, annotated in enumerate(annotation.objects):
+                if annotated.id != annotation.active_id:
+                    finished[annotated.id] = entry = (annotated, self._answered(annotated))
+                    sent = self._sent.get(annotated.id, (None, None))
+                    if sent[0] is not entry[0] or sent[1] is not entry[1]:
+                        put.append((index, *entry))
             drop = [key for key in self._sent if key not in finished]
-            self._sent = {key: entry[1:] for key, entry in finished.items()}
+            self._sent = finished
             # In this order an object on its way from one place to the other is never in neither.
             self._send_objects(wire.objects_messages(put))
             state, before = self._current_state(), self._state
@@ -532,44 +468,50 @@ class SegmentWidget(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take a trait from a browser: prompts, and no other, whatever it says."""
         if isinstance(sync_data, dict) and "_prompts" in sync_data:
-            self._receive(lambda: self._take_prompts(wire.parse_prompts(sync_data["_prompts"])))
+            self._receive(sync_data["_prompts"], self._take_prompts)
 
     def _on_message(self, _: object, content: object, __: object) -> None:
-        self._receive(lambda: self._take_message(wire.parse_message(content)))
+        self._receive(content, self._take_message)
 
-    def _receive(self, handle: Callable[[], None]) -> None:
+    def _receive(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
         try:
-            handle()
+            take(content)
         except SegmentationError as error:
-            self._tell(str(error))
+            self._refuse(content, str(error))
         except Exception as error:
             logger.exception("a message from the browser could not be handled")
-            self._tell(f"Something went wrong in the kernel: {error!r}")
+            self._refuse(content, f"Something went wrong in the kernel: {error!r}")
 
-    def _tell(self, notice: str) -> None:
+    def _refuse(self, content: object, notice: str) -> None:
+        """Say why nothing was done. The page waits for every request to be acknowledged."""
         with self._lock:
+            rid = wire.request_id(content)
+            if rid is not None:
+                self._acknowledge(rid)
             self._notice = notice
-        self._publish()
+        self._after_edit()
 
-    def _take_prompts(self, request: wire.PromptsRequest) -> None:
+    def _take_prompts(self, content: object) -> None:
+        request = wire.parse_prompts(content)
         with self._lock:
             if not self._acknowledge(request.rid):
                 return
             self._apply(request.epoch, request.prompts)
         self._after_edit(answer_follows=not self._notice)
 
-    def _take_message(self, message: wire.Message) -> None:
+    def _take_message(self, content: object) -> None:
+        message = wire.parse_message(content)
         if isinstance(message, wire.Hello):
             self._publish_all()
         elif not isinstance(message, wire.Nudge):
             with self._lock:
                 if not self._acknowledge(message.rid):
                     return
-                if message.prompts is not None:
-                    self._apply(message.epoch, message.prompts)
-                self._act(message)
                 self._epoch += 1
+                if message.prompts is not None:
+                    self._apply(message.epoch + 1, message.prompts)
+                self._act(message)
             self._after_edit()
 
     def _acknowledge(self, rid: wire.RequestId) -> bool:
@@ -588,7 +530,7 @@ class SegmentWidget(anywidget.AnyWidget):
         if epoch == self._epoch:
             self._session.set_prompts(prompts)
         else:
-            self._notice = "Python changed the objects at the same moment: please click again."
+            self._notice = "The objects were changed elsewhere at the same moment: click again."
 
     def _act(self, action: wire.Action) -> None:
         session = self._session
@@ -614,36 +556,19 @@ class SegmentWidget(anywidget.AnyWidget):
             raise MessageError("That object is no longer there.") from error
 
 
-def _check_model(model: str | Predictor) -> None:
-    if not (hasattr(model, "embed") and hasattr(model, "predict")):
-        models.check_name(model)
-
-
-def _checked_labels(labels: Sequence[str] | None) -> tuple[str, ...]:
-    checker = Session(1, 1)
+def _checked_labels(labels: Iterable[str] | None) -> tuple[str, ...]:
     if isinstance(labels, str):
         raise LabelError(f"labels must be a list of texts, got {labels!r}: write [{labels!r}]")
-    checked = tuple(labels or ())
-    for label in checked:
-        checker.checked_label(label)
-    if None in checked or len(set(checked)) != len(checked):
-        raise LabelError(f"labels must be distinct texts, got {list(checked)}")
+    try:
+        found = () if labels is None else tuple(labels)
+    except TypeError as error:
+        raise LabelError(f"labels must be a list of texts, got {labels!r}") from error
+    checker = Session(1, 1)
+    checked = tuple(checker.checked_label(label) or "" for label in found)
+    if not all(label.strip() for label in checked) or len(set(checked)) != len(checked):
+        raise LabelError(f"labels must be distinct texts and not empty, got {list(found)}")
     return checked
 
 
 def _file_name(image: ImageLike) -> str:
     return Path(image).name if isinstance(image, (str, os.PathLike)) else ""
-
-
-def _title(model: str | os.PathLike[str]) -> str:
-    """Name of a model for reading: a path only by its last part."""
-    return Path(model).name if Path(model).is_file() else str(model)
-
-
-def _as_model_error(error: Exception) -> ModelError:
-    if isinstance(error, ModelError):
-        return error
-    logger.error("the model failed", exc_info=error)
-    wrapped = ModelError(f"the model failed: {error!r}; try model='bundled'")
-    wrapped.__cause__ = error
-    return wrapped

@@ -124,6 +124,15 @@ def _convert(value: object, kind: Any) -> Any:
         raise MessageError(f"malformed message from the browser: {error}") from error
 
 
+def request_id(content: object) -> RequestId | None:
+    """The request's id, if that much of a malformed message can be read."""
+    try:
+        rid: RequestId = _convert(content["rid"] if isinstance(content, dict) else None, RequestId)
+    except (MessageError, KeyError):
+        return None
+    return rid
+
+
 def parse_prompts(value: object) -> PromptsRequest:
     """Check the trait ``prompts``; MessageError if it is malformed."""
     request: PromptsRequest = _convert(value, PromptsRequest)

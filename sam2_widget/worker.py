@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _NAME = "sam2-widget-model"
 _executor = ThreadPoolExecutor(1, thread_name_prefix=_NAME)
+_observers = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-observers")
 
 
 def on_model_thread() -> bool:
@@ -25,6 +26,14 @@ def on_model_thread() -> bool:
 def submit(job: Callable[[], T]) -> Future[T]:
     """Run `job` on the model thread, after all that was submitted before."""
     return _executor.submit(job)
+
+
+def call_observers(job: Callable[[], None]) -> None:
+    """Run `job`, which calls code of the user's, on a thread of its own.
+
+    On the model thread it could wait for what only that thread can do.
+    """
+    _observers.submit(job)
 
 
 def run(job: Callable[[], T]) -> T:

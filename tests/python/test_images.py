@@ -96,6 +96,35 @@ def test_float_rgba_keeps_alpha_apart_from_the_contrast():
     assert to_rgb(rgba)[0, 0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("order", ["<u2", ">u2", ">f4"])
+def test_byte_order_does_not_matter(order):
+    values = np.linspace(100, 4000, 200).reshape(10, 20)
+    np.testing.assert_array_equal(to_rgb(values.astype(order)), to_rgb(values.astype(order[1:])))
+
+
+def test_big_endian_16_bit_tiff(tmp_path):
+    values = np.linspace(1000, 3000, 256).reshape(16, 16).astype(np.uint16)
+    path = tmp_path / "imagej.tif"
+    image = Image.frombytes("I;16B", (16, 16), values.astype(">u2").tobytes())
+    image.save(path)
+    np.testing.assert_array_equal(to_rgb(path), to_rgb(values))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9, -1e12, 1e300])
+def test_large_values_are_shown_without_overflow(offset):
+    values = offset + np.arange(16.0).reshape(4, 4) * max(1.0, abs(offset) * 1e-9)
+    grey = to_rgb(values)[..., 0]
+    assert (grey.min(), grey.max()) == (0, 255)
+    assert to_rgb(np.full((2, 2), offset)).shape == (2, 2, 3)
+
+
+def test_odd_memory_layouts():
+    wide = np.arange(12 * 10 * 3, dtype=np.uint8).reshape(12, 10, 3)
+    for view in (wide[::2, ::-1], np.asfortranarray(wide), wide.transpose(1, 0, 2)):
+        view.setflags(write=False)
+        np.testing.assert_array_equal(to_rgb(view), view)
+
+
 def saved(tmp_path, image, name, **options):
     path = tmp_path / name
     image.save(path, **options)
@@ -182,6 +211,16 @@ def test_bad_files_are_clear_errors(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:-400])
     with pytest.raises(ImageError, match="is broken"):
         to_rgb(tmp_path / "cut.jpg")
+    with Image.open(tmp_path / "cut.jpg") as lazy, pytest.raises(ImageError, match="is broken"):
+        to_rgb(lazy)
+    closed = Image.new("L", (3, 3))
+    closed.close()
+    with pytest.raises(ImageError, match="is broken"):
+        to_rgb(closed)
+    with pytest.raises(ImageError, match="no such file"):
+        to_rgb("x" * 5000)
+    with pytest.raises(ImageError, match="masked array"):
+        to_rgb(np.ma.masked_equal(np.zeros((3, 3)), 0))
 
 
 def test_the_pixel_limit_is_told_before_memory_is_taken(tmp_path, monkeypatch):

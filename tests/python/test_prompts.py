@@ -26,7 +26,7 @@ prompts = st.lists(
 ).map(lambda objects: Prompts(tuple(objects)))
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "1", None, True, 1j])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "1", None, True, 1j, 10**400])
 def test_a_coordinate_must_be_a_finite_number(bad):
     with pytest.raises(PromptError, match="x must be"):
         Point(bad, 1)
@@ -43,6 +43,7 @@ def test_a_label_is_0_or_1(bad):
 def test_numpy_numbers_are_numbers():
     point = Point(np.float32(1.5), np.int64(2), np.uint8(0))
     assert point == Point(1.5, 2.0, 0)
+    assert Point(1, 1, np.True_) == Point(1, 1, 1)
     assert type(point.x) is float
     assert type(point.label) is int
 

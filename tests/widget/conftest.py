@@ -76,7 +76,9 @@ class Page:
             objects = [o for o in objects if o["id"] not in content["drop"]]
             for put in content["put"]:
                 objects = [o for o in objects if o["id"] != put["id"]]
-                mask = put["mask"] and {**put["mask"], "data": buffers[put["mask"]["buffer"]]}
+                mask = put["mask"] and dict(put["mask"])
+                if mask:
+                    mask["data"] = buffers[mask.pop("buffer")]
                 objects.insert(put["index"], {**put, "mask": mask})
         return objects
 
@@ -86,8 +88,14 @@ def point(x, y, label=1):
 
 
 def settle():
-    """Wait for the model thread to have nothing left to do."""
-    worker.run(lambda: None)
+    """Wait for the model thread to have nothing left to do; a job may submit the next."""
+    for _ in range(50):
+        worker.run(lambda: None)
+
+
+def observed():
+    """Wait for the observers to have been called."""
+    worker._observers.submit(lambda: None).result(timeout=10)
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +115,7 @@ IMAGE = np.random.default_rng(5).integers(0, 255, (60, 80, 3), np.uint8)
 @pytest.fixture
 def widget(predictor):
     widget = SegmentWidget(IMAGE, model=predictor)
-    widget._ready.result(timeout=10)
+    widget._engine.wait()
     settle()
     yield widget
     predictor.gate.set()

@@ -56,6 +56,8 @@ def check(widget):
         for prompt in annotated.prompts:
             prompt.check_inside(80, 60)
     assert widget.status.phase == "ready"
+    active = widget._state["active"]
+    assert active is None or not active["pending"]
 
 
 @shared
@@ -117,6 +119,23 @@ def test_reads_after_a_flood_are_current(widget, page):
         page.prompts(*[point(number % 80, i) for i in range(1 + number % 3)])
     assert len(widget.prompts[0].prompts) == 1 + 199 % 3
     assert widget.mask[0, 199 % 80]
+
+
+def test_an_action_that_fails_leaves_no_click_unanswered(widget, page):
+    page.act("select", prompts=[point(40, 30)], object=99)
+    settle()
+    assert "no longer there" in page.state["notice"]
+    assert not page.state["active"]["pending"]
+    assert page.state["ack"]["page"] == page.n
+
+
+@pytest.mark.parametrize(
+    "bad", [{"type": "delete", "object": -1}, {"type": "x"}, {"type": "commit", "label": 5}]
+)
+def test_a_malformed_request_is_acknowledged_all_the_same(widget, page, bad):
+    page.send({**bad, "rid": page._rid(), "epoch": 0})
+    assert page.state["ack"]["page"] == page.n
+    assert page.state["notice"]
 
 
 def test_more_prompts_than_an_object_may_have_are_refused_and_acknowledged(widget, page):

@@ -1,12 +1,15 @@
 """The widget over a mock comm, with a fake predictor."""
 
+import gc
 import threading
+import weakref
 import zlib
 
 import numpy as np
 import pytest
 
 from sam2_widget import (
+    ClosedError,
     LabelError,
     ModelError,
     Point,
@@ -18,7 +21,7 @@ from sam2_widget import (
 from sam2_widget.masks import upsample
 from sam2_widget.testing import FakePredictor
 
-from .conftest import IMAGE, Page, point, settle
+from .conftest import IMAGE, Page, observed, point, settle
 
 
 def shown_pixels(mask, size=(60, 80)):
@@ -92,7 +95,7 @@ def test_select_and_delete_by_index(widget):
     widget.delete(0)
     widget.delete(-1)
     assert [o.label for o in widget.objects] == ["40"]
-    for bad in (5, -3, "a", None):
+    for bad in (5, -3, "a", None, slice(0, 1)):
         with pytest.raises(PromptError, match="there is no object"):
             widget.select(bad)
 
@@ -137,14 +140,20 @@ def test_bad_arguments_are_told_where_the_widget_is_made():
         SegmentWidget(IMAGE, model="huge")
     with pytest.raises(LabelError, match="write"):
         SegmentWidget(IMAGE, model=FakePredictor(), labels="cat")
-    with pytest.raises(LabelError, match="distinct"):
-        SegmentWidget(IMAGE, model=FakePredictor(), labels=["cat", "cat"])
+    for bad in (["cat", "cat"], ["cat", ""], [None], 5):
+        with pytest.raises(LabelError):
+            SegmentWidget(IMAGE, model=FakePredictor(), labels=bad)
+    for bad in (FakePredictor, 5, None):
+        with pytest.raises(UnknownModelError):
+            SegmentWidget(IMAGE, model=bad)
+        with pytest.raises(UnknownModelError):
+            segment(IMAGE, [Point(1, 1)], model=bad)
     with pytest.raises(ModelError, match="device must be"):
         SegmentWidget(IMAGE, model=FakePredictor(), device="gpu")
 
 
 def test_labels_given(predictor):
-    w = SegmentWidget(IMAGE, model=predictor, labels=["cat", "dog"])
+    w = SegmentWidget(IMAGE, model=predictor, labels=np.array(["cat", "dog"]))
     w.add_point(1, 1)
     with pytest.raises(LabelError):
         w.commit("cow")
@@ -163,10 +172,12 @@ def test_observers_of_masks_are_called_once_per_change(widget, page):
     widget.observe(lambda change: seen.append(change["new"].sum()), "masks")
     page.prompts(point(40, 30))
     settle()
+    observed()
     widget.add_point(45, 30, 0)
     settle()
+    observed()
     widget.undo()
-    settle()
+    observed()
     assert len(seen) == 3
     assert seen[0] == seen[2] > seen[1]
 
@@ -181,6 +192,7 @@ def test_an_observer_may_read_the_masks_and_may_fail(widget, page):
     widget.observe(observer, "masks")
     page.prompts(point(40, 30))
     settle()
+    observed()
     assert shapes == [(1, 60, 80)]
     assert widget.masks.any()
 
@@ -353,6 +365,105 @@ def test_a_failed_prediction_is_told_and_the_next_click_tries_again(widget, page
     assert widget.status.phase == "ready"
 
 
+def test_clicks_while_the_model_is_changed_are_answered_by_the_new_one(widget, page):
+    """The old model must not answer for ever what only the new one is asked."""
+    slow = FakePredictor(radius=0.3)
+    slow.gate.clear()
+    widget.add_point(40, 30)
+    widget.model = slow
+    page.prompts(point(40, 30), epoch=page.state["epoch"])
+    widget.add_point(41, 31)
+    slow.gate.set()
+    expected = segment(IMAGE, widget.prompts, model=FakePredictor(radius=0.3))
+    np.testing.assert_array_equal(widget.masks, expected.masks)
+    settle()
+    assert not page.state["active"]["pending"]
+
+
+def test_an_observer_may_read_while_the_model_is_changed(widget):
+    seen = []
+    widget.observe(lambda change: seen.append(change["new"].sum()), "masks")
+    slow = FakePredictor(radius=0.3)
+    slow.gate.clear()
+    widget.add_point(40, 30)
+    widget.model = slow
+    widget.undo()
+    widget.redo()
+    slow.gate.set()
+    total = widget.masks.sum()
+    observed()
+    assert seen[-1] == total
+
+
+def test_a_superseded_model_changes_nothing(predictor):
+    late = FakePredictor(radius=0.3)
+    late.gate.clear()
+    w = SegmentWidget(IMAGE, model=late)
+    w.model = load_elsewhere = FakePredictor(radius=0.1)
+    late.gate.set()
+    w.add_point(40, 30)
+    expected = segment(IMAGE, w.prompts, model=FakePredictor(radius=0.1))
+    np.testing.assert_array_equal(w.masks, expected.masks)
+    settle()
+    assert w.status.phase == "ready"
+    assert load_elsewhere.predicted == 1
+    assert late.predicted == 0
+    w.close()
+
+
+def test_after_a_failed_change_the_old_model_goes_on(widget, page):
+    widget.add_point(40, 30)
+    before = widget.masks
+    broken = FakePredictor()
+    broken.fail_with = ModelError("no such luck")
+    widget.model = broken
+    np.testing.assert_array_equal(widget.masks, before)
+    settle()
+    assert widget.status.phase == "ready"
+    assert "Still using the model fake: no such luck" in str(widget.status)
+    page.prompts(point(40, 30), point(20, 20))
+    settle()
+    assert "no such luck" in str(widget.status)
+    assert widget.masks.any()
+
+
+def test_a_change_of_the_model_is_a_change_of_the_masks(widget):
+    seen = []
+    widget.add_point(40, 30)
+    assert widget.masks.any()
+    observed()
+    widget.observe(lambda change: seen.append(int(change["new"].sum())), "masks")
+    widget.model = FakePredictor(radius=0.3)
+    total = int(widget.masks.sum())
+    settle()
+    observed()
+    assert seen == [total]
+    widget.commit("cell")
+    settle()
+    observed()
+    assert seen == [total]
+
+
+def test_the_active_object_is_answered_before_the_others(widget, page):
+    for x in range(5):
+        widget.add_point(10 * x, 30)
+        widget.commit()
+    assert len(widget.masks) == 5
+    new = FakePredictor()
+    widget.model = new
+    widget._engine.wait()
+    widget.add_point(70, 50)
+    count = len(page.published)
+    assert len(widget.masks) == 6
+    settle()
+    answered = [
+        d["state"]["_state"]["active"]
+        for _, d, _ in page.published[count:]
+        if "_state" in d.get("state", {})
+    ]
+    assert not answered or not answered[-1]["pending"]
+
+
 def test_changing_the_model_keeps_prompts_and_labels(widget, page):
     widget.add_point(40, 30)
     widget.commit("cell")
@@ -365,8 +476,8 @@ def test_changing_the_model_keeps_prompts_and_labels(widget, page):
 
 
 def test_two_widgets_on_one_model_at_once(predictor):
-    other_image = 255 - IMAGE
-    widgets = [SegmentWidget(image, model=predictor) for image in (IMAGE, other_image)]
+    images = [IMAGE, np.zeros((200, 90, 3), np.uint8)]
+    widgets = [SegmentWidget(image, model=predictor) for image in images]
 
     def click(w):
         for x in range(10, 60, 5):
@@ -377,9 +488,10 @@ def test_two_widgets_on_one_model_at_once(predictor):
         thread.start()
     for thread in threads:
         thread.join()
-    np.testing.assert_array_equal(widgets[0].masks, widgets[1].masks)
-    assert [len(w.prompts[0].prompts) for w in widgets] == [10, 10]
-    for w in widgets:
+    for w, image in zip(widgets, images, strict=True):
+        assert len(w.prompts[0].prompts) == 10
+        alone = segment(image, w.prompts, model=FakePredictor())
+        np.testing.assert_array_equal(w.masks, alone.masks)
         w.close()
 
 
@@ -390,6 +502,30 @@ def test_a_closed_widget_still_has_its_masks(widget):
     np.testing.assert_array_equal(widget.masks, before)
     assert widget.status.phase == "closed"
     widget.close()
+
+
+def test_reading_while_closing_and_after_never_hangs(predictor):
+    predictor.gate.clear()
+    w = SegmentWidget(IMAGE, model=predictor)
+    w.add_point(1, 1)
+    threading.Timer(0.1, w.close).start()
+    with pytest.raises(ClosedError):
+        _ = w.masks
+    with pytest.raises(ClosedError):
+        w.model = FakePredictor()
+    predictor.gate.set()
+
+
+def test_a_closed_widget_is_freed(predictor):
+    w = SegmentWidget(IMAGE, model=predictor)
+    w.add_point(40, 30)
+    assert w.masks.any()
+    w.close()
+    freed = weakref.ref(w)
+    del w
+    settle()
+    gc.collect()
+    assert freed() is None
 
 
 def test_repr_is_one_line(widget):
