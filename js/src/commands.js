@@ -62,9 +62,9 @@ export function createCommands(store, ui, changed) {
   };
 
   function deleteActive() {
-    const { active } = store.snapshot();
+    const { target } = store.snapshot();
     // The first click of an object may not have an id yet: an empty prompt list removes it.
-    if (active) store.act("delete", { object: active.id });
+    if (target !== null) store.act("delete", { object: target });
     else store.discardPrompts();
   }
 
@@ -100,8 +100,8 @@ export function createCommands(store, ui, changed) {
   /** @param {string | null} label */
   function chooseClass(label) {
     store.act("class", { label });
-    const { active } = store.snapshot();
-    if (active) store.act("label", { object: active.id, label });
+    const { target } = store.snapshot();
+    if (target !== null) store.act("label", { object: target, label });
   }
 
   return {

@@ -55,6 +55,8 @@ export function listenToKeys(root, { canvas, store, ui, commands, cancelDrag, si
     if (target === canvas && onCanvasKey(event)) return event.preventDefault();
     const command = commandOf(event);
     if (event.key === "Escape") escape();
+    // JupyterLab does not see the key, so it would be the browser that saves the page.
+    else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") event.preventDefault();
     else if (command) {
       event.preventDefault();
       commands.run(command);

@@ -32,7 +32,7 @@ export function createObjectList({ commands, focusStage, signal }) {
     if (object === null || target.closest(".sam2-label")) return;
     if (target.closest(".sam2-remove")) commands.remove(object);
     else if (!rows.get(object)?.node.hasAttribute("aria-current")) commands.select(object);
-    if (event instanceof PointerEvent && event.detail > 0) focusStage();
+    if (event.detail > 0) focusStage();
   }, { signal });
   list.addEventListener("change", (event) => {
     const object = objectAt(event);
@@ -42,7 +42,8 @@ export function createObjectList({ commands, focusStage, signal }) {
   }, { signal });
   list.addEventListener("keydown", (event) => {
     const field = /** @type {Element} */ (event.target).closest("input, select");
-    if (field && (event.key === "Enter" || event.key === "Escape")) {
+    // Enter also ends the composition of a Japanese, Chinese or Korean word.
+    if (field && !event.isComposing && (event.key === "Enter" || event.key === "Escape")) {
       // Leaving a text field makes the browser report its change.
       if (event.key === "Escape" && field instanceof HTMLInputElement) field.value = field.dataset.label ?? "";
       focusStage();

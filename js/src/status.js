@@ -21,7 +21,7 @@ const WORKING = new Set(["loading", "downloading", "encoding"]);
  */
 export function messageOf({ status, notice, prompts, rows, gone, unsent, pending }, { broken, slow }) {
   const { phase } = status;
-  const said = status.message || texts.phases[phase] || "";
+  const said = sentenceOf(status) || texts.phases[phase] || "";
   if (gone) return { text: texts.status.gone, tone: "error" };
   if (phase === "error" || phase === "closed") return { text: said, tone: "error" };
   if (broken) return { text: texts.status.picture, tone: "error" };
@@ -29,9 +29,18 @@ export function messageOf({ status, notice, prompts, rows, gone, unsent, pending
   if (slow && unsent) return { text: texts.status.waitingForKernel, tone: "notice" };
   if (notice) return { text: notice, tone: "notice" };
   if (slow && pending) return { text: phase === "predicting" ? said : texts.phases.predicting, tone: "quiet" };
-  if (!prompts.length && !rows.length) return { text: texts.hint, tone: "quiet" };
+  // Whatever else the kernel says, e.g. that it had to take another model, comes before advice.
+  if (!prompts.length && !rows.length && said === texts.phases.ready) return { text: texts.hint, tone: "quiet" };
   return { text: phase === "predicting" ? texts.phases.ready : said, tone: "quiet" };
 }
+
+/**
+ * The message without its percentage, which has a place of its own: a screen reader would else
+ * announce every step of a download.
+ *
+ * @param {Snapshot["status"]} status
+ */
+const sentenceOf = ({ message, progress }) => (progress === null ? message : message.replace(/:? *\d+ ?%$/, ""));
 
 /** @param {string[]} parts */
 const sentences = (...parts) => parts.map((part) => (/[.!?…]$/.test(part) ? part : `${part}.`)).join(" ");
@@ -39,7 +48,7 @@ const sentences = (...parts) => parts.map((part) => (/[.!?…]$/.test(part) ? pa
 /** @param {{ repaint: () => void, signal: AbortSignal }} options */
 export function createStatus({ repaint, signal }) {
   const fill = element("div", { class: "sam2-progress-fill" });
-  const progress = element("div", { class: "sam2-progress", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, fill);
+  const progress = element("div", { class: "sam2-progress", role: "progressbar", "aria-label": texts.progress, "aria-valuemin": "0", "aria-valuemax": "100" }, fill);
   // Two live regions: an error is announced at once, the rest when the reader has time.
   const polite = element("span", { class: "sam2-message", role: "status", "aria-live": "polite" });
   const alert = element("span", { class: "sam2-message sam2-error", role: "alert" });

@@ -34,6 +34,7 @@
  * @property {string} notice
  * @property {readonly Prompt[]} prompts of the object being worked on, those not yet sent included
  * @property {ActiveObject | null} active
+ * @property {number | null} target id of the object that an edit is about: none while another is on its way
  * @property {Logits | null} mask of the active object, the last one while a newer one is pending
  * @property {readonly SegmentedObject[]} finished
  * @property {readonly SegmentedObject[]} rows finished objects and the active one, in list order
@@ -117,6 +118,8 @@ export function createStore({ client, link }) {
       gone = false;
     } catch {
       gone = true;
+      // It was never asked, so it will never be acknowledged.
+      sent -= 1;
     }
     return !gone;
   }
@@ -192,6 +195,7 @@ export function createStore({ client, link }) {
       notice: state.notice,
       prompts: shownPrompts(),
       active,
+      target: action?.leaves ? null : (active?.id ?? null),
       mask: lastMask?.mask ?? null,
       finished: others,
       rows: (active ? insertAtIndex(others, active) : others).map(withNewLabel),
@@ -224,7 +228,7 @@ export function createStore({ client, link }) {
     /** Take back an object that the kernel has not answered for yet. */
     discardPrompts() {
       queue = queue.filter((item) => !("prompt" in item));
-      if (local) sendLocal([]);
+      if (local && !action) sendLocal([]);
       changed();
     },
 

@@ -19,6 +19,9 @@ export const polarity = {
   negative: "Clicks remove. Switch to adding (X)",
 };
 
+/** Name of the progress bar. */
+export const progress = "Progress";
+
 export const hint = `Click an object. ${alt}-click removes. Drag for a box.`;
 
 /** @type {[string, string][]} */

@@ -56,7 +56,7 @@ export function createToolbar({ commands, focusStage, signal }) {
     for (const [name, node] of Object.entries(buttons)) setEnabled(node, enabled[/** @type {CommandName} */ (name)]);
     buttons.polarity.setAttribute("aria-pressed", String(ui.negative));
     buttons.polarity.title = ui.negative ? texts.polarity.negative : texts.polarity.positive;
-    buttons.help.setAttribute("aria-pressed", String(ui.helpOpen));
+    buttons.help.setAttribute("aria-expanded", String(ui.helpOpen));
     classes.hidden = snapshot.labels.length === 0;
     fillSelect(classes, snapshot.labels, snapshot.nextLabel, texts.objects.noClass);
   }

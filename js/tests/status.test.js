@@ -15,7 +15,18 @@ const message = (phase, more = {}, { broken = false, slow = false } = {}) =>
 /** @type {import("../src/wire.js").Prompt[]} */
 const prompts = [{ type: "point", x: 0, y: 0, label: 1 }];
 
-test("an empty widget says what to do", () => assert.equal(message("ready").text, texts.hint));
+/** @param {string} text @param {number | null} [progress] */
+const saying = (text, progress = null) =>
+  message("ready", { status: { ...blank.status, phase: progress === null ? "ready" : "downloading", message: text, progress } }).text;
+
+test("an empty widget says what to do, unless the kernel has more to say than that it is ready", () => {
+  assert.equal(saying(texts.phases.ready), texts.hint);
+  assert.equal(saying("Using the bundled model, which is less accurate."), "Using the bundled model, which is less accurate.");
+});
+
+test("the percentage of a download is not part of the sentence that is read aloud", () => {
+  assert.equal(saying("Downloading a/b: 34%", 0.34), "Downloading a/b");
+});
 
 test("a click before the model is ready is said to wait", () => {
   assert.equal(message("loading").text, "said");

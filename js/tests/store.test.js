@@ -220,3 +220,27 @@ test("an unsubscribed listener hears nothing", () => {
   store.addPrompt(point(2));
   assert.equal(calls, 1);
 });
+
+test("while a commit is on its way, no edit is about the object that it finishes", () => {
+  publish({ active: active(1, [point(1)]) });
+  assert.equal(store.snapshot().target, 1);
+  store.act("commit");
+  assert.equal(store.snapshot().target, null);
+  store.addPrompt(point(2));
+  store.discardPrompts();
+  publish({ done: 1, active: null });
+  assert.deepEqual(sent.map(({ type }) => type), ["commit"], "the click was taken back, and nothing else was");
+});
+
+test("a request that could not leave is not waited for", () => {
+  publish({ active: active(1, [point(1)]) });
+  down = true;
+  store.act("undo");
+  assert.ok(store.snapshot().gone);
+  down = false;
+  store.setGone(false);
+  assert.ok(!store.snapshot().unsent);
+  store.act("undo");
+  publish({ done: 1 });
+  assert.ok(!store.snapshot().pending);
+});
