@@ -23,7 +23,8 @@ help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb --port=$(PORT) $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=$(CURDIR)/notebooks \
+	  --LabApp.default_url=/lab/tree/quickstart.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint test-python test-widget test-js test-model test-notebooks test-browser test-wheel  ## Run all tests
 
