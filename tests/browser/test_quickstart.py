@@ -15,13 +15,13 @@ def test_the_quickstart_from_the_first_click_to_the_arrays(notebook):
     widget.click(220, 190, CHELSEA)
     assert notebook.value("[len(w.masks), bool(w.mask[190, 220])]") == [1, True]
     one = notebook.value("w.objects[0].area")
-    widget.click(380, 270, CHELSEA)
-    widget.click(40, 240, CHELSEA)
+    widget.click(380, 60, CHELSEA)
+    widget.click(350, 270, CHELSEA)
     assert notebook.value("w.objects[0].area") > one
-    assert notebook.value("bool(w.mask[270, 380] and w.mask[240, 40])")
+    assert notebook.value("bool(w.mask[60, 380] and w.mask[270, 350])")
     widget.press("n")
-    widget.click(410, 100, CHELSEA)
-    widget.click(440, 200, CHELSEA)
+    widget.click(420, 60, CHELSEA)
+    widget.click(430, 180, CHELSEA)
     assert notebook.value("w.masks.shape") == [2, 300, 451]
     found = notebook.value("[[o.area > 5000, o.score > 0.3] for o in w.objects]")
     assert found == [[True, True]] * 2
