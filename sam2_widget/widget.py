@@ -294,8 +294,8 @@ class SegmentWidget(anywidget.AnyWidget):
         """
         self._failed = None
         pending = self._pending()
-        at_once = answer_follows and pending and self._engine.status.phase == "ready"
-        if not at_once:
+        answer_is_near = answer_follows and pending and self._engine.status.phase == "ready"
+        if not answer_is_near:
             self._publish()
         if pending:
             self._answer_later()
@@ -362,8 +362,9 @@ class SegmentWidget(anywidget.AnyWidget):
         """The segmentation of the newest edits; waits for it."""
         while True:
             answers, objects = self._engine.wait(), self._session.annotation.objects
-            if self._result and self._result[0] is answers and self._result[1] is objects:
-                return self._result[2]
+            kept = self._result  # once: another thread may put a newer one in its place
+            if kept and kept[0] is answers and kept[1] is objects:
+                return kept[2]
             try:
                 size = self._rgb.shape[:2]
                 made = worker.run(lambda: make_segmentation(objects, answers, size=size))  # noqa: B023
