@@ -7,7 +7,7 @@ import { zlibSync } from "fflate";
 const SIDE = 256;
 const COLORS = ["#2f7bf6", "#f59f0a", "#d946ef", "#14b8a6", "#ef4444", "#84cc16", "#8b5cf6", "#06b6d4"];
 
-/** @typedef {import("../src/wire.js").Prompt} Prompt */
+/** @typedef {import("../src/prompts.js").Prompt} Prompt */
 /** @typedef {{ id: number, color: string, label: string | null, prompts: Prompt[] }} MockObject */
 
 /** @param {Prompt[]} prompts @param {number} width @param {number} height */
@@ -22,7 +22,7 @@ function mockLogits(prompts, width, height) {
         const rx = (p.x1 - p.x0) / 2;
         const ry = (p.y1 - p.y0) / 2;
         value = Math.max(value, 1 - Math.hypot((x - p.x0 - rx) / rx, (y - p.y0 - ry) / ry));
-      } else {
+      } else if (p.type === "point") {
         const angle = Math.atan2(y - p.y, x - p.x);
         const radius = Math.min(width, height) * (p.label ? 0.19 : 0.09) * (1 + 0.12 * Math.sin(3 * angle) + 0.05 * Math.sin(7 * angle));
         const disc = 1 - Math.hypot(x - p.x, y - p.y) / radius;

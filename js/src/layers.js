@@ -4,9 +4,9 @@
  *
  * @typedef {import("./geometry.js").Size} Size
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
- * @typedef {import("./wire.js").Logits} Logits
+ * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./paint.js").Look} Look
- * @typedef {{ mask: Logits, color: string, look: Look }} Overlay
+ * @typedef {{ mask: Mask, color: string, look: Look }} Overlay
  */
 import { rasterize } from "./mask.js";
 import { tint } from "./paint.js";
@@ -59,7 +59,7 @@ function createStamp() {
    * @param {number} unit
    */
   return function stamp(context, { mask, color, look }, image, unit) {
-    const bitmap = rasterize(mask, image, context.canvas);
+    const bitmap = rasterize(mask, { image, left: 0, top: 0, width: context.canvas.width, height: context.canvas.height });
     if (!bitmap.width || !bitmap.height) return;
     // Setting the size clears it; an ImageData cannot be blended directly.
     scratch.width = bitmap.width;

@@ -6,12 +6,17 @@
  * @typedef {import("./store.js").Store} Store
  */
 import { createStore } from "./store.js";
+import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
 import {
-  parseLabels,
-  parseObjectsMessage,
+  parseClasses,
+  parseObjects,
   parsePicture,
+  parsePreview,
+  parseProbe,
   parseState,
   parseStatus,
+  parseTiles,
+  typeOf,
 } from "./wire.js";
 
 /** The server's socket holds the second half of an answer back until something is sent to it. */
@@ -48,8 +53,26 @@ export function connect(model, signal) {
         model.send(request);
         nudgeSoon();
       },
+      sendQuestion: (question) => model.send(question),
+      sendOptions(change) {
+        for (const [name, value] of Object.entries(change)) {
+          model.set(OPTION_TRAITS[/** @type {import("./options.js").OptionName} */ (name)], value);
+        }
+        model.save_changes();
+      },
     },
   });
+
+  /** @param {import("./options.js").OptionName} name */
+  const readOption = (name) => store.receiveOptions({ [name]: parseOption(name, model.get(OPTION_TRAITS[name])) });
+
+  /** @type {Record<string, (content: unknown, buffers: readonly unknown[]) => void>} */
+  const messages = {
+    objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers)),
+    preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers)),
+    probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
+    tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
+  };
 
   /** @param {{ type: "hello" | "nudge" }} message @returns {boolean} whether the kernel is there */
   function tell(message) {
@@ -71,14 +94,15 @@ export function connect(model, signal) {
   const handlers = [
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
-    ["change:_labels", () => store.receiveLabels(parseLabels(model.get("_labels")))],
+    ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
     ["change:_state", () => store.receiveState(parseState(model.get("_state")))],
+    ...OPTION_NAMES.map((name) => /** @type {[string, () => void]} */ ([`change:${OPTION_TRAITS[name]}`, () => readOption(name)])),
   ];
   for (const [, read] of handlers) read();
   handlers.push(
     ["msg:custom", (content, buffers) => {
-      const message = parseObjectsMessage(content, buffers ?? []);
-      if (message) store.receiveObjects(message);
+      const type = typeOf(content);
+      if (Object.hasOwn(messages, type)) messages[type](content, buffers ?? []);
     }],
     ["comm_live_update", () => setTimeout(probe, PROBE_DELAY)],
     ["comm:close", () => store.setGone(true)],

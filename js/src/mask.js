@@ -1,13 +1,17 @@
 /**
- * From the model's small logits to the mask's pixels.
+ * From what the kernel sends to the mask's pixels: the model's small logits, or exact pixels,
+ * with hand strokes laid on top.
  *
  * The kernel computes the same mask with the same doubles in the same order, so what is
  * painted is what `w.masks` holds. Change nothing here without changing it there.
  *
  * @typedef {import("./geometry.js").Size} Size
+ * @typedef {import("./geometry.js").Corners} Corners
+ * @typedef {import("./strokes.js").Stroke} Stroke
  *
  * @typedef {object} Logits
  * The part of a logit grid that can make a pixel positive; rows and columns x0 <= x < x1, y0 <= y < y1.
+ * @property {"logits"} kind
  * @property {number} width of the whole grid
  * @property {number} height of the whole grid
  * @property {number} x0
@@ -16,21 +20,35 @@
  * @property {number} y1
  * @property {Int8Array} data row-major, (y1 - y0) * (x1 - x0)
  *
- * @typedef {object} Bitmap
- * A mask on some surface, cut to the pixels that may be inside.
+ * @typedef {object} Pixels a cut-out of the image's pixels
+ * @property {"pixels"} kind
+ * @property {number} x left column
+ * @property {number} y top row
+ * @property {number} width
+ * @property {number} height
+ * @property {Uint8Array} data eight pixels a byte, most significant first, each row padded to whole bytes
+ *
+ * @typedef {{ base: Logits | Pixels | null, strokes: readonly Stroke[] }} Mask
+ *
+ * @typedef {{ image: Size, left: number, top: number, width: number, height: number }} Placement
+ * The rectangle that the whole image covers on a surface, in surface pixels; it may reach beyond it.
+ *
+ * @typedef {object} Bitmap a mask on some surface, cut to the pixels that may be inside
  * @property {number} x left column on the surface
  * @property {number} y top row on the surface
  * @property {number} width
  * @property {number} height
  * @property {Uint8Array} inside row-major, 1 inside and 0 outside
+ * @property {Int32Array} columns image column that each column shows
+ * @property {Int32Array} rows image row that each row shows
  *
- * @typedef {object} Axis
- * Where each surface pixel of one direction samples the logits.
- * @property {number} start first surface pixel that touches the cropped logits
+ * @typedef {object} Axis where each bitmap pixel of one direction samples the logits
+ * @property {number} start first bitmap pixel that only needs known logits
  * @property {Int32Array} near index of the lower neighbour
  * @property {Int32Array} far index of the upper neighbour
  * @property {Float64Array} weight of the upper neighbour
  */
+import { paintStroke, strokeBounds, strokeCovers } from "./strokes.js";
 
 /**
  * Keep the bounding box of the positive logits and one ring around it: no other logit takes
@@ -42,6 +60,7 @@
  * @returns {Logits}
  */
 export function cropLogits(width, height, values) {
+  const kind = /** @type {const} */ ("logits");
   let [left, right, top, bottom] = [width, -1, height, -1];
   for (let y = 0; y < height; y++) {
     for (let x = 0, at = y * width; x < width; x++, at++) {
@@ -52,7 +71,7 @@ export function cropLogits(width, height, values) {
       bottom = y;
     }
   }
-  if (right < 0) return { width, height, x0: 0, y0: 0, x1: 0, y1: 0, data: new Int8Array(0) };
+  if (right < 0) return { kind, width, height, x0: 0, y0: 0, x1: 0, y1: 0, data: new Int8Array(0) };
   const x0 = Math.max(left - 1, 0);
   const y0 = Math.max(top - 1, 0);
   const x1 = Math.min(right + 2, width);
@@ -61,34 +80,132 @@ export function cropLogits(width, height, values) {
   for (let y = y0; y < y1; y++) {
     data.set(values.subarray(y * width + x0, y * width + x1), (y - y0) * (x1 - x0));
   }
-  return { width, height, x0, y0, x1, y1, data };
+  return { kind, width, height, x0, y0, x1, y1, data };
 }
 
 /**
- * Half-pixel centres, clamped at the borders. Surface pixels that would read a logit outside
+ * Image pixels beyond which the mask has none; often a little too large.
+ *
+ * @param {Mask} mask
+ * @param {Size} image
+ * @returns {Corners | null} whole numbers; null when the mask is empty for certain
+ */
+export function boundsOf({ base, strokes }, image) {
+  const boxes = strokes.filter(({ label }) => label === 1).map(strokeBounds);
+  if (base?.kind === "pixels") boxes.push({ x0: base.x, y0: base.y, x1: base.x + base.width, y1: base.y + base.height });
+  if (base?.kind === "logits" && base.data.length) boxes.push(logitBounds(base, image));
+  const box = boxes.reduce(union, { x0: Infinity, y0: Infinity, x1: -Infinity, y1: -Infinity });
+  const x0 = Math.max(Math.floor(box.x0), 0);
+  const y0 = Math.max(Math.floor(box.y0), 0);
+  const x1 = Math.min(Math.ceil(box.x1), image.width);
+  const y1 = Math.min(Math.ceil(box.y1), image.height);
+  return x0 < x1 && y0 < y1 ? { x0, y0, x1, y1 } : null;
+}
+
+/** @param {Corners} a @param {Corners} b @returns {Corners} */
+export const union = (a, b) => ({
+  x0: Math.min(a.x0, b.x0),
+  y0: Math.min(a.y0, b.y0),
+  x1: Math.max(a.x1, b.x1),
+  y1: Math.max(a.y1, b.y1),
+});
+
+/** @param {Logits} logits @param {Size} image @returns {Corners} */
+function logitBounds({ width, height, x0, y0, x1, y1 }, image) {
+  // One pixel wider than computed: which logits a pixel reads is decided exactly later.
+  const low = (/** @type {number} */ at, /** @type {number} */ side, /** @type {number} */ pixels) =>
+    at === 0 ? 0 : ((at + 0.5) * pixels) / side - 1.5;
+  const high = (/** @type {number} */ at, /** @type {number} */ side, /** @type {number} */ pixels) =>
+    at === side ? pixels : ((at - 0.5) * pixels) / side + 1.5;
+  return {
+    x0: low(x0, width, image.width),
+    y0: low(y0, height, image.height),
+    x1: high(x1, width, image.width),
+    y1: high(y1, height, image.height),
+  };
+}
+
+/**
+ * The mask as a surface shows it: every surface pixel has the value of the image pixel that
+ * its centre falls in. On a surface that the image covers pixel by pixel it is the mask itself.
+ *
+ * @param {Mask} mask
+ * @param {Placement} placement
+ * @param {Corners} [window] part of the surface that is wanted
+ * @param {Corners | null} [bounds] image pixels that are wanted
+ * @returns {Bitmap}
+ */
+export function rasterize(mask, placement, window, bounds = boundsOf(mask, placement.image)) {
+  const { image, left, top, width, height } = placement;
+  const box = bounds ?? { x0: 0, y0: 0, x1: 0, y1: 0 };
+  const across = sampleSide(image.width, left, width, box.x0, box.x1, window?.x0, window?.x1);
+  const down = sampleSide(image.height, top, height, box.y0, box.y1, window?.y0, window?.y1);
+  const inside = new Uint8Array(across.pixels.length * down.pixels.length);
+  const bitmap = {
+    x: across.start,
+    y: down.start,
+    width: across.pixels.length,
+    height: down.pixels.length,
+    inside,
+    columns: across.pixels,
+    rows: down.pixels,
+  };
+  if (mask.base?.kind === "logits") paintLogits(bitmap, mask.base, image);
+  if (mask.base?.kind === "pixels") paintPixels(bitmap, mask.base);
+  for (const stroke of mask.strokes) paintStroke(bitmap, stroke);
+  return bitmap;
+}
+
+/**
+ * The image pixel under each surface pixel's centre, as far as it lies in [low, high).
+ *
+ * @param {number} side of the image
+ * @param {number} offset of the image on the surface
+ * @param {number} extent of the image on the surface
+ * @param {number} low
+ * @param {number} high
+ * @param {number} [from] first surface pixel that is wanted
+ * @param {number} [to] end of those wanted
+ */
+function sampleSide(side, offset, extent, low, high, from = -Infinity, to = Infinity) {
+  const scale = extent / side;
+  let start = Math.max(Math.floor(offset + low * scale) - 1, Math.ceil(Math.max(from, offset - 1)));
+  const end = Math.min(Math.ceil(offset + high * scale) + 1, Math.floor(Math.min(to, offset + extent + 1)));
+  const pixels = new Int32Array(Math.max(end - start, 0));
+  let count = 0;
+  for (let pixel = start; pixel < end; pixel++) {
+    const index = Math.floor(((pixel + 0.5 - offset) * side) / extent);
+    if (index < low || index >= high) continue;
+    if (count === 0) start = pixel;
+    pixels[count++] = index;
+  }
+  return { start, pixels: pixels.subarray(0, count) };
+}
+
+/**
+ * Half-pixel centres, clamped at the borders. Pixels that would read a logit outside
  * [low, high) are left out: they cannot be positive.
  *
- * @param {number} surface length in surface pixels
+ * @param {Int32Array} pixels
  * @param {number} image length in image pixels
  * @param {number} logits length in logits
  * @param {number} low
  * @param {number} high
  * @returns {Axis}
  */
-function sampleAxis(surface, image, logits, low, high) {
+function sampleAxis(pixels, image, logits, low, high) {
   const scale = logits / image;
-  const near = new Int32Array(surface);
-  const far = new Int32Array(surface);
-  const weight = new Float64Array(surface);
+  const near = new Int32Array(pixels.length);
+  const far = new Int32Array(pixels.length);
+  const weight = new Float64Array(pixels.length);
   let start = 0;
   let count = 0;
-  for (let pixel = 0; pixel < surface; pixel++) {
-    const index = Math.min(Math.floor(((pixel + 0.5) * image) / surface), image - 1);
-    const s = Math.max((index + 0.5) * scale - 0.5, 0);
+  for (let k = 0; k < pixels.length; k++) {
+    const s = Math.max((pixels[k] + 0.5) * scale - 0.5, 0);
     const i0 = Math.min(Math.floor(s), logits - 1);
     const i1 = Math.min(i0 + 1, logits - 1);
     if (i0 < low || i1 >= high) continue;
-    if (count === 0) start = pixel;
+    if (count === 0) start = k;
     near[count] = i0 - low;
     far[count] = i1 - low;
     weight[count] = s - i0;
@@ -118,37 +235,61 @@ function stretchRow({ x0, x1, data }, row, { near, far, weight }, out) {
   }
 }
 
-/**
- * The mask as a surface shows it: every surface pixel has the value of the image pixel that
- * its centre falls in. With `surface` equal to `image` it is the mask itself.
- *
- * @param {Logits} logits
- * @param {Size} image
- * @param {Size} surface
- * @returns {Bitmap}
- */
-export function rasterize(logits, image, surface) {
-  const columns = sampleAxis(surface.width, image.width, logits.width, logits.x0, logits.x1);
-  const rows = sampleAxis(surface.height, image.height, logits.height, logits.y0, logits.y1);
-  const width = columns.near.length;
-  const height = rows.near.length;
-  const inside = new Uint8Array(width * height);
-  // Two stretched rows at a time: neighbouring surface rows mostly share theirs.
+/** @param {Bitmap} bitmap @param {Logits} logits @param {Size} image */
+function paintLogits({ width: stride, inside, columns, rows }, logits, image) {
+  const across = sampleAxis(columns, image.width, logits.width, logits.x0, logits.x1);
+  const down = sampleAxis(rows, image.height, logits.height, logits.y0, logits.y1);
+  const width = across.near.length;
+  // Two stretched rows at a time: neighbouring rows mostly share theirs.
   let [upper, lower] = [new Float64Array(width), new Float64Array(width)];
   let [upperRow, lowerRow] = [-1, -1];
-  for (let y = 0; y < height; y++) {
-    const j0 = rows.near[y];
-    const j1 = rows.far[y];
+  for (let y = 0; y < down.near.length; y++) {
+    const out = (down.start + y) * stride + across.start;
+    if (y > 0 && rows[down.start + y] === rows[down.start + y - 1]) {
+      inside.copyWithin(out, out - stride, out - stride + width);
+      continue;
+    }
+    const j0 = down.near[y];
+    const j1 = down.far[y];
     if (j0 === lowerRow) {
       [upper, lower] = [lower, upper];
       [upperRow, lowerRow] = [lowerRow, upperRow];
     }
-    if (j0 !== upperRow) stretchRow(logits, (upperRow = j0), columns, upper);
-    if (j1 !== lowerRow) stretchRow(logits, (lowerRow = j1), columns, lower);
-    const g = rows.weight[y];
-    for (let x = 0, at = y * width; x < width; x++, at++) {
-      if (upper[x] * (1 - g) + lower[x] * g > 0) inside[at] = 1;
+    if (j0 !== upperRow) stretchRow(logits, (upperRow = j0), across, upper);
+    if (j1 !== lowerRow) stretchRow(logits, (lowerRow = j1), across, lower);
+    const g = down.weight[y];
+    for (let x = 0; x < width; x++) {
+      if (upper[x] * (1 - g) + lower[x] * g > 0) inside[out + x] = 1;
     }
   }
-  return { x: columns.start, y: rows.start, width, height, inside };
+}
+
+/** @param {Bitmap} bitmap @param {Pixels} pixels */
+function paintPixels({ width, inside, columns, rows }, pixels) {
+  for (let y = 0, at = 0; y < rows.length; y++) {
+    for (let x = 0; x < width; x++, at++) inside[at] = pixelAt(pixels, columns[x], rows[y]);
+  }
+}
+
+/** @param {Pixels} pixels @param {number} x @param {number} y */
+function pixelAt({ x: left, y: top, width, height, data }, x, y) {
+  const [column, row] = [x - left, y - top];
+  if (column < 0 || row < 0 || column >= width || row >= height) return 0;
+  return (data[row * ((width + 7) >> 3) + (column >> 3)] >> (7 - (column & 7))) & 1;
+}
+
+/**
+ * @param {Mask} mask
+ * @param {Size} image
+ * @param {number} x column of an image pixel
+ * @param {number} y its row
+ */
+export function contains(mask, image, x, y) {
+  // Of the strokes only the newest that covers the pixel counts.
+  for (let k = mask.strokes.length - 1; k >= 0; k--) {
+    if (strokeCovers(mask.strokes[k], x + 0.5, y + 0.5)) return mask.strokes[k].label === 1;
+  }
+  if (!mask.base || x < 0 || y < 0 || x >= image.width || y >= image.height) return false;
+  const pixel = { image, left: -x, top: -y, width: image.width, height: image.height };
+  return rasterize({ base: mask.base, strokes: [] }, pixel, { x0: 0, y0: 0, x1: 1, y1: 1 }).inside[0] === 1;
 }

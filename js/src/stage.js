@@ -99,6 +99,7 @@ export function createStage({ ui, repaint, signal }) {
   /** @param {Snapshot["prompts"]} prompts @param {number} unit @param {number} time */
   function paintPulse(prompts, unit, time) {
     const newest = prompts[prompts.length - 1];
+    if (newest.type !== "point" && newest.type !== "box") return;
     const key = JSON.stringify(newest);
     if (key !== pulsing) [pulsing, pulseStart] = [key, time];
     const at = newest.type === "point" ? newest : { x: (newest.x0 + newest.x1) / 2, y: (newest.y0 + newest.y1) / 2 };

@@ -6,44 +6,74 @@
  * since (`queue`): they are drawn at once and sent when the action's answer is here, because
  * only then is it known which prompts they follow.
  *
- * @typedef {import("./wire.js").Prompt} Prompt
- * @typedef {import("./wire.js").BoxPrompt} BoxPrompt
+ * @typedef {import("./prompts.js").Prompt} Prompt
  * @typedef {import("./wire.js").State} State
  * @typedef {import("./wire.js").Status} Status
  * @typedef {import("./wire.js").Picture} Picture
- * @typedef {import("./wire.js").Logits} Logits
+ * @typedef {import("./wire.js").Settings} Settings
+ * @typedef {import("./wire.js").ObjectClass} ObjectClass
+ * @typedef {import("./wire.js").Candidate} Candidate
  * @typedef {import("./wire.js").ActiveObject} ActiveObject
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
  * @typedef {import("./wire.js").ObjectsMessage} ObjectsMessage
+ * @typedef {import("./mask.js").Mask} Mask
+ * @typedef {import("./options.js").Options} Options
+ * @typedef {import("./options.js").OptionName} OptionName
  *
- * @typedef {"commit" | "select" | "delete" | "label" | "undo" | "redo" | "clear" | "class"} ActionType
- * @typedef {{ object?: number, label?: string | null }} ActionDetail
+ * @typedef {"commit" | "select" | "delete" | "label" | "undo" | "redo" | "clear" | "class"
+ *   | "show" | "lock" | "order" | "class_add" | "setting"} ActionType
+ * @typedef {object} ActionDetail
+ * @property {number | null} [object]
+ * @property {string | null} [label]
+ * @property {boolean} [visible]
+ * @property {boolean} [locked]
+ * @property {number} [index]
+ * @property {string} [name]
+ * @property {string} [color]
+ * @property {string | number} [value]
+ *
  * @typedef {{ client: string, n: number }} RequestId
- * @typedef {{ rid: RequestId, epoch: number, prompts: readonly Prompt[] }} PromptsRequest
+ * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] }} PromptsRequest
  * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
+ * @typedef {"hover" | "tiles" | "probe"} QuestionType
  *
- * @typedef {object} Link the way to the kernel; both throw when it is gone
+ * @typedef {object} Link the way to the kernel; all throw when it is gone
  * @property {(request: PromptsRequest) => void} sendPrompts newest wins
  * @property {(request: ActionRequest) => void} sendAction one by one
+ * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>) => void} sendQuestion
+ * @property {(change: Partial<Options>) => void} sendOptions
+ *
+ * @typedef {(prompts: readonly Prompt[]) => readonly Prompt[]} Edit
+ * @typedef {{ label?: string | null, visible?: boolean, locked?: boolean }} Patch
  *
  * @typedef {object} Snapshot all that a view needs
  * @property {Picture | null} picture
  * @property {Status} status
- * @property {readonly string[]} labels
+ * @property {readonly ObjectClass[]} classes
+ * @property {readonly string[]} labels names of the classes
  * @property {string | null} nextLabel class of the next object
  * @property {string} notice
+ * @property {Settings} settings
+ * @property {Readonly<Options>} options
  * @property {readonly Prompt[]} prompts of the object being worked on, those not yet sent included
  * @property {ActiveObject | null} active
  * @property {number | null} target id of the object that an edit is about: none while another is on its way
- * @property {Logits | null} mask of the active object, the last one while a newer one is pending
+ * @property {Mask | null} mask of the active object, the last one while a newer one is pending, new strokes included
+ * @property {Mask | null} nextMask strokes that start an object which the kernel does not know yet
+ * @property {readonly Candidate[] | null} candidates
+ * @property {number} choice index of the candidate shown, -1 when there is nothing to choose
  * @property {readonly SegmentedObject[]} finished
  * @property {readonly SegmentedObject[]} rows finished objects and the active one, in list order
+ * @property {number} epoch
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {boolean} unsent the kernel has not acknowledged everything
  * @property {boolean} pending the mask shown is not yet the one asked for
  * @property {boolean} gone the kernel cannot be reached
  */
+import { createMaskMemory } from "./memory.js";
+import { DEFAULT_OPTIONS } from "./options.js";
+import { choiceOf, sameForModel, toWire, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
 import { EMPTY_STATE, parseStatus } from "./wire.js";
 
 /** @type {readonly Prompt[]} */
@@ -52,24 +82,28 @@ const NO_PROMPTS = Object.freeze([]);
 /** After these the object being worked on is another one. */
 const LEAVES_OBJECT = new Set(["commit", "select", "delete", "clear"]);
 
-/**
- * @param {readonly Prompt[]} prompts
- * @param {Prompt} prompt
- * @returns {readonly Prompt[]} an object has one box at most: a new one takes the old one's place, as the newest prompt
- */
-const withPrompt = (prompts, prompt) => [
-  ...(prompt.type === "box" ? prompts.filter(({ type }) => type !== "box") : prompts),
-  prompt,
-];
+/** What an action does to an object at once, before the kernel says so. @type {Partial<Record<ActionType, (detail: ActionDetail) => Patch>>} */
+const PATCHES = {
+  label: ({ label = null }) => ({ label }),
+  show: ({ visible = true }) => ({ visible }),
+  lock: ({ locked = false }) => ({ locked }),
+};
 
 /**
+ * Put objects at their places, one after the other.
+ *
  * @param {readonly SegmentedObject[]} objects
- * @param {SegmentedObject} object
+ * @param {readonly SegmentedObject[]} put
  */
-function insertAtIndex(objects, object) {
-  const others = objects.filter(({ id }) => id !== object.id);
-  others.splice(Math.max(object.index, 0), 0, object);
-  return others;
+function insertAll(objects, put) {
+  let list = [...objects];
+  const known = new Set(list.map(({ id }) => id));
+  for (const object of put) {
+    if (known.has(object.id)) list = list.filter(({ id }) => id !== object.id);
+    known.add(object.id);
+    list.splice(Math.max(object.index, 0), 0, object);
+  }
+  return list;
 }
 
 /** @param {{ client: string, link: Link }} options */
@@ -79,36 +113,46 @@ export function createStore({ client, link }) {
   /** @type {Picture | null} */
   let picture = null;
   let status = parseStatus(null);
-  /** @type {readonly string[]} */
-  let labels = [];
+  /** @type {readonly ObjectClass[]} */
+  let classes = [];
   /** @type {readonly SegmentedObject[]} */
   let finished = [];
+  let options = DEFAULT_OPTIONS;
   /** @type {readonly Prompt[] | null} */
   let local = null;
   /** Epoch of the prompts that `local` continues; the kernel refuses it when they are gone by then. */
   let localEpoch = 0;
-  /** @type {({ prompt: Prompt } | { type: ActionType, detail: ActionDetail })[]} */
+  /** @type {({ edit: Edit } | { type: ActionType, detail: ActionDetail })[]} */
   let queue = [];
   /** @type {{ n: number, type: ActionType, leaves: boolean } | null} */
   let action = null;
-  /** @type {Map<number, { n: number, label: string | null }>} */
-  const renamed = new Map();
-  /** @type {{ id: number, mask: Logits } | null} */
-  let lastMask = null;
+  /** @type {{ n: number, id: number, patch: Patch }[]} */
+  let patches = [];
+  const memory = createMaskMemory();
   let sent = 0;
+  let questions = 0;
   let gone = false;
   /** @type {Snapshot | null} */
   let snapshot = null;
   /** @type {Set<() => void>} */
   const listeners = new Set();
+  /** @type {Map<string, Set<(answer: any) => void>>} */
+  const answerListeners = new Map();
 
   function changed() {
     snapshot = null;
     for (const listener of [...listeners]) listener();
   }
 
+  function noteGone() {
+    if (gone) return;
+    gone = true;
+    changed();
+  }
+
   const acknowledged = () => state.ack[client] ?? 0;
   const currentPrompts = () => local ?? state.active?.prompts ?? NO_PROMPTS;
+  const currentEpoch = () => (local ? localEpoch : state.epoch);
 
   /** @param {(rid: RequestId) => void} send @returns {boolean} whether it left */
   function request(send) {
@@ -124,81 +168,95 @@ export function createStore({ client, link }) {
     return !gone;
   }
 
-  const currentEpoch = () => (local ? localEpoch : state.epoch);
-
   /** @param {readonly Prompt[]} prompts */
   function sendLocal(prompts) {
     localEpoch = currentEpoch();
     local = prompts;
-    request((rid) => link.sendPrompts({ rid, epoch: localEpoch, prompts }));
+    request((rid) => link.sendPrompts({ rid, epoch: localEpoch, prompts: prompts.map(toWire) }));
   }
 
   /** @param {ActionType} type @param {ActionDetail} detail @param {readonly Prompt[]} prompts */
   function sendAction(type, detail, prompts) {
     const leaves = LEAVES_OBJECT.has(type) && (type !== "delete" || detail.object === state.active?.id);
-    const message = { type, epoch: currentEpoch(), prompts, ...detail };
+    const message = { type, epoch: currentEpoch(), prompts: prompts.map(toWire), ...detail };
     if (prompts !== currentPrompts()) [localEpoch, local] = [currentEpoch(), prompts];
     // An action that could not leave will never be answered: nothing may wait for it.
     if (!request((rid) => link.sendAction({ ...message, rid }))) return;
     action = { n: sent, type, leaves };
-    if (type === "label" && detail.object !== undefined) {
-      renamed.set(detail.object, { n: sent, label: detail.label ?? null });
-    }
+    const patch = PATCHES[type]?.(detail);
+    if (patch && typeof detail.object === "number") patches = [...patches, { n: sent, id: detail.object, patch }];
   }
+
+  /** @param {readonly { edit: Edit }[]} edits @param {readonly Prompt[]} prompts */
+  const applied = (edits, prompts) => edits.reduce((list, { edit }) => edit(list), prompts);
+  const waitingEdits = () => queue.flatMap((item) => ("edit" in item ? [item] : []));
 
   /** Send what waited for an action's answer, up to the next action. */
   function drainQueue() {
     const next = queue.findIndex((item) => "type" in item);
-    const clicks = queue.splice(0, next < 0 ? queue.length : next);
-    const prompts = clicks.reduce((list, item) => ("prompt" in item ? withPrompt(list, item.prompt) : list), currentPrompts());
+    const edits = queue.splice(0, next < 0 ? queue.length : next).flatMap((item) => ("edit" in item ? [item] : []));
+    const prompts = applied(edits, currentPrompts());
     const following = queue.shift();
     if (following && "type" in following) sendAction(following.type, following.detail, prompts);
-    else if (clicks.length) sendLocal(prompts);
+    else if (edits.length) sendLocal(prompts);
   }
 
   function settle() {
     const done = acknowledged();
-    for (const [id, { n }] of renamed) if (done >= n) renamed.delete(id);
+    patches = patches.filter(({ n }) => n > done);
     if (action && done >= action.n) action = null;
-    if (done >= sent) local = null;
+    if (done >= sent) {
+      if (local && state.active) memory.learn(local, state.active.prompts);
+      local = null;
+    }
     if (!action && queue.length) drainQueue();
   }
 
-  function rememberMask() {
-    const { active } = state;
-    if (active?.mask) lastMask = { id: active.id, mask: active.mask };
-    else if (!active?.pending || lastMask?.id !== active.id) lastMask = null;
-  }
+  const shownPrompts = () => applied(waitingEdits(), action?.leaves ? NO_PROMPTS : currentPrompts());
 
-  function shownPrompts() {
-    const waiting = queue.flatMap((item) => ("prompt" in item ? [item.prompt] : []));
-    const base = action?.leaves ? NO_PROMPTS : currentPrompts();
-    return waiting.reduce(withPrompt, base);
-  }
-
-  /** @template {SegmentedObject} T @param {T} object @returns {T} */
-  function withNewLabel(object) {
-    const change = renamed.get(object.id);
-    return change ? { ...object, label: change.label } : object;
+  /** @returns {Map<number, Patch>} */
+  function patchesById() {
+    const all = queue.flatMap((item) => {
+      const patch = "type" in item && PATCHES[item.type]?.(item.detail);
+      return patch && typeof item.detail.object === "number" ? [{ id: item.detail.object, patch }] : [];
+    });
+    const byId = new Map();
+    for (const { id, patch } of [...patches, ...all]) byId.set(id, { ...byId.get(id), ...patch });
+    return byId;
   }
 
   /** @returns {Snapshot} */
   function takeSnapshot() {
-    const active = state.active && withNewLabel(state.active);
-    const others = finished.filter(({ id }) => id !== active?.id);
+    const changes = patchesById();
+    /** @template {SegmentedObject} T @param {T} object @returns {T} */
+    const patched = (object) => (changes.has(object.id) ? { ...object, ...changes.get(object.id) } : object);
+    const active = state.active && patched(state.active);
+    const others = finished.filter(({ id }) => id !== active?.id).map(patched);
     const unsent = acknowledged() < sent || queue.length > 0;
+    const prompts = shownPrompts();
+    const leaving = !active || action?.leaves === true;
+    const candidates = !leaving && sameForModel(prompts, active.prompts) ? active.candidates : null;
+    const choice = candidates && active ? (choiceOf(prompts) ?? active.choice) : -1;
+    const chosen = choice === active?.choice ? null : (candidates?.[choice]?.mask ?? null);
     return {
       picture,
       status,
-      labels,
+      classes,
+      labels: classes.map(({ name }) => name),
       nextLabel: state.label,
       notice: state.notice,
-      prompts: shownPrompts(),
+      settings: state.settings,
+      options,
+      prompts,
       active,
-      target: action?.leaves ? null : (active?.id ?? null),
-      mask: lastMask?.mask ?? null,
+      target: leaving ? null : active.id,
+      mask: active && (chosen ?? memory.shown(leaving ? currentPrompts() : prompts)),
+      nextMask: leaving ? memory.strokesOnly(prompts) : null,
+      candidates,
+      choice,
       finished: others,
-      rows: (active ? insertAtIndex(others, active) : others).map(withNewLabel),
+      rows: active ? insertAll(others, [active]) : others,
+      epoch: currentEpoch(),
       canUndo: state.canUndo || local !== null,
       canRedo: state.canRedo && local === null,
       unsent,
@@ -207,9 +265,21 @@ export function createStore({ client, link }) {
     };
   }
 
+  /** @param {Edit} edit a change of the object's prompts */
+  function editPrompts(edit) {
+    if (action) queue.push({ edit });
+    else {
+      const before = currentPrompts();
+      const after = edit(before);
+      if (after !== before) sendLocal(after);
+    }
+    changed();
+  }
+
   return {
     client,
     snapshot: () => (snapshot ??= takeSnapshot()),
+    editPrompts,
 
     /** @param {() => void} listener @param {AbortSignal} signal */
     subscribe(listener, signal) {
@@ -219,16 +289,18 @@ export function createStore({ client, link }) {
     },
 
     /** @param {Prompt} prompt */
-    addPrompt(prompt) {
-      if (action) queue.push({ prompt });
-      else sendLocal(withPrompt(currentPrompts(), prompt));
-      changed();
-    },
+    addPrompt: (prompt) => editPrompts((prompts) => withPrompt(prompts, prompt)),
+
+    /** @param {number} index among the prompts shown */
+    removePrompt: (index) => editPrompts((prompts) => (index in prompts ? withoutPrompt(prompts, index) : prompts)),
+
+    /** @param {number} index among the prompts shown @param {Prompt} prompt */
+    replacePrompt: (index, prompt) => editPrompts((prompts) => withPromptAt(prompts, index, prompt)),
 
     /** Take back an object that the kernel has not answered for yet. */
     discardPrompts() {
-      queue = queue.filter((item) => !("prompt" in item));
-      if (local && !action) sendLocal([]);
+      queue = queue.filter((item) => !("edit" in item));
+      if (local && !action) sendLocal(NO_PROMPTS);
       changed();
     },
 
@@ -239,20 +311,67 @@ export function createStore({ client, link }) {
       changed();
     },
 
+    /**
+     * @template {OptionName} Name
+     * @param {Name} name
+     * @param {Options[Name]} value shown at once, even without a kernel
+     */
+    setOption(name, value) {
+      if (Object.is(options[name], value)) return;
+      options = { ...options, [name]: value };
+      try {
+        link.sendOptions({ [name]: value });
+      } catch {
+        gone = true;
+      }
+      changed();
+    },
+
+    /**
+     * Ask something that is not part of the annotation.
+     *
+     * @param {QuestionType} type
+     * @param {Record<string, unknown>} content
+     * @returns {number | null} number of the question; null when the kernel is gone
+     */
+    ask(type, content) {
+      questions += 1;
+      try {
+        link.sendQuestion({ ...content, type, client, n: questions });
+        return questions;
+      } catch {
+        noteGone();
+        return null;
+      }
+    },
+
+    /** @param {"preview" | "tiles" | "probe"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
+    listen(type, listener, signal) {
+      if (signal.aborted) return;
+      const all = answerListeners.get(type) ?? new Set();
+      answerListeners.set(type, all.add(listener));
+      signal.addEventListener("abort", () => all.delete(listener), { once: true });
+    },
+
+    /** @param {string} type @param {unknown} answer */
+    receiveAnswer(type, answer) {
+      for (const listener of [...(answerListeners.get(type) ?? [])]) listener(answer);
+    },
+
     /** @param {State} next */
     receiveState(next) {
       if (next.revision < state.revision) return;
       state = next;
       gone = false;
-      rememberMask();
       settle();
+      memory.remember(state.active);
       changed();
     },
 
     /** @param {ObjectsMessage} message */
     receiveObjects({ reset, put, drop }) {
-      const kept = reset ? [] : finished.filter(({ id }) => !drop.includes(id));
-      finished = put.reduce(insertAtIndex, kept);
+      const dropped = new Set(drop);
+      finished = insertAll(reset ? [] : finished.filter(({ id }) => !dropped.has(id)), put);
       gone = false;
       changed();
     },
@@ -269,9 +388,15 @@ export function createStore({ client, link }) {
       changed();
     },
 
-    /** @param {readonly string[]} next */
-    receiveLabels(next) {
-      labels = next;
+    /** @param {readonly ObjectClass[]} next */
+    receiveClasses(next) {
+      classes = next;
+      changed();
+    },
+
+    /** @param {Partial<Options>} change */
+    receiveOptions(change) {
+      options = { ...options, ...change };
       changed();
     },
 

@@ -31,6 +31,12 @@ function bruteForce(q, w, h, { width: W, height: H }) {
   return mask;
 }
 
+/** @param {number} w @param {number} h @param {Int8Array} q @returns {import("../src/mask.js").Mask} */
+const maskOf = (w, h, q) => ({ base: cropLogits(w, h, q), strokes: [] });
+
+/** @param {Size} image @param {Size} surface */
+const filling = (image, surface) => ({ image, left: 0, top: 0, width: surface.width, height: surface.height });
+
 /** The whole surface of a bitmap. @param {import("../src/mask.js").Bitmap} bitmap @param {Size} surface */
 function spread({ x, y, width, inside }, surface) {
   const out = new Array(surface.width * surface.height).fill(0);
@@ -67,7 +73,7 @@ for (const [w, h, W, H, bias] of [
     const image = { width: W, height: H };
     for (let seed = 1; seed <= 5; seed++) {
       const q = randomLogits(w, h, seed, bias);
-      const mask = spread(rasterize(cropLogits(w, h, q), image, image), image);
+      const mask = spread(rasterize(maskOf(w, h, q), filling(image, image)), image);
       assert.deepEqual(mask, bruteForce(q, w, h, image));
     }
   });
@@ -77,21 +83,21 @@ test("positive logits in the corners reach the image's corners", () => {
   const q = new Int8Array(16).fill(-100);
   for (const corner of [0, 3, 12, 15]) q[corner] = 100;
   const image = { width: 40, height: 20 };
-  const mask = spread(rasterize(cropLogits(4, 4, q), image, image), image);
+  const mask = spread(rasterize(maskOf(4, 4, q), filling(image, image)), image);
   assert.deepEqual(mask, bruteForce(q, 4, 4, image));
   for (const corner of [0, 39, 19 * 40, 20 * 40 - 1]) assert.equal(mask[corner], 1);
 });
 
 test("no positive logit, no pixel: zero is outside", () => {
   for (const value of [-128, -1, 0]) {
-    const bitmap = rasterize(cropLogits(6, 6, new Int8Array(36).fill(value)), { width: 30, height: 30 }, { width: 50, height: 50 });
+    const bitmap = rasterize(maskOf(6, 6, new Int8Array(36).fill(value)), filling({ width: 30, height: 30 }, { width: 50, height: 50 }));
     assert.equal(bitmap.inside.length, 0);
   }
 });
 
 test("all positive fills the surface", () => {
   const surface = { width: 33, height: 21 };
-  const bitmap = rasterize(cropLogits(6, 6, new Int8Array(36).fill(1)), { width: 30, height: 30 }, surface);
+  const bitmap = rasterize(maskOf(6, 6, new Int8Array(36).fill(1)), filling({ width: 30, height: 30 }, surface));
   assert.deepEqual([bitmap.x, bitmap.y, bitmap.width, bitmap.height], [0, 0, 33, 21]);
   assert.ok(bitmap.inside.every(Boolean));
 });
@@ -101,7 +107,7 @@ for (const [width, height] of [[97, 61], [20, 9], [7, 300], [1, 1]]) {
     const image = { width: 41, height: 27 };
     const q = randomLogits(13, 11, 3, 0.55);
     const mask = bruteForce(q, 13, 11, image);
-    const shown = spread(rasterize(cropLogits(13, 11, q), image, { width, height }), { width, height });
+    const shown = spread(rasterize(maskOf(13, 11, q), filling(image, { width, height })), { width, height });
     shown.forEach((value, at) => {
       const X = Math.floor((((at % width) + 0.5) * 41) / width);
       const Y = Math.floor(((Math.floor(at / width) + 0.5) * 27) / height);
@@ -128,7 +134,8 @@ test("depth levels count city-block steps from the outside, borders included", (
     1, 1, 1, 0, 1,
     1, 1, 1, 1, 1,
   ]);
-  const bitmap = { x: 0, y: 0, width: 5, height: 5, inside };
+  const none = new Int32Array(0);
+  const bitmap = { x: 0, y: 0, width: 5, height: 5, inside, columns: none, rows: none };
   assert.deepEqual([...depthLevels(bitmap, 9)], [
     1, 1, 1, 1, 1,
     1, 2, 2, 2, 1,

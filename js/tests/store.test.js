@@ -5,7 +5,7 @@ import { createStore } from "../src/store.js";
 import { EMPTY_STATE } from "../src/wire.js";
 
 /**
- * @typedef {import("../src/wire.js").Prompt} Prompt
+ * @typedef {import("../src/prompts.js").Prompt} Prompt
  * @typedef {import("../src/wire.js").State} State
  * @typedef {import("../src/wire.js").ActiveObject} ActiveObject
  */
@@ -14,11 +14,12 @@ import { EMPTY_STATE } from "../src/wire.js";
 const point = (x) => ({ type: "point", x, y: 0, label: 1 });
 /** @param {number} x1 @returns {Prompt} */
 const box = (x1) => ({ type: "box", x0: 0, y0: 0, x1, y1: 1 });
-const mask = () => ({ width: 1, height: 1, x0: 0, y0: 0, x1: 1, y1: 1, data: Int8Array.of(1) });
+/** @returns {import("../src/mask.js").Mask} */
+const mask = () => ({ base: { kind: "logits", width: 1, height: 1, x0: 0, y0: 0, x1: 1, y1: 1, data: Int8Array.of(1) }, strokes: [] });
 /** @param {number} id @param {number} index */
-const object = (id, index) => ({ id, index, color: "#112233", label: null, score: 0.5, mask: mask() });
+const object = (id, index) => ({ id, index, color: "#112233", label: null, score: 0.5, visible: true, locked: false, mask: mask() });
 /** @param {number} id @param {Prompt[]} prompts @param {Partial<ActiveObject>} [more] @returns {ActiveObject} */
-const active = (id, prompts, more = {}) => ({ ...object(id, 0), prompts, pending: false, empty: false, ...more });
+const active = (id, prompts, more = {}) => ({ ...object(id, 0), prompts, pending: false, empty: false, candidates: null, choice: 0, ...more });
 
 /** @type {any[]} */
 let sent;
@@ -40,7 +41,7 @@ beforeEach(() => {
     if (down) throw new Error("Cannot send");
     sent.push(request);
   };
-  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send } });
+  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send, sendQuestion: send, sendOptions: send } });
 });
 
 const shown = () => store.snapshot().prompts;
@@ -243,4 +244,120 @@ test("a request that could not leave is not waited for", () => {
   store.act("undo");
   publish({ done: 1 });
   assert.ok(!store.snapshot().pending);
+});
+
+/** @param {number} x @param {string | null} [key] @returns {Prompt} */
+const stroke = (x, key = null) => ({ type: "stroke", key, points: key === null ? [[x, 0]] : null, radius: 2, label: 1 });
+const strokesShown = () => store.snapshot().mask?.strokes.map(({ points }) => points[0]);
+
+test("a stroke lies on the last mask until the kernel's has it, and is sent once in full", () => {
+  const first = mask();
+  publish({ active: active(1, [point(1)], { mask: first }) });
+  store.addPrompt(stroke(5));
+  assert.deepEqual(strokesShown(), [5]);
+  assert.equal(store.snapshot().mask, store.snapshot().mask);
+  assert.deepEqual(sent[0].prompts[1], { type: "stroke", points: [[5, 0]], radius: 2, label: 1 });
+  publish({ done: 1, active: active(1, [point(1), stroke(5, "s")], { mask: null, pending: true }) });
+  assert.deepEqual(strokesShown(), [5], "its answer is pending");
+  store.addPrompt(stroke(6));
+  assert.deepEqual(strokesShown(), [5, 6]);
+  assert.deepEqual(sent[1].prompts[1], { type: "known", key: "s" });
+  const painted = { ...first, strokes: [{ points: Float64Array.of(5, 0), radius: 2, label: /** @type {const} */ (1) }] };
+  publish({ done: 2, active: active(1, [point(1), stroke(5, "s"), stroke(6, "t")], { mask: painted }) });
+  assert.equal(store.snapshot().mask, painted);
+});
+
+test("strokes that start an object are shown before it is known", () => {
+  store.addPrompt(stroke(5));
+  assert.equal(store.snapshot().mask, null);
+  assert.deepEqual(store.snapshot().nextMask?.strokes.length, 1);
+  publish({ done: 1, active: active(1, [stroke(5, "s")], { mask: null, pending: true }) });
+  assert.deepEqual(strokesShown(), [5]);
+  assert.equal(store.snapshot().nextMask, null);
+});
+
+test("a stroke made just before and one just after a commit belong to different objects", () => {
+  publish({ active: active(1, [point(1)], { mask: mask() }) });
+  store.addPrompt(stroke(5));
+  store.act("commit");
+  store.addPrompt(stroke(6));
+  assert.deepEqual(strokesShown(), [5]);
+  assert.deepEqual(store.snapshot().nextMask?.strokes.map(({ points }) => points[0]), [6]);
+});
+
+test("candidates stay while one of them is being chosen, which shows at once", () => {
+  const candidates = [{ score: 0.9, mask: mask() }, { score: 0.8, mask: mask() }];
+  publish({ active: active(1, [point(1)], { mask: candidates[0].mask, candidates }) });
+  assert.equal(store.snapshot().choice, 0);
+  store.addPrompt({ type: "choice", index: 1 });
+  assert.equal(store.snapshot().choice, 1);
+  assert.equal(store.snapshot().mask, candidates[1].mask);
+  store.addPrompt(point(2));
+  assert.deepEqual([store.snapshot().candidates, store.snapshot().choice], [null, -1]);
+});
+
+test("prompts are moved and removed by their place", () => {
+  publish({ active: active(1, [point(1), point(2), point(3)]) });
+  store.replacePrompt(1, point(9));
+  store.removePrompt(0);
+  assert.deepEqual(sent.map(({ prompts }) => prompts.map((/** @type {any} */ { x }) => x)), [[1, 9, 3], [9, 3]]);
+  store.removePrompt(7);
+  assert.equal(sent.length, 2, "there is no such prompt");
+});
+
+test("an edit made during an action waits for its answer", () => {
+  publish({ active: active(1, [point(1), point(2)]), canUndo: true });
+  store.act("show", { object: 7, visible: false });
+  store.removePrompt(0);
+  assert.deepEqual(shown(), [point(2)]);
+  publish({ done: 1, active: active(1, [point(1), point(2)]) });
+  assert.deepEqual(sent[1].prompts, [point(2)]);
+});
+
+test("hiding and locking show at once, even when they wait in the queue", () => {
+  store.receiveObjects({ reset: true, put: [object(1, 0), object(2, 1)], drop: [] });
+  store.act("show", { object: 1, visible: false });
+  store.act("lock", { object: 2, locked: true });
+  assert.deepEqual(store.snapshot().rows.map(({ visible, locked }) => [visible, locked]), [[false, false], [true, true]]);
+  publish({ done: 1 });
+  assert.equal(store.snapshot().rows[0].visible, true, "then the kernel's word counts");
+  assert.equal(store.snapshot().rows[1].locked, true);
+});
+
+test("options show at once and are sent by themselves", () => {
+  store.setOption("tool", "brush");
+  store.setOption("tool", "brush");
+  assert.deepEqual(sent, [{ tool: "brush" }]);
+  assert.equal(store.snapshot().options.tool, "brush");
+  store.receiveOptions({ tool: "pan" });
+  assert.equal(store.snapshot().options.tool, "pan");
+  down = true;
+  store.setOption("opacity", 1);
+  assert.ok(store.snapshot().gone && store.snapshot().options.opacity === 1);
+});
+
+test("questions have numbers of their own, and their answers find who listens", () => {
+  const controller = new AbortController();
+  /** @type {unknown[]} */
+  const heard = [];
+  store.listen("probe", (answer) => heard.push(answer), controller.signal);
+  assert.equal(store.ask("probe", { x: 1, y: 2 }), 1);
+  assert.deepEqual(sent, [{ type: "probe", client: "me", n: 1, x: 1, y: 2 }]);
+  store.receiveAnswer("probe", "here");
+  store.receiveAnswer("tiles", "elsewhere");
+  controller.abort();
+  store.receiveAnswer("probe", "too late");
+  assert.deepEqual(heard, ["here"]);
+  assert.ok(!store.snapshot().unsent);
+  down = true;
+  assert.equal(store.ask("probe", {}), null);
+  assert.ok(store.snapshot().gone);
+});
+
+test("thousands of objects are put in place without counting them again and again", () => {
+  const put = Array.from({ length: 5000 }, (_, k) => object(k, k));
+  store.receiveObjects({ reset: true, put, drop: [] });
+  store.receiveObjects({ reset: false, put: [object(4999, 0)], drop: [1, 2] });
+  assert.deepEqual(store.snapshot().rows.slice(0, 3).map(({ id }) => id), [4999, 0, 3]);
+  assert.equal(store.snapshot().rows.length, 4998);
 });

@@ -5,11 +5,14 @@ import { zlibSync } from "fflate";
 import {
   EMPTY_STATE,
   FALLBACK_COLOR,
-  parseLabels,
-  parseObjectsMessage,
+  parseClasses,
+  parseObjects,
   parsePicture,
   parseState,
+  parsePreview,
+  parseProbe,
   parseStatus,
+  parseTiles,
   toBytes,
 } from "../src/wire.js";
 
@@ -55,7 +58,7 @@ test("a state arrives whole", () => {
   assert.equal(state.revision, 3);
   assert.deepEqual(state.ack, { me: 7 });
   assert.deepEqual(state.active?.prompts, active.prompts);
-  assert.equal(state.active?.mask?.data.includes(7), true);
+  assert.equal(state.active?.mask?.base?.data.includes(7), true);
   assert.equal(state.active?.color, "#12aB9f");
   assert.ok(state.canUndo && !state.canRedo && state.active?.pending);
 });
@@ -92,23 +95,35 @@ test("only #rrggbb is a colour", () => {
 });
 
 test("status has defaults, and progress stays between 0 and 1", () => {
-  assert.deepEqual(parseStatus(null), { phase: "loading", message: "", progress: null, model: "", device: "" });
+  assert.deepEqual(parseStatus(null), { phase: "loading", message: "", hint: "", progress: null, model: "", device: "" });
   assert.equal(parseStatus({ progress: 7 }).progress, 1);
   assert.equal(parseStatus({ progress: NaN }).progress, null);
 });
 
 test("a picture needs a size and bytes", () => {
   const picture = { width: 5, height: 4, mime: "image/png", data: payload, name: "a" };
-  assert.deepEqual(parsePicture(picture), picture);
+  const whole = { ...picture, viewWidth: 5, viewHeight: 4, tiles: null };
+  assert.deepEqual(parsePicture(picture), whole);
+  assert.deepEqual(parsePicture({ ...picture, view_width: 3, view_height: 2, tiles: { size: 512, levels: 2 } }), {
+    ...whole, viewWidth: 3, viewHeight: 2, tiles: { size: 512, levels: 2 },
+  });
+  for (const tiles of [3, {}, { size: 0, levels: 1 }, { size: 512, levels: -1 }, { size: 1e300, levels: NaN }]) {
+    assert.equal(parsePicture({ ...picture, tiles })?.tiles, null);
+  }
   for (const change of [{ width: 0 }, { height: 1.5 }, { data: null }, { data: new Uint8Array() }]) {
     assert.equal(parsePicture({ ...picture, ...change }), null);
   }
   assert.equal(parsePicture(null), null);
 });
 
-test("labels are strings", () => {
-  assert.deepEqual(parseLabels(["a", 3, "b"]), ["a", "b"]);
-  assert.deepEqual(parseLabels("ab"), []);
+test("classes have a name and a colour", () => {
+  const classes = parseClasses([{ name: "a", color: "#123456" }, "b", 3, { name: 4 }, null, { name: "c", color: "red" }]);
+  assert.deepEqual(classes, [
+    { name: "a", color: "#123456" },
+    { name: "b", color: FALLBACK_COLOR },
+    { name: "c", color: FALLBACK_COLOR },
+  ]);
+  assert.deepEqual(parseClasses("ab"), []);
 });
 
 test("objects find their masks among the buffers", () => {
@@ -118,9 +133,73 @@ test("objects find their masks among the buffers", () => {
     { ...active, id: 6, mask: { width: 2, height: 2, buffer: 9 } },
     { color: "#000000" },
   ];
-  const message = parseObjectsMessage({ type: "objects", reset: true, put, drop: [1, "2"] }, [new DataView(embedded), mask.data]);
-  assert.deepEqual(message?.put.map(({ id, mask: m }) => [id, m !== null]), [[4, true], [5, false], [6, false]]);
-  assert.deepEqual(message?.drop, [1]);
-  assert.equal(parseObjectsMessage({ type: "other" }, []), null);
-  assert.equal(parseObjectsMessage(null, []), null);
+  const message = parseObjects({ type: "objects", reset: true, put, drop: [1, "2"] }, [new DataView(embedded), mask.data]);
+  assert.deepEqual(message.put.map(({ id, mask: m }) => [id, m !== null]), [[4, true], [5, false], [6, false]]);
+  assert.deepEqual(message.drop, [1]);
+  assert.deepEqual(parseObjects(null, []), { reset: false, put: [], drop: [] });
+});
+
+test("every kind of prompt arrives, heavy ones by their key", () => {
+  const prompts = [
+    { type: "mask", key: "m1" },
+    { type: "scribble", points: [[1, 2], [3.5, 4]], label: 0 },
+    { type: "choice", index: 2 },
+    { type: "stroke", key: "s1", label: 1, radius: 4 },
+  ];
+  const parsed = parseState({ active: { ...active, prompts } }).active?.prompts;
+  assert.deepEqual(parsed, [...prompts.slice(0, 3), { ...prompts[3], points: null }]);
+});
+
+test("malformed new prompts are left out", () => {
+  const prompts = [
+    { type: "mask" },
+    { type: "scribble", points: [] },
+    { type: "scribble", points: [[1, NaN]] },
+    { type: "scribble", points: [[1]] },
+    { type: "choice", index: 0.5 },
+    { type: "stroke", key: "a", radius: 0 },
+    { type: "stroke", radius: 3 },
+    { type: "constructor" },
+    { type: "__proto__" },
+  ];
+  assert.deepEqual(parseState({ active: { ...active, prompts } }).active?.prompts, []);
+});
+
+test("a mask of pixels keeps its place; strokes lie on top", () => {
+  const pixels = { kind: "pixels", x: 3, y: 4, width: 9, height: 2, data: zlibSync(Uint8Array.of(0x80, 0x80, 0, 0)) };
+  const strokes = [{ points: [[1, 2], [3, 4]], radius: 2, label: 0 }, { points: [], radius: 1 }, { points: [[1, 2]], radius: -1 }];
+  const parsed = parseState({ active: { ...active, mask: { ...pixels, strokes } } }).active?.mask;
+  assert.deepEqual(parsed?.base, { kind: "pixels", x: 3, y: 4, width: 9, height: 2, data: Uint8Array.of(0x80, 0x80, 0, 0) });
+  assert.deepEqual(parsed?.strokes, [{ points: Float64Array.of(1, 2, 3, 4), radius: 2, label: 0 }]);
+  for (const change of [{ width: 17 }, { height: 3 }, { width: 1e6, height: 1e6 }, { data: null }]) {
+    assert.equal(parseState({ active: { ...active, mask: { ...pixels, ...change } } }).active?.mask, null);
+  }
+});
+
+test("candidates come as several or not at all", () => {
+  const candidates = [{ score: 0.9, mask }, { score: "x", mask: null }];
+  const state = parseState({ active: { ...active, candidates, choice: 1 } });
+  assert.deepEqual(state.active?.candidates?.map((each) => [each.score, each.mask !== null]), [[0.9, true], [null, false]]);
+  assert.equal(state.active?.choice, 1);
+  for (const none of [null, [], [candidates[0]], "ab"]) {
+    assert.equal(parseState({ active: { ...active, candidates: none } }).active?.candidates, null);
+  }
+});
+
+test("settings have defaults", () => {
+  assert.deepEqual(parseState({ settings: { overlap: "cut out", fill_holes: 9, drop_specks: 4 } }).settings, {
+    overlap: "cut out", fillHoles: 9, dropSpecks: 4,
+  });
+  assert.deepEqual(parseState({ settings: { overlap: "x", fill_holes: -3 } }).settings, EMPTY_STATE.settings);
+});
+
+test("answers to questions", () => {
+  const preview = parsePreview({ client: "me", n: 3, mask: { width: 2, height: 2, buffer: 0 }, score: 0.5 }, [mask.data]);
+  assert.ok(preview.mask?.base && preview.score === 0.5 && preview.n === 3);
+  assert.equal(parsePreview({ n: 1, mask: null }, []).mask, null);
+  assert.deepEqual(parseProbe({ client: "me", n: 3, x: 1, y: 2, values: [1, "2", 3] }), { client: "me", n: 3, x: 1, y: 2, values: [1, 3] });
+  const tiles = [{ col: 1, row: 2, mime: "image/jpeg", buffer: 0 }, { col: 1, row: 3, buffer: 5 }, { row: 3, buffer: 0 }, null];
+  assert.deepEqual(parseTiles({ client: "me", level: 1, tiles }, [payload]), {
+    client: "me", level: 1, tiles: [{ col: 1, row: 2, mime: "image/jpeg", data: payload }],
+  });
 });

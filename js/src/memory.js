@@ -1,0 +1,101 @@
+/**
+ * The mask to show while the kernel has not answered yet: the last one of the same object, with
+ * the strokes made since on top, so that nothing flashes and a brush paints at once.
+ *
+ * @typedef {import("./mask.js").Mask} Mask
+ * @typedef {import("./strokes.js").Stroke} Stroke
+ * @typedef {import("./prompts.js").Prompt} Prompt
+ * @typedef {import("./prompts.js").StrokePrompt} StrokePrompt
+ * @typedef {import("./wire.js").ActiveObject} ActiveObject
+ */
+
+/** More strokes than these are not remembered: the kernel sends them with its masks anyway. */
+const MAX_KNOWN = 512;
+
+/** @type {Mask} */
+const NO_MASK = Object.freeze({ base: null, strokes: [] });
+
+/** @param {readonly Prompt[]} prompts @returns {StrokePrompt[]} */
+const strokesOf = (prompts) => prompts.flatMap((prompt) => (prompt.type === "stroke" ? [prompt] : []));
+
+/** Lays strokes on a mask: the result is the same object as long as they are the same. */
+function createComposer() {
+  /** @type {Mask | null} */
+  let base = null;
+  /** @type {readonly Stroke[]} */
+  let extra = [];
+  let composed = NO_MASK;
+
+  /** @param {Mask} nextBase @param {readonly Stroke[]} nextExtra */
+  return function compose(nextBase, nextExtra) {
+    if (base === nextBase && extra.length === nextExtra.length && extra.every((stroke, k) => stroke === nextExtra[k])) return composed;
+    [base, extra] = [nextBase, nextExtra];
+    composed = { base: base.base, strokes: [...base.strokes, ...extra] };
+    return composed;
+  };
+}
+
+export function createMaskMemory() {
+  /** @type {{ id: number, mask: Mask | null, keys: Set<string | null> } | null} */
+  let last = null;
+  /** Strokes of this page by the kernel's names for them. @type {Map<string, Stroke>} */
+  const known = new Map();
+  /** @type {WeakMap<StrokePrompt, Stroke>} */
+  const converted = new WeakMap();
+  const composeShown = createComposer();
+  const composeNew = createComposer();
+
+  /** @param {StrokePrompt} prompt @returns {Stroke | null} */
+  function toStroke(prompt) {
+    const { key, points, radius, label } = prompt;
+    if (!points) return key === null ? null : (known.get(key) ?? null);
+    const stroke = converted.get(prompt) ?? { points: Float64Array.from(points.flat()), radius, label };
+    converted.set(prompt, stroke);
+    return stroke;
+  }
+
+  /** @param {readonly Prompt[]} prompts @param {Set<string | null>} [present] keys of those in the mask already */
+  function newStrokes(prompts, present) {
+    const fresh = strokesOf(prompts).filter(({ key }) => key === null || !present?.has(key));
+    return fresh.map(toStroke).filter((stroke) => stroke !== null);
+  }
+
+  return {
+    /**
+     * The kernel took our prompts over: its keys stand for our strokes.
+     *
+     * @param {readonly Prompt[]} ours
+     * @param {readonly Prompt[]} theirs
+     */
+    learn(ours, theirs) {
+      theirs.forEach((their, k) => {
+        const our = ours[k];
+        if (their.type !== "stroke" || their.key === null || our?.type !== "stroke" || our.label !== their.label) return;
+        const stroke = toStroke(our);
+        if (stroke) known.set(their.key, stroke);
+      });
+      for (const key of known.keys()) if (known.size > MAX_KNOWN) known.delete(key);
+    },
+
+    /** @param {ActiveObject | null} active */
+    remember(active) {
+      const keys = () => new Set(strokesOf(active?.prompts ?? []).map(({ key }) => key));
+      if (active?.mask) last = { id: active.id, mask: active.mask, keys: keys() };
+      else if (!active) last = null;
+      else if (!active.pending) last = { id: active.id, mask: null, keys: keys() };
+      else if (last?.id !== active.id) last = null;
+    },
+
+    /** @param {readonly Prompt[]} prompts @returns {Mask | null} the last mask with the strokes that it lacks */
+    shown(prompts) {
+      const extra = newStrokes(prompts, last?.keys);
+      return extra.length ? composeShown(last?.mask ?? NO_MASK, extra) : (last?.mask ?? null);
+    },
+
+    /** @param {readonly Prompt[]} prompts @returns {Mask | null} */
+    strokesOnly(prompts) {
+      const extra = newStrokes(prompts);
+      return extra.length ? composeNew(NO_MASK, extra) : null;
+    },
+  };
+}
