@@ -6,7 +6,6 @@
  *
  * @typedef {{ width: number, height: number }} Size
  * @typedef {{ x: number, y: number }} Position
- * @typedef {{ left: number, top: number, width: number, height: number }} Rect
  * @typedef {{ x0: number, y0: number, x1: number, y1: number }} Corners
  */
 
@@ -15,6 +14,9 @@ export const DRAG_THRESHOLD = 4;
 
 /** A side shorter than this (CSS pixels) could not be clicked: 1x5000 images are stretched to it. */
 const MIN_SIDE = 32;
+
+/** A window smaller than this (CSS pixels) would be no use to zoom in. */
+const MIN_VIEWPORT = { width: 320, height: 240 };
 
 /** Small images are enlarged at most this much, unless they would stay below COMFORTABLE_SIDE. */
 const MAX_ENLARGEMENT = 4;
@@ -56,34 +58,75 @@ function fitSide(side, room) {
 }
 
 /**
- * Pointer position in image coordinates, neither rounded nor clamped.
+ * CSS size of the window on the image: a strip gets room around it to be zoomed into.
  *
- * @param {{ clientX: number, clientY: number }} pointer
- * @param {Rect} rect the stage on the screen
- * @param {Size} image
- * @returns {Position}
+ * @param {Size} fit the whole image
+ * @param {Size} room
+ * @param {boolean} fixedHeight the room's height was asked for, and is taken whole
+ * @returns {Size}
  */
-export function toImage(pointer, rect, image) {
+export function viewportOf(fit, room, fixedHeight) {
+  const most = { width: Math.max(1, Math.floor(room.width)), height: Math.max(1, Math.floor(room.height)) };
   return {
-    x: ((pointer.clientX - rect.left) * image.width) / rect.width,
-    y: ((pointer.clientY - rect.top) * image.height) / rect.height,
+    width: clamp(MIN_VIEWPORT.width, fit.width, most.width),
+    height: fixedHeight ? most.height : clamp(MIN_VIEWPORT.height, fit.height, most.height),
   };
 }
 
 /**
- * Image coordinates on a surface of another size (the canvas, in device pixels).
+ * A surface position in image coordinates, neither rounded nor clamped.
  *
  * @param {Position} position
- * @param {Size} image
- * @param {Size} surface
+ * @param {import("./mask.js").Placement} placement
  * @returns {Position}
  */
-export function toSurface(position, image, surface) {
+export function fromSurface({ x, y }, { image, left, top, width, height }) {
+  return { x: ((x - left) * image.width) / width, y: ((y - top) * image.height) / height };
+}
+
+/**
+ * Image coordinates on a surface.
+ *
+ * @param {Position} position
+ * @param {import("./mask.js").Placement} placement
+ * @returns {Position}
+ */
+export function toSurface({ x, y }, { image, left, top, width, height }) {
+  return { x: left + (x * width) / image.width, y: top + (y * height) / image.height };
+}
+
+/**
+ * A box of image pixels on a surface: whole surface pixels, none too few.
+ *
+ * @param {Corners} box
+ * @param {import("./mask.js").Placement} placement
+ * @param {number} margin surface pixels added on each side
+ * @returns {Corners}
+ */
+export function boxOnSurface({ x0, y0, x1, y1 }, placement, margin) {
+  const low = toSurface({ x: x0, y: y0 }, placement);
+  const high = toSurface({ x: x1, y: y1 }, placement);
   return {
-    x: (position.x * surface.width) / image.width,
-    y: (position.y * surface.height) / image.height,
+    x0: Math.floor(low.x) - margin,
+    y0: Math.floor(low.y) - margin,
+    x1: Math.ceil(high.x) + margin,
+    y1: Math.ceil(high.y) + margin,
   };
 }
+
+/** @param {Corners} a @param {Corners} b @returns {Corners | null} null when they share nothing */
+export function intersection(a, b) {
+  const box = { x0: Math.max(a.x0, b.x0), y0: Math.max(a.y0, b.y0), x1: Math.min(a.x1, b.x1), y1: Math.min(a.y1, b.y1) };
+  return box.x0 < box.x1 && box.y0 < box.y1 ? box : null;
+}
+
+/** @param {Corners} a @param {Corners} b @returns {Corners} the smallest box that holds both */
+export const union = (a, b) => ({
+  x0: Math.min(a.x0, b.x0),
+  y0: Math.min(a.y0, b.y0),
+  x1: Math.max(a.x1, b.x1),
+  y1: Math.max(a.y1, b.y1),
+});
 
 /** @param {Position} position @param {Size} image */
 export const isInside = ({ x, y }, image) => x >= 0 && y >= 0 && x < image.width && y < image.height;
@@ -117,9 +160,5 @@ export function boxBetween(from, to, image) {
   return box.x0 < box.x1 && box.y0 < box.y1 ? box : null;
 }
 
-/**
- * @param {{ clientX: number, clientY: number }} from
- * @param {{ clientX: number, clientY: number }} to
- */
-export const isDrag = (from, to) =>
-  Math.hypot(to.clientX - from.clientX, to.clientY - from.clientY) > DRAG_THRESHOLD;
+/** @param {Position} from @param {Position} to CSS pixels */
+export const isDrag = (from, to) => Math.hypot(to.x - from.x, to.y - from.y) > DRAG_THRESHOLD;

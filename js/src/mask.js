@@ -48,6 +48,7 @@
  * @property {Int32Array} far index of the upper neighbour
  * @property {Float64Array} weight of the upper neighbour
  */
+import { union } from "./geometry.js";
 import { paintStroke, strokeBounds, strokeCovers } from "./strokes.js";
 
 /**
@@ -101,14 +102,6 @@ export function boundsOf({ base, strokes }, image) {
   const y1 = Math.min(Math.ceil(box.y1), image.height);
   return x0 < x1 && y0 < y1 ? { x0, y0, x1, y1 } : null;
 }
-
-/** @param {Corners} a @param {Corners} b @returns {Corners} */
-export const union = (a, b) => ({
-  x0: Math.min(a.x0, b.x0),
-  y0: Math.min(a.y0, b.y0),
-  x1: Math.max(a.x1, b.x1),
-  y1: Math.max(a.y1, b.y1),
-});
 
 /** @param {Logits} logits @param {Size} image @returns {Corners} */
 function logitBounds({ width, height, x0, y0, x1, y1 }, image) {

@@ -16,7 +16,52 @@ const SHADE = "rgba(0, 0, 0, 0.55)";
 const POINT_RADIUS = 6;
 const PULSE_PERIOD = 1100;
 
-/** @typedef {"finished" | "active"} Look */
+/** Device pixels of an image pixel from which on the grid shows. */
+const GRID_FROM = 8;
+
+/**
+ * How an object is drawn: finished, being worked on, what a click would give, or just its area.
+ *
+ * @typedef {"finished" | "active" | "preview" | "solid"} Look
+ * @typedef {{ opacity: number, maskStyle: import("./options.js").MaskStyle, unit: number }} Style
+ */
+
+/** Finished objects step back behind the one being worked on. */
+const FINISHED_SHARE = 0.65;
+const PREVIEW_SHARE = 0.5;
+
+/** Length of a dash in CSS pixels. */
+const DASH = 4;
+
+/** Rings of a contour from outside in, each one CSS pixel wide. @type {Record<Look, (color: string) => number[]>} */
+const RINGS = {
+  finished: (color) => [rgba("#ffffff", 0.6), rgba(color, 0.95)],
+  active: (color) => [rgba("#ffffff", 0.95), rgba(color, 1), rgba(color, 1)],
+  preview: (color) => [rgba("#ffffff", 0.95), rgba(color, 1)],
+  solid: () => [],
+};
+
+/** Surface pixels that a contour reaches into its mask. @param {number} unit */
+export const contourReach = (unit) => 3 * hairline(unit) + 1;
+
+/** @param {number} unit */
+const hairline = (unit) => Math.max(1, Math.round(unit));
+
+/** Alpha of the fill. @param {Look} look @param {Style} style */
+function fillAlpha(look, { opacity, maskStyle }) {
+  if (look === "solid") return 1;
+  if (look === "preview") return opacity * PREVIEW_SHARE;
+  if (maskStyle === "contour") return 0;
+  return opacity * (look === "finished" ? FINISHED_SHARE : 1);
+}
+
+/** Colour of each depth: outside, the rings of the contour, the fill. @param {string} color @param {Look} look @param {Style} style */
+function colorTable(color, look, style) {
+  const contour = style.maskStyle !== "fill" || look === "preview";
+  const rings = contour ? RINGS[look](color) : [];
+  const widened = rings.flatMap((ring) => new Array(hairline(style.unit)).fill(ring));
+  return Uint32Array.from([0, ...widened, rgba(color, fillAlpha(look, style))]);
+}
 
 /**
  * The mask in its colour: a translucent fill, and a contour on its own outermost pixels.
@@ -24,23 +69,38 @@ const PULSE_PERIOD = 1100;
  * @param {import("./mask.js").Bitmap} bitmap
  * @param {string} color "#rrggbb"
  * @param {Look} look
- * @param {number} unit
+ * @param {Style} style
  * @returns {ImageData}
  */
-export function tint(bitmap, color, look, unit) {
-  const hairline = Math.max(1, Math.round(unit));
-  const rings = look === "active" ? [...ring(hairline, "#ffffff", 0.95), ...ring(hairline, color, 1)] : ring(hairline, color, 0.95);
-  const fill = rgba(color, look === "active" ? 0.45 : 0.3);
-  const table = Uint32Array.from([0, ...rings, fill]);
-  const levels = depthLevels(bitmap, table.length - 1);
+export function tint(bitmap, color, look, style) {
+  const table = colorTable(color, look, style);
+  const deepest = table.length - 1;
+  const levels = depthLevels(bitmap, deepest);
   const image = new ImageData(bitmap.width, bitmap.height);
   const pixels = new Uint32Array(image.data.buffer);
   for (let at = 0; at < levels.length; at++) pixels[at] = table[levels[at]];
+  if (look === "preview") dash(bitmap, levels, pixels, deepest, table[deepest], DASH * hairline(style.unit));
   return image;
 }
 
-/** @param {number} width @param {string} color @param {number} alpha */
-const ring = (width, color, alpha) => Array.from({ length: width }, () => rgba(color, alpha));
+/**
+ * Cut gaps into a contour. They lie on a checkerboard, so that lines of any direction get some.
+ *
+ * @param {import("./mask.js").Bitmap} bitmap
+ * @param {Uint8Array} levels
+ * @param {Uint32Array} pixels
+ * @param {number} deepest
+ * @param {number} gap colour
+ * @param {number} length
+ */
+function dash({ x: left, y: top, width, height }, levels, pixels, deepest, gap, length) {
+  for (let y = 0, at = 0; y < height; y++) {
+    const row = Math.floor((top + y) / length);
+    for (let x = 0; x < width; x++, at++) {
+      if (levels[at] && levels[at] < deepest && (row + Math.floor((left + x) / length)) & 1) pixels[at] = gap;
+    }
+  }
+}
 
 /** One pixel as ImageData holds it. @param {string} color @param {number} alpha */
 function rgba(color, alpha) {
@@ -53,9 +113,10 @@ function rgba(color, alpha) {
  * @param {Position} at
  * @param {boolean} positive
  * @param {number} unit
+ * @param {boolean} [held] under the pointer: it can be taken
  */
-export function drawPoint(context, { x, y }, positive, unit) {
-  const radius = POINT_RADIUS * unit;
+export function drawPoint(context, { x, y }, positive, unit, held = false) {
+  const radius = (held ? POINT_RADIUS + 2 : POINT_RADIUS) * unit;
   disc(context, x, y, radius + 1.5 * unit, SHADE);
   disc(context, x, y, radius + 0.5 * unit, "#fff");
   disc(context, x, y, radius - 0.75 * unit, positive ? POSITIVE : NEGATIVE);
@@ -115,10 +176,10 @@ export function drawBox(context, { x0, y0, x1, y1 }, unit, dashed) {
   // On whole device pixels, and inside the canvas when the box touches its border.
   const inset = line / 2 + Math.round(unit);
   const { width, height } = context.canvas;
-  const left = Math.max(Math.round(x0), inset);
-  const top = Math.max(Math.round(y0), inset);
-  const right = Math.min(Math.round(x1), width - inset);
-  const bottom = Math.min(Math.round(y1), height - inset);
+  // A side that is out of view stays out of view.
+  const near = (/** @type {number} */ at, /** @type {number} */ side) =>
+    at < -1 || at > side + 1 ? at : Math.min(Math.max(Math.round(at), inset), side - inset);
+  const [left, top, right, bottom] = [near(x0, width), near(y0, height), near(x1, width), near(y1, height)];
   context.save();
   context.beginPath();
   context.rect(left, top, Math.max(right - left, 0), Math.max(bottom - top, 0));
@@ -148,4 +209,57 @@ export function drawCrosshair(context, at, unit) {
   stroke(context, "#fff", unit);
   disc(context, x, y, 1.75 * unit, SHADE);
   disc(context, x, y, unit, "#fff");
+}
+
+/**
+ * @param {Context} context
+ * @param {readonly Position[]} line
+ * @param {boolean} positive
+ * @param {number} unit
+ * @param {boolean} [held]
+ */
+export function drawScribble(context, line, positive, unit, held = false) {
+  const width = (held ? 4.5 : 3) * unit;
+  context.save();
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(line[0].x, line[0].y);
+  // A line to where it starts makes a dot of a lone vertex.
+  for (const { x, y } of line.length > 1 ? line.slice(1) : line) context.lineTo(x, y);
+  stroke(context, SHADE, width + 3 * unit);
+  stroke(context, "#fff", width + 1.5 * unit);
+  stroke(context, positive ? POSITIVE : NEGATIVE, width);
+  context.restore();
+}
+
+/** The brush under the pointer. @param {Context} context @param {Position} at @param {number} radius @param {number} unit */
+export function drawBrush(context, { x, y }, radius, unit) {
+  context.beginPath();
+  context.arc(x, y, Math.max(radius, unit), 0, 2 * Math.PI);
+  stroke(context, SHADE, 3 * unit);
+  stroke(context, "#fff", 1.25 * unit);
+}
+
+/**
+ * Lines between image pixels, once they are large enough to be told apart.
+ *
+ * @param {Context} context
+ * @param {import("./mask.js").Placement} placement
+ */
+export function drawGrid(context, placement) {
+  const { image, left, top, width, height } = placement;
+  const step = { x: width / image.width, y: height / image.height };
+  if (Math.min(step.x, step.y) < GRID_FROM) return;
+  context.save();
+  context.globalAlpha = Math.min((Math.min(step.x, step.y) - GRID_FROM) / GRID_FROM + 0.3, 1) * 0.35;
+  context.fillStyle = "#808080";
+  const bottom = Math.min(top + height, context.canvas.height);
+  const right = Math.min(left + width, context.canvas.width);
+  for (let x = Math.max(Math.ceil(-left / step.x), 1); x < image.width && left + x * step.x < right; x++) {
+    context.fillRect(Math.round(left + x * step.x), Math.max(top, 0), 1, bottom - Math.max(top, 0));
+  }
+  for (let y = Math.max(Math.ceil(-top / step.y), 1); y < image.height && top + y * step.y < bottom; y++) {
+    context.fillRect(Math.max(left, 0), Math.round(top + y * step.y), right - Math.max(left, 0), 1);
+  }
+  context.restore();
 }

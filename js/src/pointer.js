@@ -1,74 +1,155 @@
-/** Mouse, pen and touch on the stage: a press that stays is a point, one that moves is a box. */
-import { clamp, isDrag, toImage } from "./geometry.js";
+/**
+ * Mouse, pen and touch on the stage. What a press means depends on the tool; it is decided
+ * by one gesture that the keyboard uses as well.
+ *
+ * @typedef {import("./geometry.js").Position} Position
+ * @typedef {import("./prompts.js").Prompt} Prompt
+ * @typedef {import("./store.js").Store} Store
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("./commands.js").ViewState} ViewState
+ * @typedef {import("./commands.js").Commands} Commands
+ * @typedef {ReturnType<typeof import("./gesture.js").createGesture>} Gesture
+ *
+ * @typedef {{ kind: "box", from: Position, to: Position }} BoxDraft
+ * @typedef {{ kind: "scribble", points: [number, number][], label: 0 | 1 }} ScribbleDraft
+ * @typedef {{ kind: "stroke", points: number[], radius: number, label: 0 | 1 }} StrokeDraft
+ * @typedef {{ kind: "move", index: number, prompt: Prompt }} MoveDraft
+ * @typedef {BoxDraft | ScribbleDraft | StrokeDraft | MoveDraft} Draft what is being drawn or moved
+ */
 
 const PRIMARY = 0;
 const SECONDARY = 2;
 
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {import("./store.js").Store} store
- * @param {import("./commands.js").Commands} commands
- * @param {AbortSignal} signal
- * @returns {{ cancel: () => boolean }} cancel tells whether there was a press to cancel
- */
-export function listenToPointer(canvas, store, commands, signal) {
-  /** @type {{ id: number, event: PointerEvent, from: import("./geometry.js").Position, dragged: boolean } | null} */
-  let press = null;
+/** A mouse event's modifiers and buttons that mean "remove". Ctrl-click is the right click of a Mac. @param {MouseEvent} event */
+const isNegative = ({ altKey, ctrlKey, button }) => altKey || ctrlKey || button === SECONDARY;
 
-  /** @param {PointerEvent} event */
-  function position(event) {
-    const { picture } = store.snapshot();
-    return picture && toImage(event, canvas.getBoundingClientRect(), picture);
-  }
+/**
+ * @param {{
+ *   store: Store,
+ *   stage: Stage,
+ *   ui: ViewState,
+ *   commands: Commands,
+ *   gesture: Gesture,
+ *   signal: AbortSignal,
+ * }} options
+ */
+export function listenToPointer({ store, stage, ui, commands, gesture, signal }) {
+  const { canvas } = stage;
+  /** The pointer whose press it is. @type {{ id: number, type: string } | null} */
+  let press = null;
+  /** @type {number | null} */
+  let pen = null;
+  /** Fingers on the canvas. @type {Set<number>} */
+  const fingers = new Set();
+  /** Two fingers were seen: nothing is drawn until all are gone. */
+  let fingersMoveView = false;
 
   function cancel() {
-    if (!press) return false;
-    const { id } = press;
+    const pressed = press;
     press = null;
-    if (canvas.hasPointerCapture(id)) canvas.releasePointerCapture(id);
-    commands.set({ drag: null });
-    return true;
+    if (pressed && canvas.hasPointerCapture(pressed.id)) canvas.releasePointerCapture(pressed.id);
+    return gesture.cancel();
+  }
+
+  /** @param {PointerEvent} event @returns {boolean} whether it may draw */
+  function admit({ pointerType, pointerId, button }) {
+    if (pointerType === "pen") {
+      // The palm may have come first.
+      if (press && press.type === "touch") cancel();
+      pen = pointerId;
+      stage.setPen(true);
+    }
+    if (pointerType === "touch") {
+      fingers.add(pointerId);
+      if (pen !== null) return false;
+      if (fingers.size > 1) {
+        fingersMoveView = true;
+        cancel();
+      }
+      if (fingersMoveView) return false;
+    }
+    return !press && !stage.mayPan() && (button === PRIMARY || button === SECONDARY);
   }
 
   /** @param {PointerEvent} event */
   function down(event) {
-    // A second finger means a gesture of the page, not a prompt.
-    if (press) return void cancel();
-    const from = position(event);
-    if (!from || (event.button !== PRIMARY && event.button !== SECONDARY)) return;
     canvas.focus({ preventScroll: true });
+    if (!admit(event)) return;
+    const { picture } = store.snapshot();
+    if (!picture) return;
     canvas.setPointerCapture(event.pointerId);
-    press = { id: event.pointerId, event, from, dragged: false };
+    press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
+    gesture.begin(stage.positionOf(event), { negative: isNegative(event), dragging: event.button === PRIMARY, coarse: event.pointerType === "touch" });
   }
 
   /** @param {PointerEvent} event */
   function move(event) {
-    const at = position(event);
-    const { picture } = store.snapshot();
-    if (!at || !picture || (press && event.pointerId !== press.id)) return;
-    const to = { x: clamp(at.x, 0, picture.width), y: clamp(at.y, 0, picture.height) };
-    if (press && press.event.button === PRIMARY) press.dragged ||= isDrag(press.event, event);
-    commands.set({ cursor: to, crosshair: false, drag: press?.dragged ? { from: press.from, to } : null });
+    if (event.pointerType === "touch" && (!press || press.id !== event.pointerId)) return;
+    if (press && press.id !== event.pointerId) return;
+    // The release was lost, outside of the window for instance.
+    if (press && event.buttons === 0) cancel();
+    const at = stage.positionOf(event);
+    const inside = gesture.clamped(at);
+    if (!inside) return;
+    if (press) for (const each of event.getCoalescedEvents?.() ?? []) gesture.extend(stage.positionOf(each));
+    if (press) gesture.extend(at);
+    else hoverOver(at, event);
+    commands.set({ cursor: inside, crosshair: false });
+  }
+
+  /** @param {Position} at @param {PointerEvent} event */
+  function hoverOver(at, event) {
+    const { tool } = store.snapshot().options;
+    const grabbed = stage.mayPan() ? null : gesture.markAt(at);
+    if (ui.grabbed !== grabbed) commands.set({ grabbed });
+    if (tool === "select") commands.set({ hovered: gesture.objectAt(at) });
+    const onImage = gesture.isInside(at);
+    if (tool === "point" && onImage && grabbed === null && !stage.mayPan()) stage.hover.move(at, isNegative(event) || ui.negative);
+    else stage.hover.leave();
+    stage.probe.move(onImage ? at : null);
   }
 
   /** @param {PointerEvent} event */
   function up(event) {
+    released(event);
     if (press?.id !== event.pointerId) return;
-    const { from, dragged, event: pressed } = press;
-    const to = position(event);
-    cancel();
-    if (dragged && to && commands.box(from, to)) return;
-    // Ctrl-click is the right click of a Mac.
-    commands.point(from, pressed.altKey || pressed.ctrlKey || pressed.button === SECONDARY);
+    press = null;
+    if (canvas.hasPointerCapture(event.pointerId)) canvas.releasePointerCapture(event.pointerId);
+    gesture.end(stage.positionOf(event));
+  }
+
+  /** @param {PointerEvent} event */
+  function released({ pointerId }) {
+    fingers.delete(pointerId);
+    if (!fingers.size) fingersMoveView = false;
+    if (pen === pointerId) {
+      pen = null;
+      stage.setPen(false);
+    }
+  }
+
+  /** @param {PointerEvent} event */
+  function lost(event) {
+    if (event.type === "pointercancel") released(event);
+    if (press?.id === event.pointerId) cancel();
+  }
+
+  /** @param {PointerEvent} event */
+  function leave(event) {
+    if (press || event.pointerType === "touch") return;
+    const { tool } = store.snapshot().options;
+    stage.hover.leave();
+    stage.probe.move(null);
+    commands.set({ cursor: null, grabbed: null, ...(tool === "select" ? { hovered: null } : {}) });
   }
 
   canvas.addEventListener("pointerdown", down, { signal });
   canvas.addEventListener("pointermove", move, { signal });
   canvas.addEventListener("pointerup", up, { signal });
-  canvas.addEventListener("pointercancel", cancel, { signal });
-  canvas.addEventListener("lostpointercapture", cancel, { signal });
-  canvas.addEventListener("pointerleave", () => !press && commands.set({ cursor: null }), { signal });
+  canvas.addEventListener("pointercancel", lost, { signal });
+  canvas.addEventListener("lostpointercapture", lost, { signal });
+  canvas.addEventListener("pointerleave", leave, { signal });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault(), { signal });
   return { cancel };
 }

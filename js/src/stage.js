@@ -5,35 +5,82 @@
  * @typedef {import("./store.js").Snapshot} Snapshot
  * @typedef {import("./commands.js").ViewState} ViewState
  * @typedef {import("./geometry.js").Size} Size
+ * @typedef {import("./geometry.js").Position} Position
+ * @typedef {import("./layers.js").Frame} Frame
+ * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
+ * @typedef {ReturnType<typeof createStage>} Stage
  */
+import { createAreas } from "./area.js";
 import { element } from "./dom.js";
-import { fitStage, toSurface } from "./geometry.js";
-import { createMaskLayer, createPictureLayer, finishedOverlays } from "./layers.js";
-import { drawBox, drawCrosshair, drawPoint, drawPulse } from "./paint.js";
+import { fitStage, fromSurface, toSurface, viewportOf } from "./geometry.js";
+import { createHover } from "./hover.js";
+import { createPictureLayer } from "./layers.js";
+import { createMarks } from "./drawing.js";
+import { createOverlays } from "./overlays.js";
+import { createProbe } from "./probe.js";
+import { observeDevicePixels } from "./surface.js";
 import * as texts from "./texts.js";
+import { createTiles } from "./tiles.js";
+import { createZoom } from "./zoom.js";
+
+/** Milliseconds after the last move of the view until everything is painted exactly. */
+const SETTLE = 120;
+
+/** CSS pixels that a revealed place keeps from the border. */
+const REVEAL_MARGIN = 32;
 
 /**
- * @param {{ ui: ViewState, repaint: () => void, signal: AbortSignal }} options
+ * @param {{ store: Store, ui: ViewState, repaint: () => void, signal: AbortSignal }} options
  */
-export function createStage({ ui, repaint, signal }) {
+export function createStage({ store, ui, repaint, signal }) {
   const canvas = element("canvas", { class: "sam2-stage", tabindex: "0", role: "application", hidden: true });
+  // Every gesture on the image is ours; two fingers move the view, not the page.
+  canvas.style.touchAction = "none";
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const areas = createAreas({ changed: repaint, signal });
+  const hover = createHover({ store, changed: repaint, signal });
+  const probe = createProbe({ store, changed: repaint, signal });
+  const tiles = createTiles({ store, changed: tilesChanged, signal });
   const pictureLayer = createPictureLayer();
-  const finishedLayer = createMaskLayer();
-  const activeLayer = createMaskLayer();
-  const hoverLayer = createMaskLayer();
+  const overlays = createOverlays();
+  const marks = createMarks();
+  const zoom = createZoom(canvas, { mayPan, penDown: () => penDown, changed: viewMoved, signal });
 
   /** @type {Size} */
   let room = { width: 0, height: 0 };
+  /** @type {Size} CSS pixels */
+  let viewport = { width: 1, height: 1 };
   /** @type {import("./wire.js").Picture | null} */
   let picture = null;
   /** @type {ImageBitmap | null} */
   let bitmap = null;
   let broken = false;
-  /** Time at which the newest pending prompt appeared. */
-  let pulseStart = 0;
-  let pulsing = "";
+  let fixedHeight = false;
+  let penDown = false;
+  let tilesVersion = 0;
+  let moving = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let settling;
+  signal.addEventListener("abort", () => clearTimeout(settling));
+
+  function mayPan() {
+    return ui.holdPan || store.snapshot().options.tool === "pan";
+  }
+
+  function tilesChanged() {
+    tilesVersion += 1;
+    repaint();
+  }
+
+  function viewMoved() {
+    moving = true;
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      moving = false;
+      repaint();
+    }, SETTLE);
+    repaint();
+  }
 
   /** @param {Snapshot} snapshot */
   async function decode(snapshot) {
@@ -42,7 +89,7 @@ export function createStage({ ui, repaint, signal }) {
     broken = false;
     if (!picture) return;
     canvas.setAttribute("aria-label", texts.stage(picture));
-    fit();
+    layOut();
     const wanted = picture;
     try {
       const blob = new Blob([wanted.data], { type: wanted.mime });
@@ -55,15 +102,15 @@ export function createStage({ ui, repaint, signal }) {
     if (!signal.aborted) repaint();
   }
 
-  /** @param {Size} [nextRoom] */
-  function fit(nextRoom = room) {
-    room = nextRoom;
+  function layOut() {
     if (!picture || room.width < 1) return;
-    const { width, height } = fitStage(picture, room);
+    const fit = fitStage(picture, room);
+    viewport = viewportOf(fit, room, fixedHeight);
     canvas.hidden = false;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    canvas.parentElement?.style.setProperty("--sam2-stage-width", `${width}px`);
+    canvas.style.width = `${viewport.width}px`;
+    canvas.style.height = `${viewport.height}px`;
+    canvas.parentElement?.style.setProperty("--sam2-stage-width", `${viewport.width}px`);
+    zoom.setScene({ image: { width: picture.width, height: picture.height }, fit, viewport });
   }
 
   /** @param {Size} device */
@@ -74,107 +121,111 @@ export function createStage({ ui, repaint, signal }) {
     repaint();
   }
 
+  const placement = () => zoom.placement(canvas);
+  const unit = () => canvas.width / viewport.width;
+
   /** @param {Snapshot} snapshot @param {number} time @returns {boolean} whether the next frame differs */
   function paint(snapshot, time) {
     void decode(snapshot);
-    const { active, mask, finished, prompts, pending, gone } = snapshot;
+    const { options, settings } = snapshot;
+    if (fixedHeight !== options.height > 0) {
+      fixedHeight = options.height > 0;
+      layOut();
+    }
     if (!picture || canvas.hidden) return false;
-    const unit = canvas.width / (parseFloat(canvas.style.width) || canvas.width);
+    /** @type {Frame} */
+    const frame = {
+      placement: placement(),
+      surface: { width: canvas.width, height: canvas.height },
+      style: { opacity: options.opacity, maskStyle: options.maskStyle, unit: unit() },
+      cut: settings.overlap === "cut out",
+      moving,
+    };
     context.clearRect(0, 0, canvas.width, canvas.height);
-    const hovered = finished.filter(({ id }) => id === ui.hovered);
-    const layers = [
-      bitmap && pictureLayer(bitmap, canvas),
-      finishedLayer(finishedOverlays(finished), picture, canvas, unit),
-      hoverLayer(finishedOverlays(hovered).map((overlay) => ({ ...overlay, look: "active" })), picture, canvas, unit),
-      activeLayer(active && mask ? [{ mask, color: active.color, look: "active" }] : [], picture, canvas, unit),
-    ];
-    for (const layer of layers) if (layer) context.drawImage(layer, 0, 0);
-    const animated = pending && !gone && prompts.length > 0;
-    if (animated) paintPulse(prompts, unit, time);
-    else pulsing = "";
-    paintMarks(prompts, unit);
-    return animated && !still.matches;
+    if (bitmap) context.drawImage(pictureLayer(bitmap, frame, filterOf(options), tilesOn(frame)), 0, 0);
+    if (!ui.hideMasks) overlays.draw(context, snapshot, ui, frame, hover.shown());
+    canvas.style.cursor = marks.cursor(snapshot, ui);
+    return marks.draw(context, snapshot, ui, frame, time);
   }
 
-  /** @param {Snapshot["prompts"]} prompts @param {number} unit @param {number} time */
-  function paintPulse(prompts, unit, time) {
-    const newest = prompts[prompts.length - 1];
-    if (newest.type !== "point" && newest.type !== "box") return;
-    const key = JSON.stringify(newest);
-    if (key !== pulsing) [pulsing, pulseStart] = [key, time];
-    const at = newest.type === "point" ? newest : { x: (newest.x0 + newest.x1) / 2, y: (newest.y0 + newest.y1) / 2 };
-    drawPulse(context, onCanvas(at), unit, still.matches ? null : time - pulseStart);
+  /** @param {Frame} frame */
+  function tilesOn({ placement: place, surface }) {
+    const of = /** @type {import("./wire.js").Picture} */ (picture);
+    const low = fromSurface({ x: 0, y: 0 }, place);
+    const high = fromSurface({ x: surface.width, y: surface.height }, place);
+    const view = { x0: low.x, y0: low.y, x1: high.x, y1: high.y };
+    return { version: tilesVersion, draw: (/** @type {CanvasRenderingContext2D} */ on) => tiles.draw(on, of, place, view) };
   }
 
-  /** @param {Snapshot["prompts"]} prompts @param {number} unit */
-  function paintMarks(prompts, unit) {
-    for (const prompt of prompts) {
-      if (prompt.type === "box") drawBox(context, boxOnCanvas({ x: prompt.x0, y: prompt.y0 }, { x: prompt.x1, y: prompt.y1 }), unit, false);
-    }
-    for (const prompt of prompts) {
-      if (prompt.type === "point") drawPoint(context, onCanvas(prompt), prompt.label === 1, unit);
-    }
-    if (ui.drag) drawBox(context, boxOnCanvas(ui.drag.from, ui.drag.to), unit, true);
-    if (ui.crosshair && ui.cursor) drawCrosshair(context, onCanvas(ui.cursor), unit);
+  /** @param {Position} position in the image @returns {Position} on the canvas, CSS pixels */
+  function cssPosition(position) {
+    const { x, y } = toSurface(position, placement());
+    return { x: (x * viewport.width) / canvas.width, y: (y * viewport.height) / canvas.height };
   }
 
-  /** @param {import("./geometry.js").Position} position */
-  const onCanvas = (position) => toSurface(position, picture ?? canvas, canvas);
+  /** Bring a place of the image into view. @param {Position} position */
+  function reveal(position) {
+    const { x, y } = cssPosition(position);
+    const lack = (/** @type {number} */ at, /** @type {number} */ length) => {
+      const margin = Math.min(REVEAL_MARGIN, length / 4);
+      return at < margin ? margin - at : Math.min(length - margin - at, 0);
+    };
+    const [dx, dy] = [lack(x, viewport.width), lack(y, viewport.height)];
+    if (dx || dy) zoom.panBy(dx, dy);
+  }
 
-  /** @param {import("./geometry.js").Position} a @param {import("./geometry.js").Position} b */
-  function boxOnCanvas(a, b) {
-    const [p, q] = [onCanvas(a), onCanvas(b)];
-    return { x0: Math.min(p.x, q.x), y0: Math.min(p.y, q.y), x1: Math.max(p.x, q.x), y1: Math.max(p.y, q.y) };
+  /** @param {SegmentedObject} object @returns {number | null} exact pixels; null while they are being counted */
+  function areaOf(object) {
+    const { rows, active, mask, settings } = store.snapshot();
+    const maskOf = (/** @type {SegmentedObject} */ each) => (each.id === active?.id ? mask : each.mask);
+    const own = maskOf(object);
+    if (!picture || !own) return null;
+    const at = rows.findIndex(({ id }) => id === object.id);
+    const above = settings.overlap === "cut out" ? rows.slice(at + 1) : [];
+    const image = { width: picture.width, height: picture.height };
+    return areas(own, above.map(maskOf).filter((each) => each !== null), image);
   }
 
   observeDevicePixels(canvas, resize, signal);
-  return { canvas, fit, paint, isBroken: () => broken };
+
+  return {
+    canvas,
+    paint,
+    hover,
+    probe,
+    /** @param {Size} next */
+    setRoom(next) {
+      room = next;
+      layOut();
+      repaint();
+    },
+    fit: zoom.fit,
+    actualSize: zoom.actualSize,
+    zoomBy: zoom.zoomBy,
+    panBy: zoom.panBy,
+    zoom: zoom.scale,
+    mayPan,
+    reveal,
+    areaOf,
+    /** @param {boolean} down */
+    setPen: (down) => void (penDown = down),
+    /** @param {{ clientX: number, clientY: number }} event */
+    positionOf({ clientX, clientY }) {
+      const { left, top, width, height } = canvas.getBoundingClientRect();
+      return fromSurface({ x: ((clientX - left) * canvas.width) / width, y: ((clientY - top) * canvas.height) / height }, placement());
+    },
+    /** Image pixels in a CSS pixel. */
+    cssPixel() {
+      const { image, width, height } = placement();
+      return Math.max(image.width / width, image.height / height) * unit();
+    },
+    readout: probe.readout,
+    preview: hover.state,
+    picture: () => bitmap,
+    isBroken: () => broken,
+  };
 }
 
-/**
- * Report the canvas's size in device pixels, now and whenever it or the display's density changes.
- *
- * @param {HTMLCanvasElement} canvas
- * @param {(size: Size) => void} report
- * @param {AbortSignal} signal
- */
-function observeDevicePixels(canvas, report, signal) {
-  const observer = new ResizeObserver(([entry]) => {
-    const { width, height } = canvas.getBoundingClientRect();
-    const exact = entry.devicePixelContentBoxSize?.[0];
-    report({
-      width: devicePixels(width, exact?.inlineSize),
-      height: devicePixels(height, exact?.blockSize),
-    });
-  });
-  signal.addEventListener("abort", () => observer.disconnect());
-  observe();
-
-  function observe() {
-    // Observing anew reports at once.
-    observer.disconnect();
-    try {
-      observer.observe(canvas, { box: "device-pixel-content-box" });
-    } catch {
-      observer.observe(canvas);
-    }
-    watchDensity();
-  }
-
-  // Safari does not report a change of density by itself.
-  function watchDensity() {
-    const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
-    query.addEventListener("change", observe, { once: true, signal });
-  }
-}
-
-/**
- * The exact count where the browser gives a credible one: an emulated density is missing from it.
- *
- * @param {number} length CSS pixels
- * @param {number | undefined} exact
- */
-function devicePixels(length, exact) {
-  const scaled = length * devicePixelRatio;
-  return exact !== undefined && Math.abs(exact - scaled) <= 1 ? exact : Math.round(scaled);
-}
+/** @param {import("./options.js").Options} options @returns {string} for looking only */
+const filterOf = ({ brightness, contrast }) =>
+  brightness || contrast ? `brightness(${1 + brightness}) contrast(${contrast < 0 ? 1 + contrast : 1 + 3 * contrast})` : "none";

@@ -1,18 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { boxBetween, clampPoint, fitStage, isDrag, isInside, toImage, toSurface } from "../src/geometry.js";
+import { boxBetween, boxOnSurface, clampPoint, fitStage, fromSurface, intersection, isDrag, isInside, toSurface, viewportOf } from "../src/geometry.js";
 
 const image = { width: 451, height: 300 };
 
-test("pointer to image and back to the surface", () => {
-  const rect = { left: 13.5, top: 7.25, width: 640, height: 425.7 };
-  for (const [clientX, clientY] of [[13.5, 7.25], [200, 100.5], [653.49, 432.9]]) {
-    const there = toSurface(toImage({ clientX, clientY }, rect, image), image, rect);
-    assert.ok(Math.abs(there.x + rect.left - clientX) < 1e-9);
-    assert.ok(Math.abs(there.y + rect.top - clientY) < 1e-9);
+test("from the surface to the image and back", () => {
+  const placement = { image, left: 13.5, top: -7.25, width: 640, height: 425.7 };
+  for (const position of [{ x: 13.5, y: 7.25 }, { x: 200, y: 100.5 }, { x: -40, y: 900 }]) {
+    const there = toSurface(fromSurface(position, placement), placement);
+    assert.ok(Math.abs(there.x - position.x) < 1e-9 && Math.abs(there.y - position.y) < 1e-9);
   }
-  assert.deepEqual(toImage({ clientX: 13.5, clientY: 7.25 }, rect, image), { x: 0, y: 0 });
+  assert.deepEqual(fromSurface({ x: 13.5, y: -7.25 }, placement), { x: 0, y: 0 });
+  assert.deepEqual(fromSurface({ x: 653.5, y: 418.45 }, placement), { x: 451, y: 300 });
+});
+
+test("a box of pixels covers whole surface pixels, and what two boxes share", () => {
+  const placement = { image, left: 10.2, top: 0, width: 451, height: 150 };
+  assert.deepEqual(boxOnSurface({ x0: 0, y0: 3, x1: 5, y1: 8 }, placement, 2), { x0: 8, y0: -1, x1: 18, y1: 6 });
+  assert.deepEqual(intersection({ x0: 0, y0: 0, x1: 5, y1: 5 }, { x0: 3, y0: -2, x1: 9, y1: 2 }), { x0: 3, y0: 0, x1: 5, y1: 2 });
+  assert.equal(intersection({ x0: 0, y0: 0, x1: 5, y1: 5 }, { x0: 5, y0: 0, x1: 9, y1: 5 }), null);
 });
 
 test("points are rounded to two decimals and stay strictly inside", () => {
@@ -50,8 +57,8 @@ test("a box without area is none", () => {
 });
 
 test("a trembling click is no drag", () => {
-  assert.ok(!isDrag({ clientX: 10, clientY: 10 }, { clientX: 12, clientY: 13 }));
-  assert.ok(isDrag({ clientX: 10, clientY: 10 }, { clientX: 13, clientY: 13 }));
+  assert.ok(!isDrag({ x: 10, y: 10 }, { x: 12, y: 13 }));
+  assert.ok(isDrag({ x: 10, y: 10 }, { x: 13, y: 13 }));
 });
 
 test("the stage has the image's shape and fits the room", () => {
@@ -64,4 +71,12 @@ test("strips and single pixels can be clicked", () => {
   assert.deepEqual(fitStage({ width: 5000, height: 1 }, room), { width: 700, height: 32 });
   assert.deepEqual(fitStage({ width: 1, height: 5000 }, room), { width: 32, height: 640 });
   assert.deepEqual(fitStage({ width: 1, height: 1 }, room), { width: 256, height: 256 });
+});
+
+test("the window is the image, with room around a strip, or as high as was asked for", () => {
+  const room = { width: 800, height: 640 };
+  assert.deepEqual(viewportOf({ width: 800, height: 533 }, room, false), { width: 800, height: 533 });
+  assert.deepEqual(viewportOf({ width: 700, height: 32 }, room, false), { width: 700, height: 240 });
+  assert.deepEqual(viewportOf({ width: 32, height: 640 }, room, false), { width: 320, height: 640 });
+  assert.deepEqual(viewportOf({ width: 300, height: 200 }, { width: 300, height: 900 }, true), { width: 300, height: 900 });
 });

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { dirtyBox } from "../src/layers.js";
+import { createDraftMask } from "../src/overlays.js";
+
+const image = { width: 100, height: 100 };
+/** @param {number} x */
+const disc = (x) => ({ base: null, strokes: [{ points: Float64Array.of(x, 50), radius: 5, label: /** @type {const} */ (1) }] });
+/** @param {number} id @param {number} x @param {Partial<import("../src/layers.js").Overlay>} [more] */
+const overlay = (id, x, more = {}) => ({ id, mask: disc(x), color: "#112233", look: /** @type {const} */ ("finished"), shown: true, ...more });
+/** @param {number} x */
+const around = (x) => ({ x0: x - 5, y0: 45, x1: x + 5, y1: 55 });
+
+test("only what changed is painted again", () => {
+  const all = [overlay(1, 10), overlay(2, 30), overlay(3, 60)];
+  assert.equal(dirtyBox(all, [...all], image), null);
+  assert.deepEqual(dirtyBox(all, [all[0], all[2]], image), around(30), "taken away");
+  assert.deepEqual(dirtyBox(all, [...all, overlay(4, 80)], image), around(80), "put on top");
+  assert.deepEqual(dirtyBox(all, [all[0], { ...all[1], color: "#ffffff" }, all[2]], image), around(30), "another colour");
+  assert.deepEqual(dirtyBox(all, [all[0], { ...all[1], mask: disc(40) }, all[2]], image), { ...around(30), x1: 45 }, "another mask");
+  assert.deepEqual(dirtyBox(all, [all[1], all[0], all[2]], image), { ...around(10), x1: 35 }, "another order");
+});
+
+test("of a mask that says what changed, only that", () => {
+  const [before] = [overlay(1, 10)];
+  const change = { since: before.mask, box: { x0: 1, y0: 2, x1: 3, y1: 4 } };
+  assert.deepEqual(dirtyBox([before], [{ ...before, mask: disc(90), change }], image), change.box);
+  const old = { since: disc(3), box: change.box };
+  assert.deepEqual(dirtyBox([before], [{ ...before, mask: disc(90), change: old }], image), { ...around(10), x1: 95 });
+});
+
+test("a brush at work adds its newest segment", () => {
+  const draftMask = createDraftMask();
+  const under = disc(10);
+  const points = [50, 50];
+  const draft = { kind: /** @type {const} */ ("stroke"), points, radius: 2, label: /** @type {const} */ (1) };
+  const first = draftMask(under, draft);
+  assert.deepEqual(first?.change, { since: under, box: { x0: 48, y0: 48, x1: 52, y1: 52 } });
+  assert.equal(draftMask(under, { ...draft })?.mask, first?.mask, "nothing was added");
+  points.push(60, 50);
+  const second = draftMask(under, { ...draft });
+  assert.deepEqual(second?.change, { since: first?.mask, box: { x0: 48, y0: 48, x1: 62, y1: 52 } });
+  points.push(60, 60);
+  assert.deepEqual(draftMask(under, draft)?.change?.box, { x0: 58, y0: 48, x1: 62, y1: 62 });
+  assert.equal(draftMask(under, null)?.mask, under);
+  assert.equal(draftMask(null, null), null);
+});
