@@ -29,11 +29,22 @@ function valuesOf(p, x, y, reach) {
   return [[1 - Math.hypot((x - p.x0 - rx) / rx, (y - p.y0 - ry) / ry), true]];
 }
 
+/** @type {Map<string, ReturnType<typeof makeMask>>} */
+const made = new Map();
+
 /**
  * @param {any[]} prompts
  * @param {{ width: number, height: number }} image
  */
-export function maskOnWire(prompts, { width, height }) {
+export function maskOnWire(prompts, image) {
+  const key = JSON.stringify([prompts, image.width, image.height]);
+  const mask = made.get(key) ?? makeMask(prompts, image);
+  made.set(key, mask);
+  return mask;
+}
+
+/** @param {any[]} prompts @param {{ width: number, height: number }} image */
+function makeMask(prompts, { width, height }) {
   const logits = new Int8Array(SIDE * SIDE);
   const reach = Math.min(width, height) * SHARES[choiceOf(prompts)];
   for (let at = 0; at < logits.length; at++) {

@@ -1,6 +1,7 @@
 /** The development page: the widget on a mock model, told by the address what to show. */
 import factory from "../src/widget.js";
 import { createMockModel } from "./mock.js";
+import { renderScene } from "./scene.js";
 
 const wanted = new URLSearchParams(location.search);
 if (wanted.has("dark")) document.documentElement.classList.add("dark");
@@ -22,11 +23,29 @@ async function drawnPicture() {
   return (await fetch(canvas.toDataURL())).arrayBuffer();
 }
 
-const source = wanted.get("image");
-const data = source ? await (await fetch(source)).arrayBuffer() : await drawnPicture();
-const { width, height } = await createImageBitmap(new Blob([data]));
+/** Longest side of the picture that a large image is first shown as. */
+const FIRST_VIEW = 1600;
+
+/** @param {string} size for instance 12000x8000 */
+async function largePicture(size) {
+  const [width, height] = size.split("x").map(Number);
+  const scale = FIRST_VIEW / Math.max(width, height);
+  const data = await renderScene({ width, height }, { x: 0, y: 0, width, height, scale }, "image/jpeg");
+  const tiles = { size: 512, levels: Math.ceil(Math.log2(1 / scale)) };
+  return { width, height, view_width: Math.ceil(width * scale), view_height: Math.ceil(height * scale), mime: "image/jpeg", data, name: "scene", tiles };
+}
+
+async function smallPicture() {
+  const source = wanted.get("image");
+  const data = source ? await (await fetch(source)).arrayBuffer() : await drawnPicture();
+  const { width, height } = await createImageBitmap(new Blob([data]));
+  return { width, height, mime: "image/png", data: new DataView(data), name: source ?? "drawing" };
+}
+
+const large = wanted.get("large");
 const mock = createMockModel({
-  image: { width, height, mime: "image/png", data: new DataView(data), name: source ?? "drawing" },
+  image: large ? await largePicture(large) : await smallPicture(),
+  options: JSON.parse(wanted.get("options") ?? "{}"),
   labels: wanted.get("labels")?.split(",") ?? [],
   status: JSON.parse(wanted.get("status") ?? "{}"),
   delay: Number(wanted.get("delay") ?? 150),
@@ -43,4 +62,5 @@ for (let view = Number(wanted.get("views") ?? 1); view > 0; view--) {
   el.append(cell);
   widget.render?.({ ...common, el: cell, host: /** @type {any} */ (null) });
 }
+if (wanted.has("objects")) mock.addObjects(Number(wanted.get("objects")));
 Object.assign(globalThis, { mock, controller });
