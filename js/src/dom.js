@@ -28,36 +28,41 @@ export function setText(node, text) {
 }
 
 /**
+ * An attribute that is written only when it differs; null removes it.
+ *
+ * @param {Element} node
+ * @param {string} name
+ * @param {string | number | boolean | null} value
+ */
+export function setAttribute(node, name, value) {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+}
+
+/**
  * Disabled, but still focusable: a focused button that vanishes from the tab order would hand
  * the next key to the notebook.
  *
  * @param {HTMLElement} node
  * @param {boolean} enabled
  */
-export function setEnabled(node, enabled) {
-  node.setAttribute("aria-disabled", String(!enabled));
-}
+export const setEnabled = (node, enabled) => setAttribute(node, "aria-disabled", !enabled);
 
 /** @param {Element} node */
 export const isEnabled = (node) => node.getAttribute("aria-disabled") !== "true";
 
+/** The element that has the focus, shadow roots included. @param {Node} node */
+export function focusedIn(node) {
+  const root = /** @type {Document | ShadowRoot} */ (node.getRootNode());
+  return root.activeElement ?? null;
+}
+
 /**
- * The options of a class menu, rebuilt only when the classes change.
+ * The value of a field that the user is not changing just now.
  *
- * @param {HTMLSelectElement} select
- * @param {readonly string[]} labels
- * @param {string | null} value
- * @param {string} none text of the entry that stands for no class
+ * @param {HTMLInputElement} field
+ * @param {string} value
  */
-export function fillSelect(select, labels, value, none) {
-  const shown = value === null || labels.includes(value) ? labels : [...labels, value];
-  const key = JSON.stringify(shown);
-  if (select.dataset.labels !== key) {
-    select.dataset.labels = key;
-    select.replaceChildren(
-      element("option", { value: "" }, none),
-      ...shown.map((label) => element("option", { value: label }, label)),
-    );
-  }
-  if (select.value !== (value ?? "")) select.value = value ?? "";
+export function setValue(field, value) {
+  if (field.value !== value && focusedIn(field) !== field) field.value = value;
 }

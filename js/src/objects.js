@@ -1,121 +1,252 @@
 /**
- * The list beside the image. Rows are kept and updated, never rebuilt: a label may be half typed.
+ * The list beside the image: thousands of objects, of which only the lines in sight exist.
  *
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
  * @typedef {import("./store.js").Snapshot} Snapshot
  * @typedef {import("./commands.js").Commands} Commands
- * @typedef {ReturnType<typeof createRow>} Row
+ * @typedef {import("./row.js").Row} Row
+ *
+ * @typedef {object} Looks what the stage knows of an object's mask
+ * @property {(object: SegmentedObject) => number | null} areaOf
+ * @property {(canvas: HTMLCanvasElement, object: SegmentedObject) => boolean} thumbnail
  */
-import { element, fillSelect, setText } from "./dom.js";
-import { icon } from "./icons.js";
+import { elementScroll, observeElementOffset, observeElementRect, defaultRangeExtractor, Virtualizer } from "@tanstack/virtual-core";
+import { iconButton, listenToButtons } from "./button.js";
+import { enabledCommands } from "./commands.js";
+import { element, focusedIn, isEnabled, setEnabled, setText } from "./dom.js";
+import { createRow } from "./row.js";
 import * as texts from "./texts.js";
 
-/** @param {{ commands: Commands, focusStage: () => void, signal: AbortSignal }} options */
-export function createObjectList({ commands, focusStage, signal }) {
-  const count = element("span", { class: "sam2-count" });
-  const list = element("ol", { class: "sam2-objects" });
-  const none = element("p", { class: "sam2-none" }, texts.objects.none);
-  const panel = element("section", { class: "sam2-panel", "aria-label": texts.objects.title },
-    element("h3", { class: "sam2-title" }, texts.objects.title, count), none, list);
-  /** @type {Map<number, Row>} */
-  const rows = new Map();
+/** CSS pixels; as in the style sheet. */
+const ROW_HEIGHT = 40;
+const TOUCH_ROW_HEIGHT = 52;
 
-  /** @param {Event} event @returns {number | null} */
-  function objectAt(event) {
-    const row = /** @type {Element} */ (event.target).closest(".sam2-object");
-    return row instanceof HTMLElement ? Number(row.dataset.object) : null;
+/** From here on one looks for an object by its name. */
+const MANY = 8;
+
+/**
+ * @param {readonly SegmentedObject[]} rows
+ * @param {string} wanted part of a label, or a number in the list
+ * @returns {number[]} places in the list
+ */
+export function findRows(rows, wanted) {
+  const text = wanted.trim().toLocaleLowerCase();
+  const matches = (/** @type {SegmentedObject} */ { label }, /** @type {number} */ at) =>
+    !text || String(at + 1) === text || label?.toLocaleLowerCase().includes(text);
+  return rows.flatMap((row, at) => (matches(row, at) ? [at] : []));
+}
+
+/** @param {{ commands: Commands, looks: Looks, focusStage: () => void, signal: AbortSignal }} options */
+export function createObjectList({ commands, looks, focusStage, signal }) {
+  const rowHeight = matchMedia("(pointer: coarse)").matches ? TOUCH_ROW_HEIGHT : ROW_HEIGHT;
+  const count = element("span", { class: "sam2-count" });
+  const filter = element("input", { type: "search", class: "sam2-filter", placeholder: texts.objects.filter, "aria-label": texts.objects.filterLabel, maxlength: 200, hidden: true });
+  const buttons = { raise: iconButton("raise"), lower: iconButton("lower"), clear: iconButton("clear") };
+  const none = element("p", { class: "sam2-none" }, texts.objects.none);
+  const list = element("ol", { class: "sam2-objects" });
+  const scroller = element("div", { class: "sam2-scroller" }, none, list);
+  const head = element("div", { class: "sam2-head" },
+    element("h3", { class: "sam2-title" }, texts.objects.title), count, filter, element("span", { class: "sam2-space" }), ...Object.values(buttons));
+  const panel = element("section", { class: "sam2-panel", "aria-label": texts.objects.title }, head, scroller);
+
+  /** @type {Snapshot | null} */
+  let snapshot = null;
+  /** Places in the list of the lines that pass the filter. @type {number[]} */
+  let places = [];
+  /** @type {readonly SegmentedObject[] | null} */
+  let filtered = null;
+  /** The object whose buttons Tab reaches. @type {number | null} */
+  let stop = null;
+  /** @type {number | null} */
+  let shown = null;
+  /** @type {Map<number, Row>} */
+  const lines = new Map();
+  /** @type {Row[]} */
+  const spare = [];
+
+  const virtualizer = new Virtualizer({
+    count: 0,
+    getScrollElement: () => scroller,
+    estimateSize: () => rowHeight,
+    overscan: 4,
+    observeElementRect,
+    observeElementOffset,
+    scrollToFn: elementScroll,
+    getItemKey: (at) => objectAt(at)?.id ?? at,
+    rangeExtractor(range) {
+      const at = places.findIndex((place) => snapshot?.rows[place].id === stop);
+      const visible = defaultRangeExtractor(range);
+      // The line with the focus stays, or the next key would go to the notebook.
+      return at < 0 || visible.includes(at) ? visible : [...visible, at].sort((a, b) => a - b);
+    },
+    onChange: () => renderRows(),
+  });
+  signal.addEventListener("abort", virtualizer._didMount());
+
+  /** @param {number} at line counted from 0 @returns {SegmentedObject | undefined} */
+  const objectAt = (at) => snapshot?.rows[places[at]];
+
+  /** @param {Event} event */
+  function lineOf(event) {
+    const node = /** @type {Element} */ (event.target).closest(".sam2-object");
+    return node instanceof HTMLElement ? Number(node.dataset.object) : null;
   }
 
+  const actions = {
+    rename: commands.rename,
+    /** @param {number} object @param {string} name */
+    addClass(object, name) {
+      commands.addClass(name);
+      commands.rename(object, name);
+    },
+    done: focusStage,
+  };
+
   list.addEventListener("click", (event) => {
-    const object = objectAt(event);
+    const id = lineOf(event);
+    const object = snapshot?.rows.find((row) => row.id === id);
     const target = /** @type {Element} */ (event.target);
-    if (object === null || target.closest(".sam2-label")) return;
-    if (target.closest(".sam2-remove")) commands.remove(object);
-    else if (!rows.get(object)?.node.hasAttribute("aria-current")) commands.select(object);
+    if (!object || target.closest("input, select")) return;
+    const button = target.closest("button");
+    if (!button || isEnabled(button)) press(object, button?.dataset.row);
     if (event.detail > 0) focusStage();
   }, { signal });
-  list.addEventListener("change", (event) => {
-    const object = objectAt(event);
-    const field = event.target;
-    if (object === null || !(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) return;
-    commands.rename(object, field.value.trim() || null);
-  }, { signal });
-  list.addEventListener("keydown", (event) => {
-    const field = /** @type {Element} */ (event.target).closest("input, select");
-    // Enter also ends the composition of a Japanese, Chinese or Korean word.
-    if (field && !event.isComposing && (event.key === "Enter" || event.key === "Escape")) {
-      // Leaving a text field makes the browser report its change.
-      if (event.key === "Escape" && field instanceof HTMLInputElement) field.value = field.dataset.label ?? "";
-      focusStage();
-    }
-  }, { signal });
-  list.addEventListener("pointerover", (event) => commands.set({ hovered: objectAt(event) }), { signal });
-  list.addEventListener("pointerleave", () => commands.set({ hovered: null }), { signal });
 
-  /** @param {Snapshot} snapshot */
-  function update(snapshot) {
-    const ids = new Set(snapshot.rows.map(({ id }) => id));
-    for (const [id, row] of rows) {
-      if (ids.has(id)) continue;
-      // A focused element that vanishes would hand the next key to the notebook.
-      if (row.node.matches(":focus-within")) focusStage();
-      row.node.remove();
-      rows.delete(id);
+  /** @param {SegmentedObject} object @param {string | undefined} what */
+  function press({ id, visible, locked }, what) {
+    if (what === "show") commands.show(id, !visible);
+    else if (what === "lock") commands.lock(id, !locked);
+    else if (what === "remove") commands.remove(id);
+    else if (snapshot?.active?.id !== id && !locked) commands.select(id);
+  }
+
+  list.addEventListener("keydown", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    const field = target.closest("input, select");
+    if (field) onFieldKey(event, field);
+    else if (onRowKey(event)) {
+      event.preventDefault();
+      event.stopPropagation();
     }
-    snapshot.rows.forEach((object, at) => {
-      const row = rows.get(object.id) ?? createRow(object.id, snapshot.labels.length > 0);
-      rows.set(object.id, row);
-      row.update(object, at + 1, snapshot);
-      if (list.children[at] !== row.node) list.insertBefore(row.node, list.children[at] ?? null);
+  }, { signal });
+
+  /** @param {KeyboardEvent} event @param {Element} field */
+  function onFieldKey(event, field) {
+    // Enter also ends the composition of a Japanese, Chinese or Korean word.
+    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+    // Leaving a text field makes the browser report its change.
+    if (event.key === "Escape" && field instanceof HTMLInputElement) field.value = field.dataset.label ?? "";
+    focusStage();
+  }
+
+  /** @param {KeyboardEvent} event @returns {boolean} */
+  function onRowKey(event) {
+    const id = lineOf(event);
+    const at = places.findIndex((place) => snapshot?.rows[place].id === id);
+    if (id === null || at < 0) return false;
+    const way = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+    if (way && event.altKey) commands.move(id, places[at] + way);
+    else if (way) goTo(at + way, event.target);
+    else if (event.key === "Home") goTo(0, event.target);
+    else if (event.key === "End") goTo(places.length - 1, event.target);
+    else if (event.key === "Delete" || event.key === "Backspace") commands.remove(id);
+    else return false;
+    return true;
+  }
+
+  /** Move the focus to the same button of another line. @param {number} at @param {EventTarget | null} from */
+  function goTo(at, from) {
+    const object = objectAt(at);
+    if (!object) return;
+    const what = /** @type {HTMLElement} */ (from).dataset.row;
+    stop = object.id;
+    virtualizer.scrollToIndex(at, { align: "auto" });
+    renderRows();
+    const button = lines.get(object.id)?.node.querySelector(what ? `[data-row="${what}"]` : ".sam2-select");
+    if (button instanceof HTMLElement) button.focus({ preventScroll: true });
+  }
+
+  list.addEventListener("focusin", (event) => {
+    stop = lineOf(event) ?? stop;
+  }, { signal });
+  list.addEventListener("pointerover", (event) => commands.set({ hovered: lineOf(event) }), { signal });
+  list.addEventListener("pointerleave", () => commands.set({ hovered: null }), { signal });
+  filter.addEventListener("input", () => {
+    filtered = null;
+    if (snapshot) update(snapshot);
+  }, { signal });
+  filter.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    filter.value = "";
+    filter.dispatchEvent(new Event("input"));
+    focusStage();
+  }, { signal });
+  listenToButtons(head, commands, focusStage, signal);
+
+  /** @param {number} id @param {Row} row */
+  function recycle(id, row) {
+    // A focused element that vanishes would hand the next key to the notebook.
+    if (row.node.contains(focusedIn(row.node))) focusStage();
+    row.node.remove();
+    lines.delete(id);
+    spare.push(row);
+  }
+
+  function renderRows() {
+    if (!snapshot) return;
+    const items = virtualizer.getVirtualItems().filter(({ index }) => index in places);
+    const wanted = new Set(items.map(({ index }) => objectAt(index)?.id));
+    for (const [id, row] of lines) if (!wanted.has(id)) recycle(id, row);
+    items.forEach(({ index, start }, k) => {
+      const row = renderRow(places[index], start);
+      if (list.children[k] !== row.node) list.insertBefore(row.node, list.children[k] ?? null);
     });
-    none.hidden = snapshot.rows.length > 0;
-    setText(count, snapshot.rows.length ? String(snapshot.rows.length) : "");
+    list.style.height = `${virtualizer.getTotalSize()}px`;
+  }
+
+  /** @param {number} place @param {number} top @returns {Row} */
+  function renderRow(place, top) {
+    const { rows, active, classes } = /** @type {Snapshot} */ (snapshot);
+    const object = rows[place];
+    const row = lines.get(object.id) ?? spare.pop() ?? createRow(actions, signal);
+    lines.set(object.id, row);
+    row.node.style.transform = `translateY(${top}px)`;
+    row.update({
+      object, number: place + 1, count: rows.length, editing: object.id === active?.id, stop: object.id === stop, classes,
+      area: looks.areaOf(object),
+      draw: (canvas) => looks.thumbnail(canvas, object),
+    });
+    return row;
+  }
+
+  /** @param {Snapshot} next */
+  function update(next) {
+    snapshot = next;
+    const { rows, active } = next;
+    filter.hidden = rows.length <= MANY && !filter.value;
+    if (filtered !== rows) [filtered, places] = [rows, findRows(rows, filter.value)];
+    // Tab reaches the object being edited, else the first.
+    if (!rows.some(({ id }) => id === stop)) stop = active?.id ?? rows[0]?.id ?? null;
+    virtualizer.setOptions({ ...virtualizer.options, count: places.length });
+    virtualizer._willUpdate();
+    showActive(active?.id ?? null);
+    renderRows();
+    none.hidden = places.length > 0;
+    setText(none, rows.length ? texts.objects.noMatch : texts.objects.none);
+    setText(count, rows.length ? texts.objects.count(places.length, rows.length) : "");
+    const enabled = enabledCommands(next);
+    for (const name of /** @type {const} */ (["raise", "lower", "clear"])) setEnabled(buttons[name], enabled[name]);
+  }
+
+  /** Bring the object that is newly being edited into sight. @param {number | null} id */
+  function showActive(id) {
+    if (id === shown) return;
+    shown = id;
+    const at = places.findIndex((place) => snapshot?.rows[place].id === id);
+    if (at < 0 || id === null) return;
+    stop = id;
+    virtualizer.scrollToIndex(at, { align: "auto" });
   }
 
   return { panel, update };
-}
-
-/** @param {number} id @param {boolean} hasClasses */
-function createRow(id, hasClasses) {
-  const swatch = element("span", { class: "sam2-swatch" });
-  const number = element("span", { class: "sam2-number" });
-  const select = element("button", { type: "button", class: "sam2-select" }, swatch, number);
-  const field = hasClasses
-    ? element("select", { class: "sam2-label" })
-    : element("input", { class: "sam2-label", type: "text", placeholder: texts.objects.noLabel, maxlength: 200, spellcheck: "false", autocomplete: "off" });
-  const badge = element("span", { class: "sam2-editing", "aria-hidden": "true" }, texts.objects.editing);
-  const score = element("span", { class: "sam2-score", title: texts.objects.score });
-  const remove = element("button", { type: "button", class: "sam2-button sam2-remove" }, icon("close"));
-  const node = element("li", { class: "sam2-object", "data-object": id }, select, field, badge, score, remove);
-
-  /** @param {SegmentedObject} object @param {number} position @param {Snapshot} snapshot */
-  function update({ color, label, score: value }, position, { labels, active }) {
-    const editing = active?.id === id;
-    if (editing) node.setAttribute("aria-current", "true");
-    else node.removeAttribute("aria-current");
-    swatch.style.backgroundColor = color;
-    setText(number, String(position));
-    badge.hidden = !editing;
-    setText(score, value?.toFixed(2) ?? "");
-    describe(select, texts.objects.select(position) + (editing ? `, ${texts.objects.editing}` : ""));
-    describe(remove, texts.objects.remove(position));
-    field.setAttribute("aria-label", texts.objects.label(position));
-    if (field instanceof HTMLSelectElement) fillSelect(field, labels, label, texts.objects.noClass);
-    else showLabel(field, label ?? "");
-  }
-
-  return { node, update };
-}
-
-/** @param {HTMLElement} node @param {string} text */
-function describe(node, text) {
-  node.title = text;
-  node.setAttribute("aria-label", text);
-}
-
-/** What is being typed is not overwritten. @param {HTMLInputElement} field @param {string} label */
-function showLabel(field, label) {
-  const focused = field.matches(":focus");
-  if (!focused || field.value === field.dataset.label) field.value = label;
-  field.dataset.label = label;
 }

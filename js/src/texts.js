@@ -1,60 +1,209 @@
-/** Every text that a user can see, so that one can proofread or translate them in one place. */
+/** Every text that a user can see or hear, so that one can proofread or translate them in one place. */
 
 const apple = /mac|iphone|ipad/i.test(globalThis.navigator?.platform ?? "");
 const ctrl = apple ? "⌘" : "Ctrl+";
+const shift = apple ? "⇧" : "Shift+";
 const alt = apple ? "⌥" : "Alt";
 
+const LOCALE = "en";
+const whole = new Intl.NumberFormat(LOCALE);
+const precise = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 5 });
+
+/** @param {number} value */
+const score = (value) => value.toFixed(2);
+/** @param {number} pixels */
+const area = (pixels) => `${whole.format(pixels)} px`;
+
+/**
+ * `label` names the control, `hint` says more, `keys` is shown with it and `shortcut` is the same
+ * for assistive technology (aria-keyshortcuts).
+ *
+ * @typedef {{ label: string, hint?: string, keys?: string, shortcut?: string }} Words
+ */
+
+/** @type {Record<import("./options.js").Options["tool"], Words>} */
+export const tools = {
+  point: { label: "Points", hint: `Click to add, ${alt}-click to remove, drag for a box`, keys: "P", shortcut: "P" },
+  box: { label: "Box", hint: "Drag a box around the object", keys: "R", shortcut: "R" },
+  scribble: { label: "Scribble", hint: "Draw a line over what belongs to the object", keys: "S", shortcut: "S" },
+  brush: { label: "Brush", hint: "Paint pixels into the mask by hand", keys: "B", shortcut: "B" },
+  eraser: { label: "Eraser", hint: "Erase pixels of the mask by hand", keys: "E", shortcut: "E" },
+  select: { label: "Select", hint: "Click an object in the image to edit it", keys: "V", shortcut: "V" },
+  pan: { label: "Move the view", hint: "Drag the image; or hold Space with any tool", keys: "H", shortcut: "H" },
+};
+
+/** @type {Record<import("./commands.js").CommandName, Words>} */
 export const buttons = {
-  polarity: { label: "Clicks remove", hint: "", keys: "X" },
-  undo: { label: "Undo", hint: `Undo (${ctrl}Z)`, keys: "Control+Z" },
-  redo: { label: "Redo", hint: `Redo (${ctrl}${apple ? "⇧" : "Shift+"}Z)`, keys: "Control+Shift+Z" },
-  commit: { label: "New object", hint: "Finish this object and start a new one (N)", keys: "N" },
-  delete: { label: "Delete object", hint: "Delete the object being edited (Delete)", keys: "Delete" },
-  clear: { label: "Clear all", hint: "Delete all objects (can be undone)", keys: "" },
-  help: { label: "Help", hint: "Mouse and keys (?)", keys: "?" },
+  polarity: { label: "Clicks remove", keys: "X", shortcut: "X" },
+  undo: { label: "Undo", keys: `${ctrl}Z`, shortcut: apple ? "Meta+Z" : "Control+Z" },
+  redo: { label: "Redo", keys: `${ctrl}${shift}Z`, shortcut: apple ? "Meta+Shift+Z" : "Control+Shift+Z" },
+  commit: { label: "New object", hint: "Finish this object and start the next", keys: "N", shortcut: "N" },
+  delete: { label: "Delete object", hint: "Delete the object being edited", keys: "Del", shortcut: "Delete" },
+  clear: { label: "Delete all objects", hint: "Undo brings them back" },
+  raise: { label: "Move object up the list", keys: `${alt}+↑`, shortcut: "Alt+ArrowUp" },
+  lower: { label: "Move object down the list", hint: "What is lower in the list lies on top in the image", keys: `${alt}+↓`, shortcut: "Alt+ArrowDown" },
+  smaller: { label: "Smaller brush", keys: "[" },
+  larger: { label: "Larger brush", keys: "]" },
+  zoomIn: { label: "Zoom in", keys: "+", shortcut: "+" },
+  zoomOut: { label: "Zoom out", keys: "−", shortcut: "-" },
+  fit: { label: "Fit the image", keys: "0", shortcut: "0" },
+  actual: { label: "Actual size", hint: "One image pixel for one screen pixel", keys: "1", shortcut: "1" },
+  preview: { label: "Live preview", keys: "L", shortcut: "L" },
+  settings: { label: "View and masks", keys: ",", shortcut: "," },
+  full: { label: "Full screen", keys: "F", shortcut: "F" },
+  help: { label: "Help", hint: "Mouse, touch and keys", keys: "?", shortcut: "?" },
 };
 
 export const polarity = {
-  positive: "Clicks add. Switch to removing (X)",
-  negative: "Clicks remove. Switch to adding (X)",
+  positive: "Clicks add. Switch to removing",
+  negative: "Clicks remove. Switch to adding",
 };
-
-/** Name of the progress bar. */
-export const progress = "Progress";
 
 export const hint = `Click an object. ${alt}-click removes. Drag for a box.`;
 
-/** @type {[string, string][]} */
+/** What the next press does, by tool; shown while nothing else is to be said. */
+export const toolHints = /** @type {Record<string, string>} */ ({
+  box: "Drag a box around the object.",
+  scribble: "Draw a line over the object.",
+  brush: "Paint to add pixels to the mask.",
+  eraser: "Paint to erase pixels of the mask.",
+  select: "Click an object in the image to edit it.",
+  pan: "Drag to move the view.",
+});
+
+/** @type {{ title: string, rows: [string, string][] }[]} */
 export const help = [
-  ["Click", "add this place to the object"],
-  [`${alt}-click, right click`, "remove this place from it"],
-  ["Drag", "box around the object"],
-  ["N, Enter", "new object"],
-  ["X", "switch between adding and removing"],
-  [`${ctrl}Z`, "undo"],
-  [apple ? "⌘⇧Z" : "Ctrl+Shift+Z, Ctrl+Y", "redo"],
-  ["Delete", "delete the object being edited"],
-  ["Esc", "cancel a drag"],
-  ["Arrows", "move a crosshair (Shift: faster)"],
-  ["Space, −", "add or remove at the crosshair"],
+  {
+    title: "Mark an object",
+    rows: [
+      ["Click", "add this place to the object"],
+      [`${alt}-click, right click`, "remove this place from it"],
+      ["Drag", "box around the object"],
+      ["Drag a placed point", "move it"],
+      [`Del, ${alt}-click on it`, "remove a placed point"],
+      ["X", "switch between adding and removing"],
+      ["1 2 3, Tab", "choose among the candidates"],
+      ["L", "live preview under the pointer"],
+      ["Esc", "cancel what is being drawn"],
+    ],
+  },
+  {
+    title: "Objects",
+    rows: [
+      ["N, Enter", "new object"],
+      [`${ctrl}Z`, "undo"],
+      [apple ? "⌘⇧Z" : "Ctrl+Shift+Z, Ctrl+Y", "redo"],
+      ["Del", "delete the object being edited"],
+      [`${shift}1 … 9`, "choose a class"],
+      ["M (hold)", "hide all masks"],
+      ["↑ ↓ in the list", "go through the objects"],
+      [`${alt}+↑ ↓`, "reorder: the last lies on top"],
+    ],
+  },
+  {
+    title: "Tools",
+    rows: [
+      ["P  R  S", "points, box, scribble"],
+      ["B  E", "brush, eraser"],
+      ["[  ]", "brush size"],
+      ["V  H", "select, move the view"],
+      [",", "view and mask settings"],
+      ["?", "this help"],
+    ],
+  },
+  {
+    title: "View",
+    rows: [
+      [`${ctrl}wheel, pinch`, "zoom at the pointer"],
+      ["Space + drag", "move the view; also two fingers"],
+      ["+  −", "zoom in, zoom out"],
+      ["0  1", "fit, actual size"],
+      ["F", "full screen"],
+    ],
+  },
+  {
+    title: "Without a mouse",
+    rows: [
+      ["Arrows", `move a crosshair (${shift.replace("+", "")}: faster)`],
+      ["Space", "point; or start and end a box or stroke"],
+      [`${shift}Space`, "the same, removing"],
+      ["Tab", "toolbar, image, objects"],
+    ],
+  },
 ];
 
 export const objects = {
   title: "Objects",
   none: "Every object you segment is listed here.",
-  editing: "editing",
+  noMatch: "No object matches.",
+  filter: "Find",
+  filterLabel: "Find objects by label or number",
   noLabel: "label",
   noClass: "no class",
-  score: "The model's own estimate of the mask's quality",
+  newClass: "New class…",
+  className: "Name of the new class",
+  scoreHint: "The model's own estimate of the mask's quality",
   /** @param {number} number */
-  select: (number) => `Edit object ${number}`,
+  thumbnail: (number) => `Object ${number}`,
+  /** @param {number} number @param {boolean} editing */
+  select: (number, editing) => (editing ? `Object ${number}, being edited` : `Edit object ${number}`),
   /** @param {number} number */
   label: (number) => `Label of object ${number}`,
+  /** @param {number} number @param {boolean} visible */
+  show: (number, visible) => `${visible ? "Hide" : "Show"} object ${number}`,
+  /** @param {number} number @param {boolean} locked */
+  lock: (number, locked) => `${locked ? "Unlock" : "Lock"} object ${number}`,
   /** @param {number} number */
   remove: (number) => `Delete object ${number}`,
+  /** @param {number} shown @param {number} all */
+  count: (shown, all) => (shown === all ? whole.format(all) : `${whole.format(shown)} of ${whole.format(all)}`),
+  /** @param {number | null} pixels @param {number | null} quality */
+  facts: (pixels, quality) => [pixels === null ? "" : area(pixels), quality === null ? "" : score(quality)].filter(Boolean).join(" · "),
 };
 
 export const nextClass = "Class of this object and the next ones";
+
+export const candidates = {
+  title: "Which one is meant?",
+  /** @param {number} number @param {number | null} quality */
+  name: (number, quality) => `Candidate ${number}${quality === null ? "" : `, score ${score(quality)}`}`,
+  /** @param {number | null} quality */
+  score: (quality) => (quality === null ? "" : score(quality)),
+};
+
+export const settings = {
+  title: "View and masks",
+  close: "Close",
+  view: "View",
+  masks: "Masks",
+  image: "Image",
+  imageNote: "for viewing only",
+  opacity: "Opacity",
+  style: "Style",
+  styles: { fill: "Fill", contour: "Contour", both: "Both" },
+  brightness: "Brightness",
+  contrast: "Contrast",
+  reset: "Reset brightness and contrast",
+  overlap: "Overlaps",
+  overlaps: { "on top": "On top", "cut out": "Cut out" },
+  overlapHint: "On top: masks may share pixels. Cut out: each pixel belongs to the last object.",
+  fillHoles: "Fill holes up to",
+  dropSpecks: "Drop specks up to",
+  unit: "px",
+  preview: "Live preview",
+  previewHint: "Shows the mask that a click would give.",
+  previewSlow: "Paused: this kernel answers too slowly for it.",
+  /** @param {number} value 0..1 */
+  percent: (value) => `${Math.round(value * 100)} %`,
+  /** @param {number} value -1..1 */
+  signed: (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(Math.round(value * 100))}`,
+};
+
+export const brush = {
+  label: "Brush size",
+  /** @param {number} pixels */
+  size: (pixels) => `${precise.format(Math.round(pixels * 10) / 10)} px`,
+};
 
 /** Shown when the kernel sent a phase without a sentence. */
 export const phases = /** @type {Record<string, string>} */ ({
@@ -72,12 +221,57 @@ export const status = {
   picture: "This browser cannot show the image that the kernel sent.",
   waitingForModel: "Your click waits for the model.",
   waitingForKernel: "The kernel is busy. Your click is waiting.",
+  placing: "Space ends it, Esc cancels.",
+  progress: "Progress",
+  model: "Model and device",
+  roundTripHint: "Time from the pointer to the preview and back",
   /** @param {number} share 0..1 */
   percent: (share) => `${Math.round(share * 100)} %`,
+  /** @param {number} zoom 1 = fit */
+  zoom: (zoom) => `${whole.format(Math.round(zoom * 100))} %`,
+  /** @param {{ x: number, y: number }} position @param {readonly number[] | null} values */
+  readout: ({ x, y }, values) =>
+    `${Math.floor(x)}, ${Math.floor(y)}${values?.length ? `  ${values.map((value) => precise.format(value)).join(" ")}` : ""}`,
+  /** @param {number | null} milliseconds @param {boolean} paused */
+  roundTrip: (milliseconds, paused) =>
+    paused ? "preview paused" : milliseconds === null ? "preview" : `preview ${Math.round(milliseconds)} ms`,
 };
+
+/** Said to screen readers. */
+export const announce = {
+  /** @param {number | null} pixels @param {number | null} quality */
+  mask: (pixels, quality) =>
+    [`Mask${pixels === null ? "" : ` ${area(pixels)}`}`, quality === null ? "" : `score ${score(quality)}`].filter(Boolean).join(", "),
+  empty: "The mask is empty",
+  /** @param {number} number @param {number} count @param {number | null} quality */
+  candidate: (number, count, quality) => `Candidate ${number} of ${count}${quality === null ? "" : `, score ${score(quality)}`}`,
+  /** @param {number} count */
+  candidates: (count) => `${count} candidates, press 1 to ${count}`,
+  /** @param {number} number @param {number} count @param {string | null} label */
+  editing: (number, count, label) => `Editing object ${number} of ${count}${label ? `, ${label}` : ""}`,
+  /** @param {number} count */
+  finished: (count) => `Object finished. ${objectsInAll(count)}`,
+  /** @param {number} count */
+  deleted: (count) => `Deleted. ${objectsInAll(count)}`,
+  /** @param {string} tool */
+  tool: (tool) => `Tool: ${tool}`,
+  /** @param {boolean} negative */
+  polarity: (negative) => (negative ? "Clicks remove" : "Clicks add"),
+  /** @param {number} x @param {number} y @param {string} what */
+  crosshair: (x, y, what) => `x ${Math.floor(x)}, y ${Math.floor(y)}${what && `, ${what}`}`,
+  /** @param {number} value */
+  brush: (value) => `${brush.label} ${brush.size(value)}`,
+};
+
+/** @param {number} count */
+const objectsInAll = (count) => (count === 1 ? "1 object" : `${whole.format(count)} objects`);
 
 /** @param {{ width: number, height: number, name: string }} picture */
 export const stage = ({ width, height, name }) =>
-  `${name || "Image"}, ${width} by ${height} pixels. Arrow keys move a crosshair, Space adds a point, minus removes.`;
+  `${name || "Image"}, ${width} by ${height} pixels. Arrow keys move a crosshair, Space adds a point, Shift and Space removes. Question mark shows all keys.`;
 
+export const resize = "Height of the image";
+export const widget = "Image segmentation";
 export const toolbar = "Segmentation tools";
+export const toolGroup = "Tool";
+export const zoomBar = "Zoom";

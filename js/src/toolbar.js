@@ -1,73 +1,133 @@
 /**
  * The row of buttons above the image.
  *
+ * @typedef {import("./store.js").Snapshot} Snapshot
+ * @typedef {import("./commands.js").ViewState} ViewState
  * @typedef {import("./commands.js").CommandName} CommandName
+ * @typedef {import("./options.js").Tool} Tool
  */
-import { element, fillSelect, isEnabled, setEnabled } from "./dom.js";
-import { enabledCommands } from "./commands.js";
+import { commandButton, describe, iconButton, listenToButtons, separator, wordedButton } from "./button.js";
+import { createClassField } from "./classes.js";
+import { brushDiameter, enabledCommands, largestBrush } from "./commands.js";
+import { element, setAttribute, setEnabled, setText, setValue } from "./dom.js";
 import { icon } from "./icons.js";
+import { TOOLS } from "./options.js";
+import { rove } from "./roving.js";
 import * as texts from "./texts.js";
-
-/** @param {CommandName} name @param {(Node | string)[]} children */
-function button(name, ...children) {
-  const { label, hint, keys } = texts.buttons[name];
-  return element(
-    "button",
-    { type: "button", class: "sam2-button", "data-action": name, "aria-label": label, title: hint, "aria-keyshortcuts": keys || false },
-    ...children,
-  );
-}
-
-const separator = () => element("span", { class: "sam2-separator", "aria-hidden": "true" });
 
 /**
  * @param {{ commands: import("./commands.js").Commands, focusStage: () => void, signal: AbortSignal }} options
  */
 export function createToolbar({ commands, focusStage, signal }) {
+  const tools = createToolGroup(commands, focusStage, signal);
   const buttons = {
-    polarity: button("polarity", icon("plus"), icon("minus")),
-    undo: button("undo", icon("undo")),
-    redo: button("redo", icon("redo")),
-    commit: button("commit", icon("commit"), element("span", { class: "sam2-button-text" }, texts.buttons.commit.label)),
-    delete: button("delete", icon("delete")),
-    clear: button("clear", icon("clear")),
-    help: button("help", icon("help")),
+    polarity: commandButton("polarity", icon("plus"), icon("minus")),
+    undo: iconButton("undo"),
+    redo: iconButton("redo"),
+    commit: commandButton("commit", icon("commit"), element("span", { class: "sam2-button-text" }, texts.buttons.commit.label)),
+    delete: iconButton("delete"),
+    settings: iconButton("settings"),
+    full: commandButton("full", icon("full"), icon("window")),
+    help: iconButton("help"),
   };
-  const classes = element("select", { class: "sam2-classes", title: texts.nextClass, "aria-label": texts.nextClass, hidden: true });
+  for (const name of /** @type {const} */ (["settings", "help"])) buttons[name].setAttribute("aria-expanded", "false");
+  const classes = createClassField({
+    choose: commands.chooseClass,
+    add(name) {
+      commands.addClass(name);
+      commands.chooseClass(name);
+    },
+    done: focusStage,
+    signal,
+  });
+  classes.node.classList.add("sam2-classes");
+  describe(classes.select, { label: texts.nextClass });
+  const brush = createBrushSize(commands, signal);
   const bar = element(
     "div",
     { class: "sam2-toolbar", role: "toolbar", "aria-label": texts.toolbar },
-    buttons.polarity, separator(), buttons.undo, buttons.redo, separator(), buttons.commit, classes,
-    element("span", { class: "sam2-space" }), buttons.delete, buttons.clear, separator(), buttons.help,
+    tools.group,
+    group(buttons.polarity),
+    group(buttons.undo, buttons.redo),
+    group(buttons.commit, classes.node, buttons.delete),
+    brush.group,
+    element("span", { class: "sam2-space" }),
+    element("span", { class: "sam2-group" }, buttons.settings, buttons.full, buttons.help),
   );
+  rove(bar, signal);
+  listenToButtons(bar, commands, focusStage, signal);
 
-  bar.addEventListener("click", (event) => {
-    const pressed = /** @type {Element} */ (event.target).closest("button");
-    if (!pressed) return;
-    if (isEnabled(pressed)) commands.run(/** @type {CommandName} */ (pressed.dataset.action));
-    // After a mouse click the keys belong to the image again; `detail` is 0 for a key.
-    if (event.detail > 0) focusStage();
-  }, { signal });
-  classes.addEventListener("change", () => commands.chooseClass(classes.value || null), { signal });
-
-  /** @param {import("./store.js").Snapshot} snapshot @param {import("./commands.js").ViewState} ui */
+  /** @param {Snapshot} snapshot @param {ViewState} ui */
   function update(snapshot, ui) {
     const enabled = enabledCommands(snapshot);
     for (const [name, node] of Object.entries(buttons)) setEnabled(node, enabled[/** @type {CommandName} */ (name)]);
-    buttons.polarity.setAttribute("aria-pressed", String(ui.negative));
-    buttons.polarity.title = ui.negative ? texts.polarity.negative : texts.polarity.positive;
-    buttons.help.setAttribute("aria-expanded", String(ui.helpOpen));
-    classes.hidden = snapshot.labels.length === 0;
-    fillSelect(classes, snapshot.labels, snapshot.nextLabel, texts.objects.noClass);
+    tools.update(snapshot.options.tool);
+    setAttribute(buttons.polarity, "aria-pressed", ui.negative);
+    buttons.polarity.dataset.tip = ui.negative ? texts.polarity.negative : texts.polarity.positive;
+    setAttribute(buttons.settings, "aria-expanded", ui.open === "settings");
+    setAttribute(buttons.help, "aria-expanded", ui.open === "help");
+    setAttribute(buttons.full, "aria-pressed", ui.full);
+    classes.update(snapshot.classes, snapshot.active?.label ?? snapshot.nextLabel);
+    brush.update(snapshot);
   }
 
   return { bar, update };
 }
 
-/** The list of mouse gestures and keys, shown on request. */
-export function createHelp() {
-  const rows = texts.help.map(([keys, meaning]) =>
-    element("div", { class: "sam2-help-row" }, element("dt", {}, keys), element("dd", {}, meaning)));
-  const list = element("dl", { class: "sam2-help", hidden: true }, ...rows);
-  return { list, update: (/** @type {boolean} */ open) => void (list.hidden = !open) };
+/** @param {Node[]} children */
+const group = (...children) => element("span", { class: "sam2-group" }, separator(), ...children);
+
+/**
+ * @param {import("./commands.js").Commands} commands
+ * @param {() => void} focusStage
+ * @param {AbortSignal} signal
+ */
+function createToolGroup(commands, focusStage, signal) {
+  const buttons = TOOLS.map((tool) => wordedButton({ "data-tool": tool, role: "radio" }, texts.tools[tool], icon(tool)));
+  const node = element("span", { class: "sam2-group sam2-tools", role: "radiogroup", "aria-label": texts.toolGroup }, ...buttons);
+
+  node.addEventListener("click", (event) => {
+    const pressed = /** @type {Element} */ (event.target).closest("button");
+    if (!pressed) return;
+    commands.option("tool", /** @type {Tool} */ (pressed.dataset.tool));
+    if (event.detail > 0) focusStage();
+  }, { signal });
+
+  /** @param {Tool} tool */
+  function update(tool) {
+    for (const button of buttons) setAttribute(button, "aria-checked", button.dataset.tool === tool);
+  }
+
+  return { group: node, update };
+}
+
+/** The size of the brush, on a scale that is fine for small ones. */
+const SLIDER_STEPS = 100;
+
+/** @param {number} size @param {number} largest */
+export const brushToSlider = (size, largest) => (largest > 1 ? (SLIDER_STEPS * Math.log(Math.max(size, 1))) / Math.log(largest) : 0);
+/** @param {number} value @param {number} largest */
+export const sliderToBrush = (value, largest) => Math.max(1, Math.round(largest ** (value / SLIDER_STEPS)));
+
+/** @param {import("./commands.js").Commands} commands @param {AbortSignal} signal */
+function createBrushSize(commands, signal) {
+  const slider = element("input", { type: "range", min: 0, max: SLIDER_STEPS, step: "any", class: "sam2-slider", "data-option": "brush-size", "aria-label": texts.brush.label, "data-tip": texts.brush.label, "data-keys": "[ ]" });
+  const size = element("output", { class: "sam2-figure" });
+  const node = element("span", { class: "sam2-group sam2-brush-size" }, separator(), slider, size);
+  let largest = 1;
+  slider.addEventListener("input", () => commands.option("brushSize", sliderToBrush(slider.valueAsNumber, largest)), { signal });
+
+  /** @param {Snapshot} snapshot */
+  function update(snapshot) {
+    const { picture, options } = snapshot;
+    node.hidden = !picture || (options.tool !== "brush" && options.tool !== "eraser");
+    if (node.hidden || !picture) return;
+    largest = largestBrush(picture);
+    const diameter = brushDiameter(snapshot);
+    setText(size, texts.brush.size(diameter));
+    setAttribute(slider, "aria-valuetext", texts.brush.size(diameter));
+    setValue(slider, String(brushToSlider(diameter, largest)));
+  }
+
+  return { group: node, update };
 }

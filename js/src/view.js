@@ -3,14 +3,26 @@
  *
  * @typedef {import("./store.js").Store} Store
  */
+import { createAnnouncer } from "./announcer.js";
+import { createCandidates } from "./candidates.js";
 import { createCommands, newViewState } from "./commands.js";
-import { element } from "./dom.js";
+import { element, setAttribute } from "./dom.js";
+import { createFullScreen } from "./fullscreen.js";
+import { createHelp } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { createObjectList } from "./objects.js";
+import { createGesture } from "./gesture.js";
 import { listenToPointer } from "./pointer.js";
+import { createPopovers } from "./popovers.js";
+import { createResizer } from "./resizer.js";
+import { createSettings } from "./settings.js";
 import { createStage } from "./stage.js";
 import { createStatus } from "./status.js";
-import { createHelp, createToolbar } from "./toolbar.js";
+import * as texts from "./texts.js";
+import { adoptTheme } from "./theme.js";
+import { paintThumbnail } from "./thumbs.js";
+import { showTips } from "./tips.js";
+import { createToolbar } from "./toolbar.js";
 
 /**
  * @param {HTMLElement} el
@@ -20,28 +32,47 @@ import { createHelp, createToolbar } from "./toolbar.js";
 export function mountView(el, store, signal) {
   let frame = 0;
   const ui = newViewState();
-  const commands = createCommands(store, ui, schedule);
-  const stage = createStage({ ui, repaint: schedule, signal });
-  const focusStage = () => stage.canvas.focus({ preventScroll: true });
-  const toolbar = createToolbar({ commands, focusStage, signal });
-  const help = createHelp();
-  const objects = createObjectList({ commands, focusStage, signal });
-  const status = createStatus({ repaint: schedule, signal });
+  const commands = createCommands(store, ui, schedule, () => display);
+  const stage = createStage({ store, ui, repaint: schedule, signal });
+  const gesture = createGesture({ store, ui, commands, stage });
+  const root = element("div", { class: "sam2-widget", role: "group", "aria-label": texts.widget, tabindex: "-1", "data-lm-suppress-shortcuts": "true", "data-jp-suppress-context-menu": "" });
   const room = element("div", { class: "sam2-room" });
-  const root = element(
-    "div",
-    { class: "sam2-widget", tabindex: "-1", "data-lm-suppress-shortcuts": "true", "data-jp-suppress-context-menu": "" },
-    element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
-    element("div", { class: "sam2-frame" }, toolbar.bar, help.list, stage.canvas, objects.panel, status.line),
+  const fullScreen = createFullScreen(root, (full) => commands.set({ full }), signal);
+  const display = { zoomBy: stage.zoomBy, fit: stage.fit, actualSize: stage.actualSize, toggleFull: fullScreen.toggle, markAt: gesture.markAt };
+
+  const focusStage = () => stage.canvas.focus({ preventScroll: true });
+  const close = () => commands.set({ open: null });
+  const isPreviewPaused = () => stage.preview().paused;
+  const toolbar = createToolbar({ commands, focusStage, signal });
+  const help = createHelp({ close, signal });
+  const settings = createSettings({ commands, close, isPreviewPaused, signal });
+  const objects = createObjectList({ commands, looks: { areaOf: stage.areaOf, thumbnail }, focusStage, signal });
+  const candidates = createCandidates({ commands, thumbnail, focusStage, signal });
+  const status = createStatus({ commands, focusStage, repaint: schedule, signal });
+  const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
+  const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme(root) });
+  const resizer = createResizer({
+    height: () => room.getBoundingClientRect().height,
+    preview: (height) => void (room.style.height = `${height}px`),
+    commit: (height) => commands.option("height", height),
+    signal,
+  });
+  root.append(
+    element("div", { class: "sam2-frame" },
+      element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
+      toolbar.bar, stage.canvas, candidates.node, resizer.node, status.line, objects.panel, settings.node, help.node),
+    announcer.node,
   );
 
-  const { cancel } = listenToPointer(stage.canvas, store, commands, signal);
-  listenToKeys(root, { canvas: stage.canvas, store, ui, commands, cancelDrag: cancel, signal });
-  observeRoom(room, stage.fit, signal);
+  const { cancel } = listenToPointer({ stage, store, ui, commands, gesture, signal });
+  listenToKeys(root, { stage, store, ui, commands, gesture: { ...gesture, cancel }, leave, signal });
+  showTips(root, signal);
+  observeRoom(room, stage.setRoom, signal);
   store.subscribe(storeChanged, signal);
   signal.addEventListener("abort", () => cancelAnimationFrame(frame));
 
   el.append(root);
+  adoptTheme(root);
   storeChanged();
 
   function schedule() {
@@ -54,22 +85,58 @@ export function mountView(el, store, signal) {
     schedule();
   }
 
+  /** @returns {boolean} whether something that lies over the widget was closed */
+  function leave() {
+    if (ui.open === null) return fullScreen.leave();
+    close();
+    return true;
+  }
+
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {{ mask: import("./mask.js").Mask | null, color: string }} object
+   * @returns {boolean} whether there was something to paint
+   */
+  function thumbnail(canvas, { mask, color }) {
+    const { picture: image } = store.snapshot();
+    const picture = stage.picture();
+    if (!mask || !image || !picture) return false;
+    paintThumbnail(canvas, { mask, color, image, picture });
+    return true;
+  }
+
   /** @param {number} time */
   function render(time) {
     frame = 0;
     const snapshot = store.snapshot();
     if (!snapshot.rows.some(({ id }) => id === ui.hovered)) ui.hovered = null;
+    const { height } = snapshot.options;
+    room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
+    const placing = ui.crosshair && gesture.isActive();
     toolbar.update(snapshot, ui);
-    help.update(ui.helpOpen);
+    popovers.update(ui.open);
+    if (ui.open === "settings") settings.update(snapshot);
     objects.update(snapshot);
-    status.update(snapshot, { broken: stage.isBroken(), cursor: ui.cursor });
-    root.dataset.phase = snapshot.status.phase;
-    root.dataset.ready = String(snapshot.status.phase === "ready");
-    root.dataset.objects = String(snapshot.rows.length);
-    root.dataset.pending = String(snapshot.pending);
-    root.dataset.polarity = ui.negative ? "negative" : "positive";
+    candidates.update(snapshot);
+    resizer.update();
+    status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing });
+    announcer.update(snapshot, ui);
+    tellState(snapshot);
     if (animating) schedule();
+  }
+
+  /** For style sheets and tests. @param {import("./store.js").Snapshot} snapshot */
+  function tellState({ status: { phase }, rows, pending, options, candidates: offered }) {
+    setAttribute(root, "data-phase", phase);
+    setAttribute(root, "data-ready", phase === "ready");
+    setAttribute(root, "data-objects", rows.length);
+    setAttribute(root, "data-pending", pending);
+    setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
+    setAttribute(root, "data-tool", options.tool);
+    setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");
+    setAttribute(root, "data-zoom", stage.zoom().toFixed(3));
+    setAttribute(root, "data-candidates", offered?.length ?? 0);
   }
 }
 
