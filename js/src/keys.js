@@ -94,4 +94,9 @@ export function listenToKeys(root, { canvas, store, ui, commands, cancelDrag, si
   }
 
   root.addEventListener("keydown", onKey, { signal });
+  root.addEventListener("focusin", ({ target }) => {
+    // Notebook 7 takes keys on their way in, and looks for this mark from the focused element on:
+    // that of the root is too far out, `d d` would delete the cell.
+    /** @type {HTMLElement} */ (target).dataset.lmSuppressShortcuts = "true";
+  }, { signal });
 }
