@@ -15,8 +15,9 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-.PHONY: help lab test lint bench clean \
-        test-python test-widget test-js test-model test-notebooks test-browser test-wheel
+LAYERS := test-python test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
+
+.PHONY: help lab test lint bench clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -26,7 +27,7 @@ lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
 	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=$(CURDIR)/notebooks \
 	  --LabApp.default_url=/lab/tree/quickstart.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: lint test-python test-widget test-js test-model test-notebooks test-browser test-wheel  ## Run all tests
+test: lint $(LAYERS)  ## Run all tests
 
 test-python: $(STAMPS)/test  ## Pure Python, with a fake predictor
 	$(PYTEST) tests/python
@@ -45,6 +46,9 @@ test-notebooks: $(STAMPS)/test  ## All notebooks, executed
 
 test-browser: $(STAMPS)/test $(STAMPS)/chromium  ## A live JupyterLab in Chromium
 	$(PYTEST) tests/browser
+
+test-hosts: $(STAMPS)/hosts $(STAMPS)/chromium  ## Notebook 7, Voila and marimo, live in Chromium
+	$(PYTEST) tests/hosts
 
 test-wheel: $(STAMPS)/test  ## The wheel, built and imported on its own
 	$(PYTEST) tests/wheel
@@ -83,6 +87,10 @@ $(STAMPS)/lab: $(STAMPS)/sam2 pyproject.toml hatch_build.py $(wildcard js/src/*)
 
 $(STAMPS)/test: $(STAMPS)/lab
 	$(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+$(STAMPS)/hosts: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[hosts]'
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

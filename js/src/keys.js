@@ -251,6 +251,11 @@ export function listenToKeys(root, { stage, store, ui, commands, gesture, leave,
   root.addEventListener("keyup", onKeyUp, { signal });
   // Where the focus goes, the key's release goes too.
   root.addEventListener("focusout", release, { signal });
+  root.addEventListener("focusin", ({ target }) => {
+    // Notebook 7 takes keys on their way in, and looks for this mark from the focused element on:
+    // that of the root is too far out, `d d` would delete the cell.
+    /** @type {HTMLElement} */ (target).dataset.lmSuppressShortcuts = "true";
+  }, { signal });
 }
 
 /** @param {HTMLElement} target @returns {boolean} whether letters are typed into it */

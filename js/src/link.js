@@ -51,6 +51,9 @@ export function connect(model, signal) {
       },
       sendAction(request) {
         model.send(request);
+        // marimo runs the cells that follow the widget when a trait comes, and for no message.
+        model.set("_acted", request.rid);
+        model.save_changes();
         nudgeSoon();
       },
       sendQuestion: (question) => model.send(question),

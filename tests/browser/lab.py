@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
@@ -31,15 +31,50 @@ def free_port():
         return probe.getsockname()[1]
 
 
+OTHER_HOSTS = ("@jupyter-notebook/lab-extension", "@voila-dashboards/jupyterlab-preview")
+
+
 @contextmanager
 def jupyter_lab(folder: Path):
     """A JupyterLab over `folder` on loopback; yields its address."""
-    port = free_port()
     home = folder / ".home"
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True, exist_ok=True)
     no_news = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(no_news))
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    write_json(settings / "notification.jupyterlab-settings", no_news)
+    # The other hosts, if they are in this environment, put buttons of theirs into JupyterLab.
+    write_json(
+        home / "config" / "labconfig" / "page_config.json",
+        {"disabledExtensions": dict.fromkeys(OTHER_HOSTS, True)},
+    )
+    port = free_port()
+    command = [
+        *["jupyterlab", *jupyter_options(folder, port)],
+        *["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"],
+    ]
+    with serving(command, folder, port, ready="/api/status") as base:
+        yield base
+
+
+def write_json(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def jupyter_options(folder, port):
+    """What every server of Jupyter's is told."""
+    return [
+        *["--no-browser", "--allow-root", f"--port={port}"],
+        *["--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"],
+        *["--IdentityProvider.token=", "--ServerApp.password="],
+        *["--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={folder}"],
+    ]
+
+
+@contextmanager
+def serving(command, folder, port, *, ready="/"):
+    """Run a Python module as a server over `folder`; yields its address when `ready` answers."""
+    home = folder / ".home"
+    home.mkdir(exist_ok=True)
     environment = {
         **os.environ,
         # A configuration of its own: the developer's must not matter.
@@ -47,29 +82,35 @@ def jupyter_lab(folder: Path):
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "XDG_CONFIG_HOME": str(home / "config"),
         "OMP_NUM_THREADS": "1",
     }
-    command = [
-        *[sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"],
-        *[f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"],
-        *["--IdentityProvider.token=", "--ServerApp.password="],
-        *["--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True"],
-        *["--LabApp.news_url=None", f"--ServerApp.root_dir={folder}"],
-    ]
-    with (folder / "lab.log").open("w") as log:
+    log = folder / f"{command[0]}.log"
+    with log.open("w") as said:
         server = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", *command],
+            env=environment,
+            cwd=folder,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
     try:
-        wait_for(f"http://127.0.0.1:{port}/api/status", server, folder / "lab.log")
+        wait_for(f"http://127.0.0.1:{port}{ready}", server, log)
         yield f"http://127.0.0.1:{port}"
     finally:
-        # The whole session: kernels of the server included.
+        stop(server)
+
+
+def stop(server):
+    """End the whole session: kernels of the server included."""
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
+    try:
+        server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def wait_for(url, server, log, timeout=60):
@@ -82,7 +123,7 @@ def wait_for(url, server, log, timeout=60):
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
 
 
 IDLE = """
@@ -95,6 +136,8 @@ IDLE = """
 
 class Notebook:
     """A notebook open in JupyterLab, driven as a user drives it."""
+
+    where = "lab/tree"
 
     def __init__(self, page, base, folder):
         self.page, self.base, self.folder = page, base, folder
@@ -110,7 +153,7 @@ class Notebook:
         return self
 
     def visit(self, name):
-        self.page.goto(f"{self.base}/lab/tree/{name}?reset", wait_until="domcontentloaded")
+        self.page.goto(f"{self.base}/{self.where}/{name}?reset", wait_until="domcontentloaded")
         self.wait_idle()
 
     def wait_idle(self):

@@ -114,6 +114,13 @@ def test_no_trait_but_prompts_can_be_set_from_a_browser(widget, page):
     assert widget._state["revision"] == page.state["revision"]
 
 
+def test_the_sign_of_an_action_is_not_taken_for_anything(widget, page):
+    before = page.state
+    page.update({"_acted": {"client": "me", "n": 1}})
+    assert page.state == before
+    assert not hasattr(widget, "_acted")
+
+
 def test_reads_after_a_flood_are_current(widget, page):
     for number in range(200):
         page.prompts(*[point(number % 80, i) for i in range(1 + number % 3)])
