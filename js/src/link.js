@@ -4,6 +4,7 @@
  *
  * @typedef {import("@anywidget/types").AnyModel} Model
  * @typedef {import("./store.js").Store} Store
+ * @typedef {import("./options.js").OptionName} OptionName
  */
 import { createStore } from "./store.js";
 import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
@@ -22,6 +23,9 @@ import {
 /** The server's socket holds the second half of an answer back until something is sent to it. */
 const NUDGE_DELAY = 8;
 
+/** A slider sends many values; a reactive host would run its cells for each. */
+const OPTION_DELAY = 200;
+
 /** A kernel that goes down is still closing its comms when the first sign of it arrives. */
 const PROBE_DELAY = 300;
 
@@ -33,6 +37,10 @@ const PROBE_DELAY = 300;
 export function connect(model, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let nudging;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let writing;
+  /** @type {Partial<import("./options.js").Options>} */
+  let waitingOptions = {};
 
   function nudgeSoon() {
     clearTimeout(nudging);
@@ -58,16 +66,26 @@ export function connect(model, signal) {
       },
       sendQuestion: (question) => model.send(question),
       sendOptions(change) {
-        for (const [name, value] of Object.entries(change)) {
-          model.set(OPTION_TRAITS[/** @type {import("./options.js").OptionName} */ (name)], value);
-        }
-        model.save_changes();
+        waitingOptions = { ...waitingOptions, ...change };
+        clearTimeout(writing);
+        writing = setTimeout(writeOptions, OPTION_DELAY);
       },
     },
   });
 
-  /** @param {import("./options.js").OptionName} name */
-  const readOption = (name) => store.receiveOptions({ [name]: parseOption(name, model.get(OPTION_TRAITS[name])) });
+  function writeOptions() {
+    const change = waitingOptions;
+    waitingOptions = {};
+    for (const name of OPTION_NAMES) if (name in change) model.set(OPTION_TRAITS[name], change[name]);
+    model.save_changes();
+  }
+
+  /** @param {OptionName} name */
+  function readOption(name) {
+    // What the user has just chosen is newer than what comes back from the kernel.
+    if (name in waitingOptions) return;
+    store.receiveOptions({ [name]: parseOption(name, model.get(OPTION_TRAITS[name])) });
+  }
 
   /** @type {Record<string, (content: unknown, buffers: readonly unknown[]) => void>} */
   const messages = {
@@ -113,6 +131,7 @@ export function connect(model, signal) {
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
     clearTimeout(nudging);
+    clearTimeout(writing);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
   tell({ type: "hello" });

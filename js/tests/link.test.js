@@ -8,16 +8,22 @@ function fakeModel() {
   const crossed = [];
   /** @type {Record<string, unknown>} */
   let changes = {};
+  /** @type {Map<string, () => void>} */
+  const handlers = new Map();
   return {
     crossed,
+    /** @type {(value?: unknown) => void} called after each save */
+    saved() {},
+    fire: (/** @type {string} */ event) => handlers.get(event)?.(),
     get: () => undefined,
     set: (/** @type {string} */ name, /** @type {unknown} */ value) => (changes[name] = value),
     save_changes() {
       crossed.push({ trait: changes });
       changes = {};
+      this.saved();
     },
     send: (/** @type {unknown} */ message) => crossed.push({ message }),
-    on() {},
+    on: (/** @type {string} */ event, /** @type {() => void} */ handler) => void handlers.set(event, handler),
     off() {},
   };
 }
@@ -37,5 +43,22 @@ test("every edit writes a trait after it has left: a reactive host runs its cell
   const [commit, sign] = model.crossed.splice(0);
   assert.equal(commit.message.type, "commit");
   assert.deepEqual(sign, { trait: { _acted: commit.message.rid } });
+  ending.abort();
+});
+
+test("options are written once they rest, and not overwritten by what comes back meanwhile", async () => {
+  const model = fakeModel();
+  const ending = new AbortController();
+  const store = connect(/** @type {any} */ (model), ending.signal);
+  model.crossed.length = 0;
+  for (const opacity of [0.1, 0.2, 0.3]) store.setOption("opacity", opacity);
+  store.setOption("maskStyle", "contour");
+  assert.deepEqual(model.crossed, []);
+  model.fire("change:opacity");
+  assert.equal(store.snapshot().options.opacity, 0.3);
+  await new Promise((resolve) => (model.saved = resolve));
+  assert.deepEqual(model.crossed, [{ trait: { opacity: 0.3, mask_style: "contour" } }]);
+  model.fire("change:opacity");
+  assert.equal(store.snapshot().options.opacity, 0.45, "this kernel has none");
   ending.abort();
 });
