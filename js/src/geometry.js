@@ -62,14 +62,14 @@ function fitSide(side, room) {
  *
  * @param {Size} fit the whole image
  * @param {Size} room
- * @param {boolean} fixedHeight the room's height was asked for, and is taken whole
+ * @param {{ width: boolean, height: boolean }} taken whether all of the room is taken in each direction
  * @returns {Size}
  */
-export function viewportOf(fit, room, fixedHeight) {
+export function viewportOf(fit, room, taken) {
   const most = { width: Math.max(1, Math.floor(room.width)), height: Math.max(1, Math.floor(room.height)) };
   return {
-    width: clamp(MIN_VIEWPORT.width, fit.width, most.width),
-    height: fixedHeight ? most.height : clamp(MIN_VIEWPORT.height, fit.height, most.height),
+    width: taken.width ? most.width : clamp(MIN_VIEWPORT.width, fit.width, most.width),
+    height: taken.height ? most.height : clamp(MIN_VIEWPORT.height, fit.height, most.height),
   };
 }
 

@@ -55,7 +55,8 @@ export function createStage({ store, ui, repaint, signal }) {
   /** @type {ImageBitmap | null} */
   let bitmap = null;
   let broken = false;
-  let fixedHeight = false;
+  /** Whether the window on the image takes all of the room. */
+  let taken = { width: false, height: false };
   let penDown = false;
   let tilesVersion = 0;
   let moving = false;
@@ -105,7 +106,7 @@ export function createStage({ store, ui, repaint, signal }) {
   function layOut() {
     if (!picture || room.width < 1) return;
     const fit = fitStage(picture, room);
-    viewport = viewportOf(fit, room, fixedHeight);
+    viewport = viewportOf(fit, room, taken);
     canvas.hidden = false;
     canvas.style.width = `${viewport.width}px`;
     canvas.style.height = `${viewport.height}px`;
@@ -128,8 +129,9 @@ export function createStage({ store, ui, repaint, signal }) {
   function paint(snapshot, time) {
     void decode(snapshot);
     const { options, settings } = snapshot;
-    if (fixedHeight !== options.height > 0) {
-      fixedHeight = options.height > 0;
+    const next = { width: ui.full, height: ui.full || options.height > 0 };
+    if (next.width !== taken.width || next.height !== taken.height) {
+      taken = next;
       layOut();
     }
     if (!picture || canvas.hidden) return false;

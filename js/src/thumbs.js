@@ -11,12 +11,18 @@ const MARGIN = 0.15;
 
 /**
  * @param {HTMLCanvasElement} canvas painted at the size that it has
- * @param {{ mask: import("./mask.js").Mask, color: string, image: Size, picture: ImageBitmap | null }} what
+ * @param {{
+ *   mask: import("./mask.js").Mask,
+ *   color: string,
+ *   image: Size,
+ *   picture: ImageBitmap | null,
+ *   bounds?: import("./geometry.js").Corners | null,
+ * }} what bounds: image pixels to show, those of the mask if not given
  */
-export function paintThumbnail(canvas, { mask, color, image, picture }) {
+export function paintThumbnail(canvas, { mask, color, image, picture, bounds = boundsOf(mask, image) }) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.clearRect(0, 0, canvas.width, canvas.height);
-  const placement = closeUp(boundsOf(mask, image), image, canvas);
+  const placement = closeUp(bounds, image, canvas);
   if (picture) {
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, placement.left, placement.top, placement.width, placement.height);

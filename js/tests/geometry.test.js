@@ -75,8 +75,9 @@ test("strips and single pixels can be clicked", () => {
 
 test("the window is the image, with room around a strip, or as high as was asked for", () => {
   const room = { width: 800, height: 640 };
-  assert.deepEqual(viewportOf({ width: 800, height: 533 }, room, false), { width: 800, height: 533 });
-  assert.deepEqual(viewportOf({ width: 700, height: 32 }, room, false), { width: 700, height: 240 });
-  assert.deepEqual(viewportOf({ width: 32, height: 640 }, room, false), { width: 320, height: 640 });
-  assert.deepEqual(viewportOf({ width: 300, height: 200 }, { width: 300, height: 900 }, true), { width: 300, height: 900 });
+  assert.deepEqual(viewportOf({ width: 800, height: 533 }, room, { width: false, height: false }), { width: 800, height: 533 });
+  assert.deepEqual(viewportOf({ width: 700, height: 32 }, room, { width: false, height: false }), { width: 700, height: 240 });
+  assert.deepEqual(viewportOf({ width: 32, height: 640 }, room, { width: false, height: false }), { width: 320, height: 640 });
+  assert.deepEqual(viewportOf({ width: 300, height: 200 }, { width: 300, height: 900 }, { width: false, height: true }), { width: 300, height: 900 });
+  assert.deepEqual(viewportOf({ width: 300, height: 200 }, room, { width: true, height: true }), room);
 });
