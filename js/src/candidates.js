@@ -12,7 +12,7 @@ import * as texts from "./texts.js";
 const MOST = 3;
 
 /** CSS pixels of a thumbnail's side. */
-const SIDE = 60;
+const SIDE = 68;
 
 /**
  * @param {{
@@ -60,7 +60,7 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
   function createCard(at) {
     const canvas = element("canvas", { width: 1, height: 1, "aria-hidden": "true" });
     const score = element("span", { class: "sam2-figure" });
-    const card = wordedButton({ class: "sam2-card", role: "radio", "data-candidate": String(at) }, { label: "" }, canvas,
+    const card = wordedButton({ class: "sam2-button sam2-card", role: "radio", "data-candidate": String(at) }, { label: "" }, canvas,
       element("span", { class: "sam2-card-facts" }, element("kbd", {}, String(at + 1)), score));
     /** @type {unknown} */
     let drawn = null;

@@ -21,6 +21,9 @@ import * as texts from "./texts.js";
 const ROW_HEIGHT = 40;
 const TOUCH_ROW_HEIGHT = 52;
 
+/** CSS pixels of the list's foot that the candidates cover; as in the style sheet. */
+const COVERED = 140;
+
 /** From here on one looks for an object by its name. */
 const MANY = 8;
 
@@ -57,8 +60,7 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
   let filtered = null;
   /** The object whose buttons Tab reaches. @type {number | null} */
   let stop = null;
-  /** @type {number | null} */
-  let shown = null;
+  let shown = "";
   /** @type {Map<number, Row>} */
   const lines = new Map();
   /** @type {Row[]} */
@@ -222,14 +224,14 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
   /** @param {Snapshot} next */
   function update(next) {
     snapshot = next;
-    const { rows, active } = next;
+    const { rows, active, candidates } = next;
     filter.hidden = rows.length <= MANY && !filter.value;
     if (filtered !== rows) [filtered, places] = [rows, findRows(rows, filter.value)];
     // Tab reaches the object being edited, else the first.
     if (!rows.some(({ id }) => id === stop)) stop = active?.id ?? rows[0]?.id ?? null;
-    virtualizer.setOptions({ ...virtualizer.options, count: places.length });
+    virtualizer.setOptions({ ...virtualizer.options, count: places.length, scrollPaddingEnd: candidates ? COVERED : 0 });
     virtualizer._willUpdate();
-    showActive(active?.id ?? null);
+    showActive(active?.id ?? null, candidates !== null);
     renderRows();
     none.hidden = places.length > 0;
     setText(none, rows.length ? texts.objects.noMatch : texts.objects.none);
@@ -238,10 +240,11 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
     for (const name of /** @type {const} */ (["raise", "lower", "clear"])) setEnabled(buttons[name], enabled[name]);
   }
 
-  /** Bring the object that is newly being edited into sight. @param {number | null} id */
-  function showActive(id) {
-    if (id === shown) return;
-    shown = id;
+  /** Bring the object that is newly being edited into sight. @param {number | null} id @param {boolean} covered */
+  function showActive(id, covered) {
+    const key = `${id} ${covered}`;
+    if (key === shown) return;
+    shown = key;
     const at = places.findIndex((place) => snapshot?.rows[place].id === id);
     if (at < 0 || id === null) return;
     stop = id;

@@ -86,7 +86,7 @@ export function createRow(actions, signal) {
   /** @param {number} position @param {string | null} label @param {boolean} locked @param {readonly ObjectClass[]} all */
   function showLabel(position, label, locked, all) {
     const [wanted, other] = all.length ? [classes.node, input] : [input, classes.node];
-    if (!wanted.isConnected) other.isConnected ? other.replaceWith(wanted) : select.after(wanted);
+    if (wanted.parentNode !== node) other.replaceWith(wanted);
     if (all.length) {
       classes.update(all, label);
       setAttribute(classes.select, "aria-label", words.label(position));

@@ -47,7 +47,7 @@ export const buttons = {
   zoomIn: { label: "Zoom in", keys: "+", shortcut: "+" },
   zoomOut: { label: "Zoom out", keys: "−", shortcut: "-" },
   fit: { label: "Fit the image", keys: "0", shortcut: "0" },
-  actual: { label: "Actual size", hint: "One image pixel for one screen pixel", keys: "1", shortcut: "1" },
+  actual: { label: "Actual size, 1:1", hint: "One image pixel for one screen pixel", keys: "1", shortcut: "1" },
   preview: { label: "Live preview", keys: "L", shortcut: "L" },
   settings: { label: "View and masks", keys: ",", shortcut: "," },
   full: { label: "Full screen", keys: "F", shortcut: "F" },

@@ -21,9 +21,26 @@ function groundOf(node) {
   return "rgb(255, 255, 255)";
 }
 
-/** @param {HTMLElement} root */
-export function adoptTheme(root) {
-  const ground = groundOf(root.parentNode);
-  root.style.setProperty("--sam2-ground", ground);
-  root.style.colorScheme = isDark(opaque(ground) ?? [255, 255, 255]) ? "dark" : "light";
+/**
+ * Keep the widget's own ground and form controls like the page around it, also when the page
+ * changes: hosts switch their theme by a class or an attribute of the page.
+ *
+ * @param {HTMLElement} root
+ * @param {AbortSignal} signal
+ * @returns {() => void} look again
+ */
+export function followTheme(root, signal) {
+  function adopt() {
+    if (!root.isConnected) return;
+    const ground = groundOf(root.parentNode);
+    root.style.setProperty("--sam2-ground", ground);
+    root.style.colorScheme = isDark(opaque(ground) ?? [255, 255, 255]) ? "dark" : "light";
+  }
+
+  const observer = new MutationObserver(adopt);
+  for (const page of [document.documentElement, document.body]) observer.observe(page, { attributes: true });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", adopt, { signal });
+  signal.addEventListener("abort", () => observer.disconnect());
+  adopt();
+  return adopt;
 }

@@ -19,7 +19,7 @@ import { createSettings } from "./settings.js";
 import { createStage } from "./stage.js";
 import { createStatus } from "./status.js";
 import * as texts from "./texts.js";
-import { adoptTheme } from "./theme.js";
+import { followTheme } from "./theme.js";
 import { paintThumbnail } from "./thumbs.js";
 import { showTips } from "./tips.js";
 import { createToolbar } from "./toolbar.js";
@@ -50,7 +50,7 @@ export function mountView(el, store, signal) {
   const candidates = createCandidates({ commands, thumbnail, focusStage, signal });
   const status = createStatus({ commands, focusStage, repaint: schedule, signal });
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
-  const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme(root) });
+  const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme() });
   const resizer = createResizer({
     height: () => room.getBoundingClientRect().height,
     preview: (height) => void (room.style.height = `${height}px`),
@@ -72,7 +72,7 @@ export function mountView(el, store, signal) {
   signal.addEventListener("abort", () => cancelAnimationFrame(frame));
 
   el.append(root);
-  adoptTheme(root);
+  const adoptTheme = followTheme(root, signal);
   storeChanged();
 
   function schedule() {
