@@ -83,13 +83,15 @@ export function createAnnouncer({ areaOf, signal }) {
     if (snapshot.active?.mask && area === null) return;
     const text = announcementOf(heard, now, snapshot, area);
     heard = now;
-    if (text) setText(node, text);
+    if (!text) return;
+    clearTimeout(resting);
+    setText(node, text);
   }
 
   /** @param {Snapshot} snapshot @param {import("./commands.js").ViewState} ui */
   function followCrosshair({ notice }, { crosshair: on, cursor }) {
     const at = on ? cursor : null;
-    if (at === crosshair) return;
+    if (at?.x === crosshair?.x && at?.y === crosshair?.y) return;
     crosshair = at;
     clearTimeout(resting);
     if (at && !notice) resting = setTimeout(() => setText(node, words.crosshair(at.x, at.y, "")), REST);

@@ -196,6 +196,7 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
 
   function renderRows() {
     if (!snapshot) return;
+    const focused = focusedIn(list);
     const items = virtualizer.getVirtualItems().filter(({ index }) => index in places);
     const wanted = new Set(items.map(({ index }) => objectAt(index)?.id));
     for (const [id, row] of lines) if (!wanted.has(id)) recycle(id, row);
@@ -204,6 +205,8 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
       if (list.children[k] !== row.node) list.insertBefore(row.node, list.children[k] ?? null);
     });
     list.style.height = `${virtualizer.getTotalSize()}px`;
+    // A line that changes its place loses the focus on the way.
+    if (focused instanceof HTMLElement && list.contains(focused) && focusedIn(list) !== focused) focused.focus({ preventScroll: true });
   }
 
   /** @param {number} place @param {number} top @returns {Row} */

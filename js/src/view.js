@@ -60,7 +60,7 @@ export function mountView(el, store, signal) {
   root.append(
     element("div", { class: "sam2-frame" },
       element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
-      toolbar.bar, stage.canvas, candidates.node, resizer.node, status.line, objects.panel, settings.node, help.node),
+      toolbar.bar, stage.canvas, candidates.node, objects.panel, settings.node, help.node, resizer.node, status.line),
     announcer.node,
   );
 
