@@ -3,9 +3,11 @@
  * moves when it appears.
  *
  * @typedef {import("./store.js").Snapshot} Snapshot
+ * @typedef {import("./geometry.js").Corners} Corners
  */
 import { describe, wordedButton } from "./button.js";
 import { element, focusedIn, setAttribute, setText } from "./dom.js";
+import { boundsOf } from "./mask.js";
 import { rove } from "./roving.js";
 import * as texts from "./texts.js";
 
@@ -15,9 +17,26 @@ const MOST = 3;
 const SIDE = 68;
 
 /**
+ * What all masks lie in: shown at one scale, the part and the whole can be told apart.
+ *
+ * @param {readonly (Corners | null)[]} boxes
+ * @returns {Corners | null}
+ */
+export function unionOf(boxes) {
+  const all = boxes.filter((box) => box !== null);
+  if (!all.length) return null;
+  return {
+    x0: Math.min(...all.map(({ x0 }) => x0)),
+    y0: Math.min(...all.map(({ y0 }) => y0)),
+    x1: Math.max(...all.map(({ x1 }) => x1)),
+    y1: Math.max(...all.map(({ y1 }) => y1)),
+  };
+}
+
+/**
  * @param {{
  *   commands: import("./commands.js").Commands,
- *   thumbnail: (canvas: HTMLCanvasElement, object: { mask: import("./mask.js").Mask | null, color: string }) => boolean,
+ *   thumbnail: (canvas: HTMLCanvasElement, object: { mask: import("./mask.js").Mask | null, color: string, bounds: Corners | null }) => boolean,
  *   focusStage: () => void,
  *   signal: AbortSignal,
  * }} options
@@ -26,6 +45,10 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
   const cards = Array.from({ length: MOST }, (_, at) => createCard(at));
   const group = element("div", { class: "sam2-cards", role: "radiogroup", "aria-label": texts.candidates.title }, ...cards.map(({ node }) => node));
   const node = element("div", { class: "sam2-candidates", hidden: true }, element("span", { class: "sam2-candidates-title", "aria-hidden": "true" }, texts.candidates.title), group);
+  /** @type {readonly import("./wire.js").Candidate[] | null} */
+  let shown = null;
+  /** @type {Corners | null} */
+  let bounds = null;
   rove(group, signal);
 
   group.addEventListener("click", (event) => {
@@ -43,16 +66,18 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
   }
 
   /** @param {Snapshot} snapshot */
-  function update({ candidates, choice, active }) {
+  function update({ candidates, choice, active, picture }) {
     const vanishes = !candidates && !node.hidden;
     // A focused element that vanishes would hand the next key to the notebook.
     if (vanishes && node.contains(focusedIn(node))) focusStage();
     if (vanishes) commands.set({ candidate: null });
     node.hidden = !candidates;
+    if (!candidates || !active || !picture) return;
+    if (shown !== candidates) bounds = unionOf(candidates.map(({ mask }) => mask && boundsOf(mask, picture)));
+    shown = candidates;
     cards.forEach((card, at) => {
-      const candidate = candidates?.[at];
-      card.node.hidden = !candidate;
-      if (candidate && active) card.update(candidate, at === choice, active.color);
+      card.node.hidden = !(at in candidates);
+      if (at in candidates) card.update(candidates[at], at === choice, active.color);
     });
   }
 
@@ -74,7 +99,7 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
       const side = Math.round(SIDE * devicePixelRatio);
       if (drawn === candidate.mask && canvas.width === side) return;
       if (canvas.width !== side) canvas.width = canvas.height = side;
-      drawn = thumbnail(canvas, { mask: candidate.mask, color }) ? candidate.mask : null;
+      drawn = thumbnail(canvas, { mask: candidate.mask, color, bounds }) ? candidate.mask : null;
     }
 
     return { node: card, update };

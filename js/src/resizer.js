@@ -19,7 +19,7 @@ const STRIDE = 100;
 export function heightByKey({ key, shiftKey }, height) {
   if (key === "Home" || key === "Delete" || key === "Backspace") return 0;
   const way = key === "ArrowUp" ? -1 : key === "ArrowDown" ? 1 : 0;
-  return way ? clamp(height + way * (shiftKey ? STRIDE : STEP), LEAST_HEIGHT, MOST_HEIGHT) : null;
+  return way ? clamp(Math.round(height) + way * (shiftKey ? STRIDE : STEP), LEAST_HEIGHT, MOST_HEIGHT) : null;
 }
 
 /**

@@ -94,14 +94,14 @@ export function mountView(el, store, signal) {
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {{ mask: import("./mask.js").Mask | null, color: string }} object
+   * @param {{ mask: import("./mask.js").Mask | null, color: string, bounds?: import("./geometry.js").Corners | null }} object
    * @returns {boolean} whether there was something to paint
    */
-  function thumbnail(canvas, { mask, color }) {
+  function thumbnail(canvas, { mask, color, bounds }) {
     const { picture: image } = store.snapshot();
     const picture = stage.picture();
     if (!mask || !image || !picture) return false;
-    paintThumbnail(canvas, { mask, color, image, picture });
+    paintThumbnail(canvas, { mask, color, image, picture, ...(bounds && { bounds }) });
     return true;
   }
 
