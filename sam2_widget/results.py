@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.answers import Answer, Answers
-from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
+from sam2_widget.masks import BoolArray, Float32Array, MaskCrop, without
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.session import Annotation, Session
 from sam2_widget.settings import DEFAULTS, Settings
@@ -37,6 +37,8 @@ class SegmentedObject:
     color: str
     size: tuple[int, int]
     answer: Answer = field(repr=False)
+    above: tuple[SegmentedObject, ...] = field(default=(), repr=False)
+    """Objects that cut their pixels out of this one."""
 
     @property
     def score(self) -> float:
@@ -46,6 +48,11 @@ class SegmentedObject:
     @cached_property
     def crop(self) -> MaskCrop:
         """The part of the mask that is not empty."""
+        return without(self._whole, [other._whole for other in self.above])  # noqa: SLF001
+
+    @cached_property
+    def _whole(self) -> MaskCrop:
+        """The same before other objects are cut out."""
         return self.answer.mask.crop(*self.size)
 
     @property
@@ -121,15 +128,18 @@ def make_segmentation(
     """Put the model's answers to the objects' prompts together; on the model thread."""
     annotation = annotation or session.annotation
     size = (session.height, session.width)
-    found = tuple(
-        SegmentedObject(
+    cut_out = annotation.settings.overlap == "cut out"
+    found: list[SegmentedObject] = []
+    for o in reversed(annotation.objects):
+        made = SegmentedObject(
             id=o.id,
             label=o.label,
             prompts=o.prompts,
             color=session.color(o),
             size=size,
             answer=answers(o.prompts, annotation.settings),
+            above=tuple(found) if cut_out else (),
         )
-        for o in annotation.objects
-    )
-    return Segmentation(found, size, answers.predictor.name, annotation.settings)
+        found.append(made)
+    name = answers.predictor.name
+    return Segmentation(tuple(reversed(found)), size, name, annotation.settings)
