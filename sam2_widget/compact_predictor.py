@@ -27,6 +27,8 @@ WINDOWS_KEPT = 8
 OUTLINE_SIDE = 128
 """Side in pixels of the window in which the outline is refined; time grows with its square."""
 PADDING_LABEL = -1
+MOST_LOOKS = 3
+"""Most windows for one answer: the whole, near what was found there, and wider if cut off."""
 
 _Windows: TypeAlias = LRUCache[zoom.Window, Sam2Embedding]
 
@@ -73,16 +75,26 @@ class CompactPredictor(Sam2Predictor):
     ) -> Candidates:
         if not isinstance(embedding, CompactEmbedding):
             raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        window, found = self._settle(embedding, prompts, multimask=multimask)
+        return self._refined(embedding, prompts, window, found)
+
+    def _settle(
+        self, embedding: CompactEmbedding, prompts: PromptArrays, *, multimask: bool
+    ) -> tuple[zoom.Window, Candidates]:
+        """Look where the object should be, and again if it turns out to be elsewhere."""
         size = embedding.width, embedding.height
         is_first = prompts.box is None and prompts.logits is None
         window = zoom.WHOLE if is_first else zoom.window_of(prompts, *size, prompts.logits)
         found = self._look(embedding, prompts, window, multimask=multimask)
-        if is_first:
-            # What was clicked may be small, which shows only now.
-            window = zoom.window_of(prompts, *size, found.logits[found.best])
-        if is_first and window != zoom.WHOLE:
+        for _ in range(MOST_LOOKS - 1):
+            mask = found.logits[found.best]
+            again = is_first or (not prompts.only_box and zoom.is_cut_off(mask, window))
+            last, is_first = window, False
+            window = zoom.window_of(prompts, *size, zoom.paste(mask, window)) if again else window
+            if window == last:
+                break
             found = self._look(embedding, prompts, window, multimask=multimask)
-        return self._refined(embedding, prompts, window, found)
+        return window, found
 
     def _look(
         self,

@@ -67,7 +67,7 @@ def _labels(logits: Float32Array, prompts: PromptArrays, beside: BoolArray) -> U
 
 def _beside_box(prompts: PromptArrays, shape: tuple[int, ...]) -> BoolArray:
     """Where nothing can be inside, (H, W): beside the box while there is nothing else."""
-    beside = np.full(shape, prompts.box is not None and not len(prompts.points))
+    beside = np.full(shape, prompts.only_box)
     if prompts.box is not None:
         x0, y0, x1, y1 = np.rint(prompts.box).clip(0).astype(int)
         beside[y0:y1, x0:x1] = False

@@ -31,6 +31,8 @@ SLIMMEST = 0.7
 """Least ratio of a window's sides in pixels."""
 LEAST_PIXELS = 48
 """Least side of a window: enlarging fewer pixels shows nothing new."""
+CUT_OFF = 0.05
+"""A mask goes on beyond a window if it fills more than this of one of its edges."""
 OUTSIDE = -10.0
 """Logit of the cells outside the window."""
 OBEYED = 1.0
@@ -118,6 +120,14 @@ def _corners(mask: BoolArray) -> npt.NDArray[np.float64]:
         return np.zeros((0, 2))
     first, last = (columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)
     return np.array([first, last]) / mask.shape[::-1]
+
+
+def is_cut_off(logits: Float32Array, window: Window) -> bool:
+    """Whether a mask, (h, w) logits over a window, goes on beyond an edge inside the image."""
+    mask = logits > 0
+    edges = (mask[:, 0], window.x0 > 0), (mask[:, -1], window.x1 < CELLS)
+    ends = (mask[0], window.y0 > 0), (mask[-1], window.y1 < CELLS)
+    return any(inner and edge.mean() > CUT_OFF for edge, inner in (*edges, *ends))
 
 
 def cut(logits: Float32Array, window: Window, side: int) -> Float32Array:

@@ -14,7 +14,7 @@ from sam2_widget.answers import Answers, to_arrays
 from sam2_widget.compact_predictor import CompactEmbedding
 from sam2_widget.masks import LogitMask
 from sam2_widget.refine import refine
-from sam2_widget.zoom import CELLS, SIZES, WHOLE, Window, cut, obey, paste, window_of
+from sam2_widget.zoom import CELLS, SIZES, WHOLE, Window, cut, is_cut_off, obey, paste, window_of
 
 SIDES = st.integers(1, 5000)
 SHARES = st.floats(0, 1, width=32)
@@ -86,6 +86,22 @@ def test_a_small_move_of_the_mask_keeps_the_window() -> None:
 
 def test_nothing_selected_is_looked_for_everywhere() -> None:
     assert window_of(to_arrays(()), 30, 40, np.full((4, 4), -1, np.float32)) == WHOLE
+
+
+def test_a_mask_is_cut_off_only_where_the_image_goes_on() -> None:
+    logits = np.full((64, 64), -1, np.float32)
+    logits[10:30, 60:] = 1
+    assert is_cut_off(logits, Window(50, 0, 178, 128))
+    assert not is_cut_off(logits, Window(128, 0, 256, 128))
+    assert not is_cut_off(np.roll(logits, -5, axis=1), Window(50, 0, 178, 128))
+
+
+def test_no_mask_ends_at_the_edge_of_a_window() -> None:
+    image = np.full((300, 300, 3), 60, np.uint8)
+    image[:, 120:170] = (210, 60, 50)
+    prompts = [Point(145, 20), Point(145, 150)]
+    (mask,) = segment(image, prompts, model="bundled").masks
+    assert mask[290, 145]
 
 
 @given(st.integers(0, 75), st.integers(0, 75), st.sampled_from(SIZES[:-1]))
