@@ -48,6 +48,11 @@ class PromptArrays:
     box: Float32Array | None = None
     logits: Float32Array | None = None
 
+    @property
+    def only_box(self) -> bool:
+        """Whether a box is all there is."""
+        return self.box is not None and not len(self.points)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:

@@ -1,6 +1,7 @@
 """The real SAM 2 behind `sam2_widget.predictor.Predictor`.
 
-This module and `sam2_widget.compact` are the only ones that import torch and sam2.
+This module, `sam2_widget.compact` and `sam2_widget.compact_predictor` are the only ones that import
+torch and sam2.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ if "torch" not in sys.modules:
 
 import torch
 import torchvision.transforms.v2.functional as transforms
-from PIL import Image
 from safetensors.torch import load_file
 from sam2.build_sam import build_sam2
 from sam2.modeling.sam2_base import SAM2Base
@@ -39,8 +39,6 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BOX_LABELS = (2, 3)
 """How SAM's prompt encoder knows the two corners of a box among the points."""
-
-PADDING_LABEL = -1
 
 LOGIT_LIMIT = 32.0
 """Logits are clamped to this before they are fed back, as in `SAM2ImagePredictor`."""
@@ -142,7 +140,7 @@ class Sam2Predictor:
         height, width = self._model.sam_prompt_encoder.mask_input_size
         return int(height), int(width)
 
-    def embed(self, image: UInt8Array) -> Sam2Embedding:
+    def embed(self, image: UInt8Array) -> Embedding:
         """Encode an RGB image, (H, W, 3) uint8.
 
         Raises
@@ -162,8 +160,6 @@ class Sam2Predictor:
         DeviceError
             If the memory of the device does not suffice.
         """
-        if not isinstance(embedding, Sam2Embedding):
-            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
         return self._run(lambda: self._predict(embedding, prompts, multimask=multimask))
 
     def _run(self, job: Callable[[], T]) -> T:
@@ -186,7 +182,10 @@ class Sam2Predictor:
             return nullcontext()
         return torch.autocast(kind, self._dtype)
 
-    def _embed(self, image: UInt8Array) -> Sam2Embedding:
+    def _embed(self, image: UInt8Array) -> Embedding:
+        return self._encode(image)
+
+    def _encode(self, image: UInt8Array) -> Sam2Embedding:
         with self._autocast(on_cpu=True):
             backbone = self._model.forward_image(self._pixels(image)[None].to(self._device))
         _, features, _, sizes = self._model._prepare_backbone_features(backbone)  # noqa: SLF001
@@ -202,11 +201,18 @@ class Sam2Predictor:
     def _pixels(self, image: UInt8Array) -> torch.Tensor:
         """The image as the network takes it: a normalised square, aspect not kept."""
         side = self._model.image_size
-        scaled = transforms.resize(_to_tensor(image), [side, side], antialias=True)
+        scaled = transforms.resize(to_tensor(image), [side, side], antialias=True)
         normalised: torch.Tensor = transforms.normalize(scaled, MEAN, STD)
         return normalised
 
     def _predict(
+        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        if not isinstance(embedding, Sam2Embedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        return self._decode(embedding, prompts, multimask=multimask)
+
+    def _decode(
         self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
         encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
@@ -249,37 +255,7 @@ class Sam2Predictor:
         return torch.as_tensor(prompts.logits)[None, None].to(self._device)
 
 
-class CompactPredictor(Sam2Predictor):
-    """The bundled model, which was trained with smaller pictures and with drawn prompts."""
-
-    def _pixels(self, image: UInt8Array) -> torch.Tensor:
-        side = self._model.image_size
-        shrinks = min(image.shape[:2]) >= side
-        how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-        scaled = np.array(Image.fromarray(image).resize((side, side), how))
-        normalised: torch.Tensor = transforms.normalize(_to_tensor(scaled), MEAN, STD)
-        return normalised
-
-    def _points(
-        self, embedding: Sam2Embedding, prompts: PromptArrays
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        coords, labels = super()._points(embedding, prompts)
-        # sam2's prompt encoder adds half a pixel, which it is told from the centre of a pixel.
-        coords = coords - 0.5
-        if labels.shape[1] == 1:
-            # In training a lone click had a row of padding beside it.
-            coords = torch.cat([coords, torch.zeros_like(coords)], dim=1)
-            labels = torch.cat([labels, torch.full_like(labels, PADDING_LABEL)], dim=1)
-        return coords, labels
-
-    def _mask_input(
-        self, coords: torch.Tensor, labels: torch.Tensor, prompts: PromptArrays
-    ) -> torch.Tensor:
-        previous = super()._mask_input(coords, labels, prompts)
-        return compact.draw_prompts(coords, labels, previous, self._model.image_size)
-
-
-def _to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
+def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
     """(H, W, 3) uint8 → (3, H, W) float32 in 0..1."""
     # A copy, because torch warns of arrays that are read-only.
     return torch.tensor(image).permute(2, 0, 1).contiguous().float().div(255)
@@ -304,6 +280,10 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
     DeviceError
         If the memory of the device does not suffice.
     """
+    from sam2_widget.compact_predictor import (  # noqa: PLC0415 - it builds on this module
+        CompactPredictor,
+    )
+
     weights = _read(path)
     is_compact = "image_encoder.trunk.stem.weight" in weights
     try:
@@ -314,7 +294,7 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
             f"{device} has too little memory for the model {name!r}: "
             "use a smaller model, or device='cpu'"
         ) from error
-    return (CompactPredictor if is_compact else Sam2Predictor)(model, name=name)
+    return CompactPredictor(model, name=name) if is_compact else Sam2Predictor(model, name=name)
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DEGRADED = 0.25
 """The share of images that are blurred, and that are made noisy."""
+ZOOM_MARGIN, SLIMMEST, LEAST_WINDOW = (1.1, 2.1), 0.7, 40
+"""Sides of a window around an object as multiples of the object's; how slim; in pixels."""
+OFF_CENTRE = 0.07
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -33,15 +36,28 @@ def random_window(
     return slice(top, top + rows), slice(left, left + columns)
 
 
+def window_around(mask: NDArray[np.bool_], rng: Generator) -> tuple[slice, slice]:
+    """Return a crop as the predictor takes it: the object fills a half to nine tenths of it."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    starts = np.array([rows[0], columns[0]])
+    extent = np.array([rows[-1], columns[-1]]) + 1 - starts
+    side = np.maximum(extent, SLIMMEST * extent.max()) * log_uniform(rng, *ZOOM_MARGIN)
+    side = np.minimum(np.maximum(side, LEAST_WINDOW), mask.shape).astype(int)
+    centre = starts + extent / 2 + rng.normal(size=2) * OFF_CENTRE * side
+    # The window stays in the image and, where it can, around the whole object.
+    first = np.clip(centre - side / 2, starts + extent - side, starts)
+    top, left = np.clip(first, 0, mask.shape - side).astype(int)
+    return slice(top, top + side[0]), slice(left, left + side[1])
+
+
 def crop(
     image: NDArray[np.uint8],
     layers: NDArray[np.generic],
     size: int,
-    scale: tuple[float, float],
+    window: tuple[slice, slice],
     rng: Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.generic]]:
-    """Return a random crop, perhaps mirrored, as (size, size, 3) and (L, size, size)."""
-    window = random_window(image.shape, scale, rng)
+    """Return a crop, perhaps mirrored, as (size, size, 3) and (L, size, size)."""
     mirror = np.s_[:, :: rng.choice([-1, 1])]
     pixels = resize(image[window][mirror], size)
     cut = [np.ascontiguousarray(layer[window][mirror]) for layer in layers]

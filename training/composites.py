@@ -145,7 +145,8 @@ def composite(
     Label 1 is the background photo's own object, if it has one; the pasted ones follow.
     """
     photo = library.draw("objects" if rng.random() < WITH_OWN_OBJECT else "photos", rng)
-    pixels, layers = crop(photo.image, photo.layers[:1], size, (0.4, 1.0), rng)
+    window = random_window(photo.image.shape, (0.4, 1.0), rng)
+    pixels, layers = crop(photo.image, photo.layers[:1], size, window, rng)
     image, labels = pixels.astype(np.float32), (layers[0] > 0).astype(np.uint8)
     areas = {1: int(np.count_nonzero(labels))}
     for label in range(2, 2 + int(rng.integers(1, MOST_PASTED + 1))):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sam2_widget.compact import draw_prompts
 from training.clicks import bounding_box, correcting_click, first_click
@@ -21,6 +22,7 @@ PADDING = -1
 BOX_CHANCE = 0.42
 EXTRA_CLICK_CHANCE = 0.2
 BOX_JITTER = 0.08
+COARSER_CHANCE, COARSER = 0.4, (0.3, 0.8)
 SLACKS = (0.0, 0.0, 0.4, 0.9)
 
 
@@ -97,8 +99,17 @@ class Dialogues:
     def ask(self, model: SAM2Base, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Put the prompts so far to the model: logits, (B, 4, S/4, S/4), and scores, (B, 4)."""
         coords, labels = self.tensors()
-        drawn = draw_prompts(coords, labels, self.previous, self.targets.shape[-1])
+        drawn = draw_prompts(coords, labels, self._fed_back(), self.targets.shape[-1])
         return decode(model, features, coords, labels, drawn)
+
+    def _fed_back(self) -> Tensor | None:
+        """The last answers; sometimes coarser, as if they had been given before zooming in."""
+        if self.previous is None or self.rng.random() > COARSER_CHANCE:
+            return self.previous
+        side = self.previous.shape[-1]
+        cells = int(side * self.rng.uniform(*COARSER))
+        few = functional.interpolate(self.previous[:, None], cells, mode="bilinear", antialias=True)
+        return functional.interpolate(few, side, mode="bilinear")[:, 0]
 
     def take(self, logits: Tensor, scores: Tensor) -> None:
         """Accept what the predictor would show: the best of three to a lone click, else token 0."""

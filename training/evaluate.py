@@ -2,8 +2,9 @@
 
 ``python -m training.evaluate bundled.safetensors EVAL_FOLDER`` prints one line of JSON. The
 folder has ``images`` and 16-bit label maps in ``masks``. Images are brought to 256 pixels on
-their longest side; the first click is at the target's centre, each next one at the centre of the
-largest error; a box is the target's tight one.
+their longest side (``--longest``); the first click is at the target's centre, each next one at the
+centre of the largest error; a box is the target's tight one. What is judged is what ships: the
+predictor and the fold of prompts, not the bare network.
 """
 
 from __future__ import annotations
@@ -18,25 +19,23 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional
 
-from sam2_widget.compact import draw_prompts, load_compact
-from training.augment import resize
+from sam2_widget.answers import Answers, to_arrays
+from sam2_widget.masks import LogitMask
+from sam2_widget.prompts import Box, Point
+from sam2_widget.sam2_predictor import load
 from training.clicks import bounding_box, correcting_click, first_click
-from training.dialogue import PADDING, decode, encode
-from training.model import to_input
 from training.prepare import paths_of, read
 from training.pseudo import iou, shrink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sam2.modeling.sam2_base import SAM2Base
-    from torch import Tensor
 
+    from sam2_widget.predictor import Embedding, Predictor
+    from sam2_widget.prompts import Prompt
     from training.clicks import Click
 
     Mask = NDArray[np.bool_]
-    Row = tuple[float, float, int]
 
 LONGEST = 256
 MOST_CLICKS = 20
@@ -54,11 +53,13 @@ class Case:
     """(H, W)."""
 
 
-def cases(folder: Path, least_area: float, count: int, seed: int) -> list[Case]:
+def cases(
+    folder: Path, least_area: float, count: int, seed: int, longest: int = LONGEST
+) -> list[Case]:
     """Return a fixed choice of the objects that cover at least ``least_area`` of their image."""
     found: list[Case] = []
     for path in paths_of("instances", folder):
-        image = shrink(read(path), LONGEST)
+        image = shrink(read(path), longest)
         labels = read(folder / "masks" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
         size = image.shape[1::-1]
         small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
@@ -68,42 +69,46 @@ def cases(folder: Path, least_area: float, count: int, seed: int) -> list[Case]:
     return [found[index] for index in sorted(chosen)]
 
 
+def to_mask(mask: LogitMask, size: tuple[int, ...]) -> Mask:
+    """Return the pixels, (H, W), of a mask in an image of that size."""
+    pixels = np.zeros(size[:2], np.uint8)
+    mask.crop(*size[:2]).paste(pixels, 1)
+    return pixels > 0
+
+
 @dataclass
 class Segmenter:
-    """The model with one image, answering prompts in that image's pixels."""
+    """The predictor with one image, answering prompts."""
 
-    model: SAM2Base
+    predictor: Predictor
     image: NDArray[np.uint8]
-    features: list[Tensor] = field(init=False)
+    embedding: Embedding = field(init=False)
     encode_s: float = field(init=False)
-    decode_s: list[float] = field(default_factory=list)
+    answer_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         began = time.perf_counter()
-        pixels = resize(self.image, self.model.image_size)
-        self.features = encode(self.model, to_input(pixels[None]))
+        self.embedding = self.predictor.embed(self.image)
         self.encode_s = time.perf_counter() - began
+        self.answers = Answers(self.predictor, lambda: self.embedding)
 
-    def answer(self, rows: list[Row], previous: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits, (4, S/4, S/4), and scores, (4,), of (x, y, label) rows."""
+    def mask(self, prompts: tuple[Prompt, ...]) -> Mask:
+        """Return the mask, (H, W), that a user is shown."""
         began = time.perf_counter()
-        size, (height, width) = self.model.image_size, self.image.shape[:2]
-        points = torch.tensor(rows, dtype=torch.float32)
-        coords = (points[None, :, :2] + 0.5) * size / torch.tensor([width, height]) - 0.5
-        labels = points[None, :, 2].long()
-        if len(rows) == 1:
-            coords = functional.pad(coords, (0, 0, 0, 1))
-            labels = functional.pad(labels, (0, 1), value=PADDING)
-        drawn = draw_prompts(coords, labels, previous, size)
-        logits, scores = decode(self.model, self.features, coords, labels, drawn)
-        self.decode_s.append(time.perf_counter() - began)
-        return logits[0], scores[0]
+        answer = self.answers(prompts)
+        self.answer_s.append(time.perf_counter() - began)
+        return to_mask(answer.mask, self.image.shape)
 
-    def mask(self, logits: Tensor) -> Mask:
-        """Return the mask, (H, W), of low-resolution logits."""
-        size = self.image.shape[:2]
-        full = functional.interpolate(logits[None, None], size, mode="bilinear")
-        return np.asarray(full[0, 0].numpy() > 0)
+    def three(self, click: Click) -> list[Mask]:
+        """Return the three candidates for a single click."""
+        arrays = to_arrays((to_point(click),))
+        found = self.predictor.predict(self.embedding, arrays, multimask=True)
+        return [to_mask(LogitMask.from_logits(one), self.image.shape) for one in found.logits]
+
+
+def to_point(click: Click) -> Point:
+    """Return the click as a prompt, in the middle of its pixel."""
+    return Point(click.x + 0.5, click.y + 0.5, click.label)
 
 
 @dataclass
@@ -113,8 +118,6 @@ class Trial:
     clicks: list[Click]
     masks: list[Mask] = field(default_factory=list)
     """The mask after each click."""
-    offered: list[Mask] = field(default_factory=list)
-    """The three candidates after the first click."""
 
     def mask_after(self, count: int) -> Mask:
         """Return the mask after so many clicks; a user stops at a perfect one, and it stays."""
@@ -129,14 +132,8 @@ class Trial:
 def click_trial(segmenter: Segmenter, target: Mask) -> Trial:
     """Click the target's centre, then correct the largest error until there is none."""
     trial = Trial([first_click(target)])
-    previous = None
     while len(trial.masks) < MOST_CLICKS:
-        rows: list[Row] = [(click.x, click.y, click.label) for click in trial.clicks]
-        logits, scores = segmenter.answer(rows, previous)
-        token = 0 if len(rows) > 1 else 1 + int(scores[1:].argmax())
-        previous = logits[token]
-        trial.masks.append(segmenter.mask(previous))
-        trial.offered = trial.offered or [segmenter.mask(three) for three in logits[1:]]
+        trial.masks.append(segmenter.mask(tuple(map(to_point, trial.clicks))))
         click = correcting_click(trial.masks[-1], target)
         if click is None:
             break
@@ -144,23 +141,25 @@ def click_trial(segmenter: Segmenter, target: Mask) -> Trial:
     return trial
 
 
-def judge(model: SAM2Base, case: Case) -> dict[str, float]:
+def judge(predictor: Predictor, case: Case) -> dict[str, float]:
     """Return the figures of one case."""
-    segmenter = Segmenter(model, case.image)
-    x0, y0, x1, y1 = bounding_box(case.target)
-    boxed, _ = segmenter.answer([(x0, y0, 2), (x1, y1, 3)])
+    segmenter = Segmenter(predictor, case.image)
     trial = click_trial(segmenter, case.target)
+    answer_ms = 1e3 * float(np.median(segmenter.answer_s))
+    three = segmenter.three(trial.clicks[0])
+    x0, y0, x1, y1 = bounding_box(case.target)
+    boxed = segmenter.mask((Box(x0, y0, x1 + 1, y1 + 1),))
     counts = range(1, MOST_CLICKS + 1)
     reached = [iou(trial.mask_after(count), case.target) for count in counts]
     return {
-        "box": iou(segmenter.mask(boxed[0]), case.target),
+        "box": iou(boxed, case.target),
         **{f"iou_{count}": reached[count - 1] for count in REPORTED},
-        "best_of_3": max(iou(mask, case.target) for mask in trial.offered),
+        "best_of_3": max(iou(mask, case.target) for mask in three),
         **{f"clicks_{level:.0%}": _clicks_to(level, reached) for level in LEVELS},
         "never_90%": float(max(reached) < LEVELS[-1]),
         "obeyed": trial.obedience(),
         "encode_ms": 1e3 * segmenter.encode_s,
-        "decode_ms": 1e3 * float(np.median(segmenter.decode_s)),
+        "click_ms": answer_ms,
     }
 
 
@@ -168,11 +167,12 @@ def _clicks_to(level: float, reached: list[float]) -> float:
     return float(next((n for n, value in enumerate(reached, 1) if value >= level), MOST_CLICKS))
 
 
-@torch.inference_mode()
-def evaluate(model: SAM2Base, chosen: list[Case]) -> dict[str, float]:
-    """Return the mean figures over all cases; ``never_90%`` is a share."""
-    results = [judge(model, case) for case in chosen]
-    return {key: float(np.mean([result[key] for result in results])) for key in results[0]}
+def evaluate(predictor: Predictor, chosen: list[Case]) -> dict[str, float]:
+    """Return the mean figures over all cases, of times the medians; ``never_90%`` is a share."""
+    results = [judge(predictor, case) for case in chosen]
+    columns = {key: [result[key] for result in results] for key in results[0]}
+    means = {key: np.median if key.endswith("_ms") else np.mean for key in columns}
+    return {key: float(means[key](values)) for key, values in columns.items()}
 
 
 def main() -> None:
@@ -183,13 +183,14 @@ def main() -> None:
     parser.add_argument("--least-area", type=float, default=0.01, help="of the image")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=int, default=LONGEST, help="side in pixels")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    model = load_compact(args.checkpoint)
+    predictor = load(args.checkpoint, name=args.checkpoint.stem, device="cpu")
     for folder in args.folders:
-        chosen = cases(folder, args.least_area, args.count, args.seed)
-        figures = {key: round(value, 3) for key, value in evaluate(model, chosen).items()}
+        chosen = cases(folder, args.least_area, args.count, args.seed, args.longest)
+        figures = {key: round(value, 3) for key, value in evaluate(predictor, chosen).items()}
         print(json.dumps({"set": folder.name, "cases": len(chosen), **figures}))
 
 

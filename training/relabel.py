@@ -16,14 +16,17 @@ import cv2
 import numpy as np
 import torch
 
-from sam2_widget.compact import load_compact
-from training.evaluate import Segmenter
+from sam2_widget.answers import Answers
+from sam2_widget.prompts import Box, Point
+from sam2_widget.sam2_predictor import load
+from training.evaluate import to_mask
 from training.prepare import save
 from training.pseudo import WORK_SIDE, iou, is_plausible, shrink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sam2.modeling.sam2_base import SAM2Base
+
+    from sam2_widget.predictor import Predictor
 
     Image = NDArray[np.uint8]
     Mask = NDArray[np.bool_]
@@ -36,16 +39,16 @@ SURE = 0.08
 """Width of the band that GrabCut may change, as a share of the image's longest side."""
 
 
-def propose(model: SAM2Base, image: Image) -> Mask | None:
+def propose(predictor: Predictor, image: Image) -> Mask | None:
     """Return the best-scored answer to a click and to a box in the middle, if it is plausible."""
     height, width = image.shape[:2]
-    segmenter = Segmenter(model, image)
-    corners = (width * MARGIN, height * MARGIN, width * (1 - MARGIN), height * (1 - MARGIN))
-    prompts = [(width / 2, height / 2, 1)], [(*corners[:2], 2), (*corners[2:], 3)]
-    answers = [segmenter.answer(list(rows)) for rows in prompts]
-    logits, scores = (torch.cat(parts) for parts in zip(*answers, strict=True))
-    mask = segmenter.mask(logits[scores.argmax()])
-    plausible = float(scores.max()) >= LEAST_SCORE and mask.any() and is_plausible(mask)
+    x, y = width * MARGIN, height * MARGIN
+    prompts = Point(width / 2, height / 2), Box(x, y, width - x, height - y)
+    embedding = predictor.embed(image)
+    answers = [Answers(predictor, lambda: embedding)((prompt,)) for prompt in prompts]
+    best = max(answers, key=lambda answer: answer.score)
+    mask = to_mask(best.mask, image.shape)
+    plausible = best.score >= LEAST_SCORE and mask.any() and is_plausible(mask)
     return mask if plausible else None
 
 
@@ -63,10 +66,10 @@ def refine(image: Image, mask: Mask) -> Mask:
     return np.asarray(labels % 2 == 1)
 
 
-def find_object(model: SAM2Base, image: Image) -> Mask | None:
+def find_object(predictor: Predictor, image: Image) -> Mask | None:
     """Return an object, (H, W), on which the model and GrabCut agree."""
     small = shrink(image, WORK_SIDE)
-    proposed = propose(model, small)
+    proposed = propose(predictor, small)
     if proposed is None:
         return None
     refined = refine(small, proposed)
@@ -76,14 +79,13 @@ def find_object(model: SAM2Base, image: Image) -> Mask | None:
     return np.asarray(full > 127)  # noqa: PLR2004
 
 
-@torch.inference_mode()
-def relabel(folder: Path, model: SAM2Base) -> int:
+def relabel(folder: Path, predictor: Predictor) -> int:
     """Look at every photo of a prepared source that has no object; return how many gained one."""
     gained = 0
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as arrays:
             image, layers = arrays["image"], arrays["layers"]
-        found = None if layers[0].any() else find_object(model, image)
+        found = None if layers[0].any() else find_object(predictor, image)
         if found is not None:
             layers[0] = FOUND * found
             save(path, {"image": image, "layers": layers})
@@ -99,7 +101,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    print(f"{relabel(args.folder, load_compact(args.checkpoint))} photos gained an object")
+    predictor = load(args.checkpoint, name=args.checkpoint.stem, device="cpu")
+    print(f"{relabel(args.folder, predictor)} photos gained an object")
 
 
 if __name__ == "__main__":

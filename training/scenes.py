@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.augment import crop, photometric
+from training.augment import crop, photometric, random_window, window_around
 from training.composites import composite
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     Scene = tuple[NDArray[np.uint8], list[NDArray[np.bool_]], list[float]]
 
-MIX = {"composite": 0.42, "objects": 0.2, "photos": 0.08, "nuclei": 0.15, "coco": 0.15}
+MIX = {"composite": 0.44, "objects": 0.24, "photos": 0.05, "nuclei": 0.12, "coco": 0.15}
 CROPS = {"objects": (0.6, 1.0), "photos": (0.5, 1.0), "nuclei": (0.25, 0.9), "coco": (0.35, 1.0)}
+ZOOMED = {"composite": 0.4, "objects": 0.5, "photos": 0.0, "nuclei": 0.5, "coco": 0.6}
+"""How often a scene is zoomed in on one object, as the predictor does it."""
 OBJECT_WEIGHT, REGION_WEIGHT, BACKGROUND_WEIGHT = 1.0, 0.05, 0.1
 LEAST_AREA = {"nuclei": 0.0012}
 DEFAULT_LEAST_AREA = 0.004
@@ -57,13 +59,33 @@ def _weighted(
     return objects + regions, weights
 
 
+def _chosen_object(layer: NDArray[np.generic], source: str, rng: Generator) -> int:
+    """Return the label of a random object that is not tiny; 0 if there is none."""
+    counts = np.bincount(layer.ravel())[1:]
+    least = LEAST_AREA.get(source, DEFAULT_LEAST_AREA)
+    labels = 1 + np.flatnonzero(counts > least * layer.size)
+    return int(rng.choice(labels)) if len(labels) else 0
+
+
 def _scene(library: Library, source: str, size: int, rng: Generator) -> Scene:
+    """Return a whole scene, or one zoomed in on an object, who then gets half of the prompts."""
     if source == "composite":
-        image, labels = composite(library, size, rng)
-        return photometric(image, rng), *_weighted(labels, source)
-    drawn = library.draw(source, rng)
-    image, layers = crop(drawn.image, drawn.layers, size, CROPS[source], rng)
-    return photometric(image, rng), *_weighted(layers, source)
+        image, layers = composite(library, size, rng)
+    else:
+        drawn = library.draw(source, rng)
+        image, layers = drawn.image, drawn.layers
+    label = _chosen_object(layers[0], source, rng) if rng.random() < ZOOMED[source] else 0
+    if label:
+        window = window_around(layers[0] == label, rng)
+    elif source != "composite":
+        window = random_window(image.shape, CROPS[source], rng)
+    if label or source != "composite":
+        image, layers = crop(image, layers, size, window, rng)
+    masks, weights = _weighted(layers, source)
+    if label:
+        zoomed = layers[0] == label
+        masks, weights = [*masks, zoomed], [*weights, max(OBJECT_WEIGHT, sum(weights))]
+    return photometric(image, rng), masks, weights
 
 
 def draw_sample(library: Library, size: int, prompts: int, rng: Generator) -> Sample:

@@ -1,0 +1,179 @@
+"""The bundled model behind `sam2_widget.predictor.Predictor`.
+
+It was trained with small pictures and drawn prompts (`sam2_widget.compact`), looks at the object
+again from near (`sam2_widget.zoom`) and lets a graph cut follow the outline (`sam2_widget.refine`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import torch
+import torchvision.transforms.v2.functional as transforms
+from cachetools import LRUCache
+from PIL import Image
+
+from sam2_widget import compact, zoom
+from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
+from sam2_widget.refine import refine
+from sam2_widget.sam2_predictor import MEAN, STD, Sam2Embedding, Sam2Predictor, to_tensor
+
+KEPT_SIDE = 1024
+"""Longest side in pixels of the image that is kept to look closer at."""
+WINDOWS_KEPT = 8
+OUTLINE_SIDE = 128
+"""Side in pixels of the window in which the outline is refined; time grows with its square."""
+PADDING_LABEL = -1
+MOST_LOOKS = 3
+"""Most windows for one answer: the whole, near what was found there, and wider if cut off."""
+
+_Windows: TypeAlias = LRUCache[zoom.Window, Sam2Embedding]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompactEmbedding:
+    """An image and its features: of the whole, and of the windows that were looked at last.
+
+    Attributes
+    ----------
+    image : (h, w, 3) uint8 ndarray
+        At most `KEPT_SIDE` pixels on its longest side.
+    width, height : int
+        Size of the image as it was given, in pixels.
+    whole : Sam2Embedding
+    windows : LRUCache
+        Used on the model thread only. It changes how long an answer takes, never the answer.
+    """
+
+    image: UInt8Array
+    width: int
+    height: int
+    whole: Sam2Embedding
+    windows: _Windows = field(default_factory=lambda: LRUCache(WINDOWS_KEPT))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes, once as many windows are there as are kept."""
+        return self.image.nbytes + (1 + WINDOWS_KEPT) * self.whole.nbytes
+
+
+class CompactPredictor(Sam2Predictor):
+    """The bundled model; everything else as in `Sam2Predictor`."""
+
+    @property
+    def logits_size(self) -> tuple[int, int]:
+        """(h, w) of the logits that it gives and takes."""
+        return zoom.CELLS, zoom.CELLS
+
+    def _embed(self, image: UInt8Array) -> Embedding:
+        picture = Image.fromarray(image)
+        picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.BOX)
+        kept = np.array(picture)
+        whole = self._encode(self._view(kept, zoom.WHOLE))
+        return CompactEmbedding(kept, image.shape[1], image.shape[0], whole)
+
+    def _predict(
+        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        if not isinstance(embedding, CompactEmbedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        window, found = self._settle(embedding, prompts, multimask=multimask)
+        return self._refined(embedding, prompts, window, found)
+
+    def _settle(
+        self, embedding: CompactEmbedding, prompts: PromptArrays, *, multimask: bool
+    ) -> tuple[zoom.Window, Candidates]:
+        """Look where the object should be, and again if it turns out to be elsewhere."""
+        size = embedding.width, embedding.height
+        is_first = prompts.box is None and prompts.logits is None
+        window = zoom.WHOLE if is_first else zoom.window_of(prompts, *size, prompts.logits)
+        found = self._look(embedding, prompts, window, multimask=multimask)
+        for _ in range(MOST_LOOKS - 1):
+            mask = found.logits[found.best]
+            again = is_first or (not prompts.only_box and zoom.is_cut_off(mask, window))
+            last, is_first = window, False
+            window = zoom.window_of(prompts, *size, zoom.paste(mask, window)) if again else window
+            if window == last:
+                break
+            found = self._look(embedding, prompts, window, multimask=multimask)
+        return window, found
+
+    def _look(
+        self,
+        embedding: CompactEmbedding,
+        prompts: PromptArrays,
+        window: zoom.Window,
+        *,
+        multimask: bool,
+    ) -> Candidates:
+        """Answer in a window; the logits cover the window only."""
+        side = self._model.image_size
+        near = window.inside(prompts, embedding.width, embedding.height, side)
+        if prompts.logits is not None:
+            logits = zoom.cut(prompts.logits, window, side // 4)
+            near = PromptArrays(near.points, near.labels, near.box, logits)
+        return self._decode(self._features(embedding, window), near, multimask=multimask)
+
+    def _features(self, embedding: CompactEmbedding, window: zoom.Window) -> Sam2Embedding:
+        if window == zoom.WHOLE:
+            return embedding.whole
+        found: Sam2Embedding | None = embedding.windows.get(window)
+        if found is None:
+            found = self._encode(self._view(embedding.image, window))
+            embedding.windows[window] = found
+        return found
+
+    def _refined(
+        self,
+        embedding: CompactEmbedding,
+        prompts: PromptArrays,
+        window: zoom.Window,
+        found: Candidates,
+    ) -> Candidates:
+        """Candidates of a window → with refined outlines, over the whole image."""
+        size = embedding.width, embedding.height
+        pixels = _view(embedding.image, window, OUTLINE_SIDE)
+        near = window.inside(prompts, *size, OUTLINE_SIDE)
+        answers = []
+        for coarse in found.logits:
+            fine = cv2.resize(coarse, (OUTLINE_SIDE, OUTLINE_SIDE)).astype(np.float32)
+            whole = zoom.paste(refine(pixels, fine, near), window)
+            zoom.obey(whole, prompts, *size)
+            answers.append(whole)
+        return Candidates(np.stack(answers), found.scores)
+
+    def _view(self, image: UInt8Array, window: zoom.Window) -> UInt8Array:
+        return _view(image, window, self._model.image_size)
+
+    def _pixels(self, image: UInt8Array) -> torch.Tensor:
+        normalised: torch.Tensor = transforms.normalize(to_tensor(image), MEAN, STD)
+        return normalised
+
+    def _points(
+        self, embedding: Sam2Embedding, prompts: PromptArrays
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        coords, labels = super()._points(embedding, prompts)
+        # sam2's prompt encoder adds half a pixel, which it is told from the centre of a pixel.
+        coords = coords - 0.5
+        if labels.shape[1] == 1:
+            # In training a lone click had a row of padding beside it.
+            coords = torch.cat([coords, torch.zeros_like(coords)], dim=1)
+            labels = torch.cat([labels, torch.full_like(labels, PADDING_LABEL)], dim=1)
+        return coords, labels
+
+    def _mask_input(
+        self, coords: torch.Tensor, labels: torch.Tensor, prompts: PromptArrays
+    ) -> torch.Tensor:
+        previous = super()._mask_input(coords, labels, prompts)
+        return compact.draw_prompts(coords, labels, previous, self._model.image_size)
+
+
+def _view(image: UInt8Array, window: zoom.Window, side: int) -> UInt8Array:
+    """A window of an image, (side, side, 3), averaged where it shrinks; the aspect is not kept."""
+    x0, y0, x1, y1 = window.pixels(image.shape[1], image.shape[0])
+    shrinks = min(x1 - x0, y1 - y0) >= side
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return np.array(Image.fromarray(image).resize((side, side), how, box=(x0, y0, x1, y1)))

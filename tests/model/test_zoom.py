@@ -1,0 +1,258 @@
+"""Where the bundled model looks, and that looking closer keeps the seam's promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sam2_widget import Box, Point, load_model, segment
+from sam2_widget.answers import Answers, to_arrays
+from sam2_widget.compact_predictor import CompactEmbedding
+from sam2_widget.masks import LogitMask
+from sam2_widget.refine import refine
+from sam2_widget.zoom import CELLS, SIZES, WHOLE, Window, cut, is_cut_off, obey, paste, window_of
+
+SIDES = st.integers(1, 5000)
+SHARES = st.floats(0, 1, width=32)
+
+
+@st.composite
+def points_of(draw, width: int, height: int):
+    """1 to 4 points in an image, its borders included."""
+    shares = draw(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=4))
+    return [(x * width, y * height) for x, y in shares]
+
+
+@given(st.data(), SIDES, SIDES)
+def test_a_window_lies_in_the_image_and_holds_all_positive_points(data, width, height) -> None:
+    points = data.draw(points_of(width, height))
+    prompts = to_arrays(tuple(Point(x, y) for x, y in points))
+    window = window_of(prompts, width, height, None)
+    assert 0 <= window.x0 < window.x1 <= CELLS
+    assert 0 <= window.y0 < window.y1 <= CELLS
+    assert {window.x1 - window.x0, window.y1 - window.y0} <= set(SIZES)
+    moved = window.inside(prompts, width, height, 256).points
+    assert len(moved) == len(points)
+    assert moved.min() >= 0
+    assert moved.max() <= 256
+
+
+@given(st.data(), st.integers(100, 5000), st.integers(100, 5000))
+def test_windows_are_nearly_square_unless_the_image_is_smaller(data, width, height) -> None:
+    prompts = to_arrays(tuple(Point(x, y) for x, y in data.draw(points_of(width, height))))
+    x0, y0, x1, y1 = window_of(prompts, width, height, None).pixels(width, height)
+    across, down = (x1 - x0, width), (y1 - y0, height)
+    for (side, most), (other, its_most) in ((across, down), (down, across)):
+        smallest = other == pytest.approx(its_most * SIZES[0] / CELLS)
+        assert side > 0.49 * other or side == pytest.approx(most) or smallest
+
+
+def test_a_window_around_a_mask_is_larger_than_the_mask() -> None:
+    logits = np.full((64, 64), -5, np.float32)
+    logits[20:30, 40:48] = 5
+    window = window_of(to_arrays(()), 640, 480, logits)
+    assert window != WHOLE
+    assert cut(logits, window, 64).max() > 4
+    assert paste(cut(logits, window, 64), window).shape == (CELLS, CELLS)
+    x0, y0, x1, y1 = window.pixels(64, 64)
+    assert x0 < 40
+    assert y0 < 20
+    assert x1 > 48
+    assert y1 > 30
+
+
+def test_negative_points_far_away_do_not_widen_the_window() -> None:
+    logits = np.full((64, 64), -5, np.float32)
+    logits[20:30, 20:30] = 5
+    one = to_arrays((Point(250, 250),))
+    other = to_arrays((Point(250, 250), Point(990, 990, 0)))
+    windows = {window_of(prompts, 1000, 1000, logits) for prompts in (one, other)}
+    assert len(windows) == 1
+    (window,) = windows
+    assert len(window.inside(other, 1000, 1000, 256).points) == 1
+
+
+def test_a_small_move_of_the_mask_keeps_the_window() -> None:
+    logits = np.full((CELLS, CELLS), -5, np.float32)
+    logits[100:140, 100:140] = 5
+    first = window_of(to_arrays((Point(120, 120),)), 256, 256, logits)
+    logits[140:142, 110:130] = 5
+    assert window_of(to_arrays((Point(120, 120),)), 256, 256, logits) == first
+
+
+def test_nothing_selected_is_looked_for_everywhere() -> None:
+    assert window_of(to_arrays(()), 30, 40, np.full((4, 4), -1, np.float32)) == WHOLE
+
+
+def test_a_mask_is_cut_off_only_where_the_image_goes_on() -> None:
+    logits = np.full((64, 64), -1, np.float32)
+    logits[10:30, 60:] = 1
+    assert is_cut_off(logits, Window(50, 0, 178, 128))
+    assert not is_cut_off(logits, Window(128, 0, 256, 128))
+    assert not is_cut_off(np.roll(logits, -5, axis=1), Window(50, 0, 178, 128))
+
+
+def test_no_mask_ends_at_the_edge_of_a_window() -> None:
+    image = np.full((300, 300, 3), 60, np.uint8)
+    image[:, 120:170] = (210, 60, 50)
+    prompts = [Point(145, 20), Point(145, 150)]
+    (mask,) = segment(image, prompts, model="bundled").masks
+    assert mask[290, 145]
+
+
+@given(st.integers(0, 75), st.integers(0, 75), st.sampled_from(SIZES[:-1]))
+def test_what_is_pasted_is_cut_again(x, y, side) -> None:
+    window = Window(x, y, x + side, y + side)
+    logits = np.random.default_rng(x + y).normal(size=(side, side)).astype(np.float32)
+    np.testing.assert_allclose(cut(paste(logits, window), window, side), logits, atol=1e-5)
+
+
+@given(st.data(), st.integers(1, 600), st.integers(1, 600))
+def test_every_click_is_obeyed_to_the_pixel(data, width, height) -> None:
+    x, y = data.draw(points_of(width, height))[0]
+    label = data.draw(st.sampled_from([0, 1]))
+    logits = np.full((CELLS, CELLS), -9.0 if label else 9.0, np.float32)
+    obey(logits, to_arrays((Point(x, y, label),)), width, height)
+    crop = LogitMask.from_logits(logits).crop(height, width)
+    mask = np.zeros((height, width), np.uint8)
+    crop.paste(mask, 1)
+    assert mask[min(int(y), height - 1), min(int(x), width - 1)] == label
+
+
+def _two_colours() -> tuple[np.ndarray, np.ndarray]:
+    image = np.full((128, 128, 3), 40, np.uint8)
+    image[40:90, 30:80] = (200, 120, 60)
+    return image, image[..., 0] > 100
+
+
+def test_the_outline_follows_the_picture() -> None:
+    image, target = _two_colours()
+    vague = np.full((128, 128), -0.5, np.float32)
+    vague[44:94, 34:84] = 0.5
+    vague[:20], vague[60:70, 50:60] = -5, 5
+    mask = refine(image, vague, to_arrays(())) > 0
+    assert (mask ^ target).sum() < 0.25 * ((vague > 0) ^ target).sum()
+
+
+def test_where_the_model_is_sure_the_picture_has_no_say() -> None:
+    image, target = _two_colours()
+    sure = np.where(target, -6, 6).astype(np.float32)
+    np.testing.assert_array_equal(refine(image, sure, to_arrays(())) > 0, ~target)
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize("level", [-9, -1, 1, 9])
+def test_a_picture_without_colours_or_sides_is_no_crash(colour, level) -> None:
+    image = np.full((128, 128, 3), colour, np.uint8)
+    logits = np.full((128, 128), level, np.float32)
+    refined = refine(image, logits, to_arrays((Point(5, 5), Point(100, 128, 0))))
+    assert np.isfinite(refined).all()
+    assert refined[5, 5] > 0
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return load_model("bundled")
+
+
+@pytest.fixture(scope="module")
+def coffee():
+    return skimage.data.coffee()
+
+
+CUP, BESIDE, SPOON = Point(310, 150), Point(60, 350, 0), Point(480, 320)
+DIALOGUES = [(CUP,), (CUP, BESIDE), (CUP, BESIDE, SPOON), (Box(150, 45, 470, 300), BESIDE)]
+
+
+def test_what_was_asked_before_changes_no_bit(predictor, coffee) -> None:
+    shared = predictor.embed(coffee)
+    busy = Answers(predictor, lambda: shared)
+    for x, y in np.random.default_rng(0).integers(0, 400, (12, 2)).tolist():
+        busy((Point(x, y),))
+    for prompts in DIALOGUES:
+        alone = predictor.embed(coffee)
+        fresh = Answers(predictor, lambda alone=alone: alone)
+        assert busy(prompts) == fresh(prompts)
+
+
+def test_a_later_click_on_the_same_object_needs_no_encoder(predictor, coffee, monkeypatch) -> None:
+    embedding = predictor.embed(coffee)
+    answers = Answers(predictor, lambda: embedding)
+    answers((Point(480, 320),))
+    encoded = []
+    encode = predictor._encode
+    monkeypatch.setattr(predictor, "_encode", lambda view: encoded.append(1) or encode(view))
+    answers((Point(480, 320), Point(300, 100, 0)))
+    assert not encoded
+
+
+def test_the_memory_is_told_in_advance(predictor, coffee) -> None:
+    embedding = predictor.embed(coffee)
+    assert isinstance(embedding, CompactEmbedding)
+    before = embedding.nbytes
+    answers = Answers(predictor, lambda: embedding)
+    for x, y in np.random.default_rng(1).integers(0, 400, (30, 2)).tolist():
+        answers((Point(x, y),))
+    assert embedding.nbytes == before
+    held = sum(features.nbytes for features in embedding.windows.values())
+    assert coffee.nbytes + embedding.whole.nbytes + held <= before
+
+
+def test_large_images_are_kept_small(predictor) -> None:
+    embedding = predictor.embed(np.zeros((1500, 3000, 3), np.uint8))
+    assert embedding.image.shape == (512, 1024, 3)
+    assert (embedding.width, embedding.height) == (3000, 1500)
+
+
+@pytest.mark.parametrize("size", [(40, 60), (300, 90), (1400, 2000)])
+def test_clicks_at_the_border_and_in_the_middle_are_obeyed(size) -> None:
+    height, width = size
+    image = skimage.data.chelsea()[:height, :width]
+    image = np.pad(image, [(0, s - n) for s, n in zip((*size, 3), image.shape, strict=True)])
+    corners = [(0, 0, 1), (width - 0.1, height - 0.1, 1), (width - 1, 0, 0), (0, height / 2, 0)]
+    prompts = [Point(width / 2, height / 2), *(Point(x, y, n) for x, y, n in corners)]
+    (mask,) = segment(image, prompts, model="bundled").masks
+    for p in prompts:
+        assert mask[min(int(p.y), height - 1), min(int(p.x), width - 1)] == p.label
+
+
+def test_a_box_holds_its_mask(coffee) -> None:
+    (mask,) = segment(coffee, [Box(150, 45, 470, 300)], model="bundled").masks
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    cell = np.array([400, 600]) / CELLS
+    assert rows[0] >= 45 - cell[0]
+    assert rows[-1] < 300 + cell[0]
+    assert columns[0] >= 150 - cell[1]
+    assert columns[-1] < 470 + cell[1]
+
+
+def test_one_colour_gets_an_answer_and_a_score(predictor) -> None:
+    result = segment(np.full((200, 300, 3), 90, np.uint8), [Point(150, 100)], model="bundled")
+    assert result.masks.shape == (1, 200, 300)
+    assert 0 <= result.scores[0] <= 1
+    assert np.isfinite(result.scores).all()
+
+
+def test_an_embedding_of_another_kind_is_refused(predictor) -> None:
+    with pytest.raises(TypeError, match="what embed"):
+        predictor.predict(object(), to_arrays((CUP,)), multimask=False)
+
+
+def test_a_small_object_is_drawn_finer_than_the_model_sees_the_whole(predictor) -> None:
+    image = np.full((1024, 1024, 3), 30, np.uint8)
+    rows, columns = np.indices((1024, 1024))
+    disk = (rows - 600) ** 2 + (columns - 300) ** 2 < 30**2
+    image[disk] = (230, 180, 40)
+    (mask,) = segment(image, [Box(268, 568, 332, 632)], model="bundled").masks
+    assert (mask & disk).sum() / (mask | disk).sum() > 0.9
+
+
+def test_scores_of_the_three_candidates_are_comparable(predictor, coffee) -> None:
+    found = predictor.predict(predictor.embed(coffee), to_arrays((CUP,)), multimask=True)
+    assert found.logits.shape == (3, CELLS, CELLS)
+    assert found.scores.shape == (3,)
+    assert torch.as_tensor(found.scores).isfinite().all()
