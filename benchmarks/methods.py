@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sam2_widget import Box, Point
 from sam2_widget.answers import Answers
+from sam2_widget.predictor import Predictor
+from sam2_widget.prompts import Prompt
+from training.clicks import Click
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sam2_widget.predictor import Predictor
-    from sam2_widget.prompts import Prompt
-    from training.clicks import Click
-
-    Image = NDArray[np.uint8]
-    Mask = NDArray[np.bool_]
-    Pixels = tuple[float, float, float, float]
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Pixels = tuple[float, float, float, float]
 
 
 class Segmenter(Protocol):
@@ -43,10 +41,14 @@ class Method:
     name : str
     begin : callable
         (H, W, 3) uint8 RGB → `Segmenter`; all work that is done once per image.
+    clock : callable
+        Seconds. By default those of the processor, which do not depend on what else it has to do
+        and are, for one thread, those that a user of a quiet machine waits.
     """
 
     name: str
     begin: Callable[[Image], Segmenter]
+    clock: Callable[[], float] = time.process_time
 
 
 @dataclass(frozen=True)
@@ -77,4 +79,6 @@ def ours(predictor: Predictor) -> Method:
         embedding = predictor.embed(image)
         return _Ours(Answers(predictor, lambda: embedding), image.shape[:2])
 
-    return Method(Path(predictor.name).name, begin)
+    # A processor that waits for a GPU takes little time of its own.
+    clock = time.process_time if predictor.device == "cpu" else time.perf_counter
+    return Method(Path(predictor.name).name, begin, clock)
