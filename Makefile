@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 STAMPS := .stamps
 PORT ?= 8888
+SETS = $(wildcard $(DATA)/eval-*.tar)
 
 # Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
 NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
@@ -17,7 +18,7 @@ endif
 
 LAYERS := test-python test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
 
-.PHONY: help lab test lint bench clean $(LAYERS)
+.PHONY: help lab test lint bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -61,6 +62,13 @@ lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 
 bench: $(STAMPS)/test  ## The figures of the README
 	$(BIN)/python benchmarks/click.py
+
+bench-quality: quality-data $(STAMPS)/test  ## The bundled model against others: DATA=folder MODELS="tiny large"
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality $(SETS) $(MODELS:%=--model %)
+
+quality-data:
+	@test -n "$(SETS)" || { echo "there is no eval-*.tar in DATA=$(DATA): give the folder that has" \
+	  "the sets, make bench-quality DATA=../data; 'How good' in the README says what a set is"; exit 1; }
 
 clean:  ## Remove what was set up and built
 	rm -rf $(VENV) $(STAMPS) js/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
