@@ -76,8 +76,8 @@ def ours(predictor: Predictor) -> Method:
     """Return the model as the widget uses it."""
 
     def begin(image: Image) -> Segmenter:
-        embedding = predictor.embed(image)
-        return _Ours(Answers(predictor, lambda: embedding), image.shape[:2])
+        embedding, size = predictor.embed(image), image.shape[:2]
+        return _Ours(Answers(predictor, lambda: embedding, size), size)
 
     # A processor that waits for a GPU takes little time of its own.
     clock = time.process_time if predictor.device == "cpu" else time.perf_counter

@@ -90,7 +90,7 @@ class Segmenter:
         began = time.perf_counter()
         self.embedding = self.predictor.embed(self.image)
         self.encode_s = time.perf_counter() - began
-        self.answers = Answers(self.predictor, lambda: self.embedding)
+        self.answers = Answers(self.predictor, lambda: self.embedding, self.image.shape[:2])
 
     def mask(self, prompts: tuple[Prompt, ...]) -> Mask:
         """Return the mask, (H, W), that a user is shown."""

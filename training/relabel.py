@@ -45,7 +45,9 @@ def propose(predictor: Predictor, image: Image) -> Mask | None:
     x, y = width * MARGIN, height * MARGIN
     prompts = Point(width / 2, height / 2), Box(x, y, width - x, height - y)
     embedding = predictor.embed(image)
-    answers = [Answers(predictor, lambda: embedding)((prompt,)) for prompt in prompts]
+    answers = [
+        Answers(predictor, lambda: embedding, (height, width))((prompt,)) for prompt in prompts
+    ]
     best = max(answers, key=lambda answer: answer.score)
     mask = to_mask(best.mask, image.shape)
     plausible = best.score >= LEAST_SCORE and mask.any() and is_plausible(mask)

@@ -170,18 +170,18 @@ DIALOGUES = [(CUP,), (CUP, BESIDE), (CUP, BESIDE, SPOON), (Box(150, 45, 470, 300
 
 def test_what_was_asked_before_changes_no_bit(predictor, coffee) -> None:
     shared = predictor.embed(coffee)
-    busy = Answers(predictor, lambda: shared)
+    busy = Answers(predictor, lambda: shared, coffee.shape[:2])
     for x, y in np.random.default_rng(0).integers(0, 400, (12, 2)).tolist():
         busy((Point(x, y),))
     for prompts in DIALOGUES:
         alone = predictor.embed(coffee)
-        fresh = Answers(predictor, lambda alone=alone: alone)
+        fresh = Answers(predictor, lambda alone=alone: alone, coffee.shape[:2])
         assert busy(prompts) == fresh(prompts)
 
 
 def test_a_later_click_on_the_same_object_needs_no_encoder(predictor, coffee, monkeypatch) -> None:
     embedding = predictor.embed(coffee)
-    answers = Answers(predictor, lambda: embedding)
+    answers = Answers(predictor, lambda: embedding, coffee.shape[:2])
     answers((Point(480, 320),))
     encoded = []
     encode = predictor._encode
@@ -194,7 +194,7 @@ def test_the_memory_is_told_in_advance(predictor, coffee) -> None:
     embedding = predictor.embed(coffee)
     assert isinstance(embedding, CompactEmbedding)
     before = embedding.nbytes
-    answers = Answers(predictor, lambda: embedding)
+    answers = Answers(predictor, lambda: embedding, coffee.shape[:2])
     for x, y in np.random.default_rng(1).integers(0, 400, (30, 2)).tolist():
         answers((Point(x, y),))
     assert embedding.nbytes == before
