@@ -69,8 +69,12 @@ class Mask:
 
 def shrunk(mask: Mask, scale: float) -> Mask:
     """A mask of logits for a picture of `scale` times the image's size, strokes included."""
-    strokes = (Stroke(s.vertices * scale, s.radius * scale, s.label) for s in mask.strokes)
-    return Mask(mask.base, tuple(strokes))
+    return Mask(mask.base, tuple(_shrunk(stroke, scale) for stroke in mask.strokes))
+
+
+def _shrunk(stroke: Stroke, scale: float) -> Stroke:
+    points = tuple((x * scale, y * scale) for x, y in stroke.points)
+    return Stroke(points, stroke.radius * scale, stroke.label)
 
 
 def _extent(
