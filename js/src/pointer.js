@@ -71,13 +71,22 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     return !press && !stage.mayPan() && (button === PRIMARY || button === SECONDARY);
   }
 
+  /** @param {number} id */
+  function capture(id) {
+    try {
+      canvas.setPointerCapture(id);
+    } catch {
+      // The pointer is gone already; its release will come, or its press be lost like any other.
+    }
+  }
+
   /** @param {PointerEvent} event */
   function down(event) {
     canvas.focus({ preventScroll: true });
     if (!admit(event)) return;
     const { picture } = store.snapshot();
     if (!picture) return;
-    canvas.setPointerCapture(event.pointerId);
+    capture(event.pointerId);
     press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
     gesture.begin(stage.positionOf(event), { negative: isNegative(event), dragging: event.button === PRIMARY, coarse: event.pointerType === "touch" });
@@ -150,6 +159,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   canvas.addEventListener("pointercancel", lost, { signal });
   canvas.addEventListener("lostpointercapture", lost, { signal });
   canvas.addEventListener("pointerleave", leave, { signal });
+  // Said at the first touch, or the browser keeps the right to scroll, and pinches come too late to be ours.
+  canvas.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault(), { signal });
   return { cancel };
 }
