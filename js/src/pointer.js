@@ -41,6 +41,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   let pen = null;
   /** Fingers on the canvas. @type {Set<number>} */
   const fingers = new Set();
+  /** @type {number | null} */
+  let pointedAt = null;
   /** Two fingers were seen: nothing is drawn until all are gone. */
   let fingersMoveView = false;
 
@@ -112,11 +114,18 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     const { tool } = store.snapshot().options;
     const grabbed = stage.mayPan() ? null : gesture.markAt(at);
     if (ui.grabbed !== grabbed) commands.set({ grabbed });
-    if (tool === "select") commands.set({ hovered: gesture.objectAt(at) });
+    pointAtObject(tool === "select" ? gesture.objectAt(at) : null);
     const onImage = gesture.isInside(at);
     if (tool === "point" && onImage && grabbed === null && !stage.mayPan()) stage.hover.move(at, isNegative(event) || ui.negative);
     else stage.hover.leave();
     stage.probe.move(onImage ? at : null);
+  }
+
+  /** Light an object up, and put it out again; what the list lights up is not ours. @param {number | null} object */
+  function pointAtObject(object) {
+    if (object === pointedAt) return;
+    pointedAt = object;
+    commands.set({ hovered: object });
   }
 
   /** @param {PointerEvent} event */
@@ -147,10 +156,10 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   /** @param {PointerEvent} event */
   function leave(event) {
     if (press || event.pointerType === "touch") return;
-    const { tool } = store.snapshot().options;
     stage.hover.leave();
     stage.probe.move(null);
-    commands.set({ cursor: null, grabbed: null, ...(tool === "select" ? { hovered: null } : {}) });
+    pointAtObject(null);
+    commands.set({ cursor: null, grabbed: null });
   }
 
   canvas.addEventListener("pointerdown", down, { signal });
