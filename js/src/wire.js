@@ -60,6 +60,7 @@
  * @property {Settings} settings
  *
  * @typedef {{ reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
+ * @typedef {Map<string, Float64Array>} KnownStrokes vertices by key: the kernel sends those of a stroke once
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
  * @typedef {{ col: number, row: number, mime: string, data: Uint8Array<ArrayBuffer> }} Tile
@@ -205,32 +206,40 @@ function parsePixels({ x, y, width, height }, data) {
   return values && { kind: "pixels", x: integer(x, 0), y: integer(y, 0), width: w, height: h, data: values };
 }
 
-/** @param {unknown} raw @returns {Stroke | null} */
-function parseStroke(raw) {
-  const { points, radius, label } = record(raw);
+/** @param {unknown} points @returns {Float64Array | null} */
+function flatten(points) {
   const flat = Float64Array.from(list(points).flatMap((point) => list(point).slice(0, 2)));
+  return flat.length > 0 && flat.length % 2 === 0 && flat.every(Number.isFinite) ? flat : null;
+}
+
+/** @param {unknown} raw @param {KnownStrokes} known @returns {Stroke | null} */
+function parseStroke(raw, known) {
+  const { key, points, radius, label } = record(raw);
+  const came = flatten(points);
+  if (came && textOrNull(key) !== null) known.set(text(key), came);
+  const vertices = came ?? known.get(text(key));
   const reach = numberOrNull(radius) ?? 0;
-  if (!flat.length || flat.length % 2 || reach <= 0 || !flat.every(Number.isFinite)) return null;
-  return { points: flat, radius: reach, label: polarity(label) };
+  return vertices && reach > 0 ? { points: vertices, radius: reach, label: polarity(label) } : null;
 }
 
 /**
  * @param {unknown} raw
  * @param {unknown} data
+ * @param {KnownStrokes} known
  * @returns {Mask | null} null when there is none, or it is damaged
  */
-function parseMask(raw, data) {
+function parseMask(raw, data, known) {
   const fields = record(raw);
-  const strokes = list(fields.strokes).map(parseStroke).filter((stroke) => stroke !== null);
+  const strokes = list(fields.strokes).map((stroke) => parseStroke(stroke, known)).filter((stroke) => stroke !== null);
   const base = fields.kind === "pixels" ? parsePixels(fields, data) : parseLogits(fields, data);
   return base || strokes.length ? { base, strokes } : null;
 }
 
-/** @param {unknown} raw @returns {Mask | null} with its data inside */
-const parseWholeMask = (raw) => parseMask(raw, record(raw).data);
+/** @param {unknown} raw @param {KnownStrokes} known @returns {Mask | null} with its data inside */
+const parseWholeMask = (raw, known) => parseMask(raw, record(raw).data, known);
 
-/** @param {unknown} raw @param {readonly unknown[]} buffers @returns {Mask | null} with its data in a buffer */
-const parseBufferedMask = (raw, buffers) => parseMask(raw, buffers[integer(record(raw).buffer, -1)]);
+/** @param {unknown} raw @param {readonly unknown[]} buffers @param {KnownStrokes} known @returns {Mask | null} with its data in a buffer */
+const parseBufferedMask = (raw, buffers, known) => parseMask(raw, buffers[integer(record(raw).buffer, -1)], known);
 
 /** @param {unknown} raw @returns {[number, number][] | null} */
 function parseVertices(raw) {
@@ -293,26 +302,26 @@ function parseObject(raw, mask) {
   };
 }
 
-/** @param {unknown} raw @returns {Candidate[] | null} */
-function parseCandidates(raw) {
+/** @param {unknown} raw @param {KnownStrokes} known @returns {Candidate[] | null} */
+function parseCandidates(raw, known) {
   const candidates = list(raw).map((each) => ({
     score: numberOrNull(record(each).score),
-    mask: parseWholeMask(record(each).mask),
+    mask: parseWholeMask(record(each).mask, known),
   }));
   return candidates.length > 1 ? candidates : null;
 }
 
-/** @param {unknown} raw @returns {ActiveObject | null} */
-function parseActive(raw) {
+/** @param {unknown} raw @param {KnownStrokes} known @returns {ActiveObject | null} */
+function parseActive(raw, known) {
   const { prompts, pending, empty, mask, candidates, choice } = record(raw);
-  const object = parseObject(raw, parseWholeMask(mask));
+  const object = parseObject(raw, parseWholeMask(mask, known));
   return (
     object && {
       ...object,
       prompts: parsePrompts(prompts),
       pending: pending === true,
       empty: empty === true,
-      candidates: parseCandidates(candidates),
+      candidates: parseCandidates(candidates, known),
       choice: integer(choice, 0),
     }
   );
@@ -328,15 +337,15 @@ function parseSettings(raw) {
   };
 }
 
-/** @param {unknown} raw @returns {State} */
-export function parseState(raw) {
+/** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
+export function parseState(raw, known = new Map()) {
   const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
     epoch: integer(epoch, 0),
     ack: /** @type {Record<string, number>} */ (Object.fromEntries(acks)),
-    active: parseActive(active),
+    active: parseActive(active, known),
     canUndo: can_undo === true,
     canRedo: can_redo === true,
     label: textOrNull(label),
@@ -351,11 +360,12 @@ export const typeOf = (content) => text(record(content).type);
 /**
  * @param {unknown} content
  * @param {readonly unknown[]} buffers
+ * @param {KnownStrokes} [known]
  * @returns {ObjectsMessage}
  */
-export function parseObjects(content, buffers) {
+export function parseObjects(content, buffers, known = new Map()) {
   const { reset, put, drop } = record(content);
-  const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers)));
+  const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers, known)));
   return {
     reset: reset === true,
     put: objects.filter((object) => object !== null),
@@ -363,10 +373,10 @@ export function parseObjects(content, buffers) {
   };
 }
 
-/** @param {unknown} content @param {readonly unknown[]} buffers @returns {Preview} */
-export function parsePreview(content, buffers) {
+/** @param {unknown} content @param {readonly unknown[]} buffers @param {KnownStrokes} [known] @returns {Preview} */
+export function parsePreview(content, buffers, known = new Map()) {
   const { client, n, mask, score } = record(content);
-  return { client: text(client), n: integer(n, -1), mask: parseBufferedMask(mask, buffers), score: numberOrNull(score) };
+  return { client: text(client), n: integer(n, -1), mask: parseBufferedMask(mask, buffers, known), score: numberOrNull(score) };
 }
 
 /** @param {unknown} content @returns {ProbeAnswer} */
