@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -183,11 +184,19 @@ def draw_into(
     level : float
     """
     drawn: Float32Array = logits.copy()
-    cell_height, cell_width = (n / cells for n, cells in zip(size, logits.shape, strict=True))
-    ys = (np.arange(logits.shape[0]) + 0.5) * cell_height
-    xs = (np.arange(logits.shape[1]) + 0.5) * cell_width
     for stroke in strokes:
-        under = np.zeros(logits.shape, bool)
-        paint(stroke, under, xs, ys, value=True, least=max(cell_height, cell_width) / 2)
+        under = _cells_under(stroke, logits.shape[0], logits.shape[1], size)
         drawn[under] = level if stroke.label else -level
     return drawn
+
+
+@lru_cache(maxsize=256)
+def _cells_under(stroke: Stroke, rows: int, columns: int, size: tuple[int, int]) -> BoolArray:
+    """Which of `rows` x `columns` equal cells of the image are under a stroke."""
+    # Kept, because every later click draws all strokes again.
+    cell_height, cell_width = size[0] / rows, size[1] / columns
+    ys = np.arange(0.5, rows) * cell_height
+    xs = np.arange(0.5, columns) * cell_width
+    under = np.zeros((rows, columns), bool)
+    paint(stroke, under, xs, ys, value=True, least=max(cell_height, cell_width) / 2)
+    return under
