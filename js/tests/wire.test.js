@@ -13,8 +13,8 @@ import {
   parseProbe,
   parseStatus,
   parseTiles,
-  toBytes,
 } from "../src/wire.js";
+import { toBytes } from "../src/values.js";
 
 const payload = Uint8Array.of(1, 2, 250);
 /** The payload somewhere inside a larger buffer, as hosts cut it out of a message. */
