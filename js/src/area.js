@@ -16,6 +16,9 @@ const PORTION = 250_000;
 /** Milliseconds of one go. */
 const BUDGET = 8;
 
+/** Milliseconds after which a count that nobody asked for again is not begun: its mask is of the past. */
+const STALE = 2000;
+
 /**
  * @param {Mask} mask
  * @param {readonly Mask[]} above masks whose pixels do not count
@@ -72,7 +75,7 @@ function whenIdle(work) {
 
 /** @param {{ changed: () => void, signal: AbortSignal }} options */
 export function createAreas({ changed, signal }) {
-  /** @type {WeakMap<Mask, { above: readonly Mask[], area: number | null }>} */
+  /** @type {WeakMap<Mask, { above: readonly Mask[], area: number | null, asked: number }>} */
   const known = new WeakMap();
   /** @type {Job[]} newest last: what is in view was asked for last */
   let jobs = [];
@@ -94,6 +97,10 @@ export function createAreas({ changed, signal }) {
     const job = /** @type {Job} */ (jobs.pop());
     const wanted = known.get(job.mask);
     if (!wanted || wanted.area !== null) return false;
+    if (job.row === job.bounds.y0 && performance.now() - wanted.asked > STALE) {
+      known.delete(job.mask);
+      return false;
+    }
     const next = advance(job);
     if (next.row < next.bounds.y1) {
       jobs.push(next);
@@ -111,10 +118,14 @@ export function createAreas({ changed, signal }) {
    */
   return function areaOf(mask, above, image) {
     const before = known.get(mask);
-    if (before && before.above.length === above.length && before.above.every((other, k) => other === above[k])) return before.area;
+    const asked = performance.now();
+    if (before && before.above.length === above.length && before.above.every((other, k) => other === above[k])) {
+      before.asked = asked;
+      return before.area;
+    }
     jobs = jobs.filter((job) => job.mask !== mask);
     const job = jobOf(mask, above, image);
-    known.set(mask, { above, area: job ? null : 0 });
+    known.set(mask, { above, area: job ? null : 0, asked });
     if (job) jobs.push(job);
     if (job && !signal.aborted) cancel ??= whenIdle(work);
     return job ? null : 0;

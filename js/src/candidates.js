@@ -34,6 +34,18 @@ export function unionOf(boxes) {
 }
 
 /**
+ * The half of the image in which nobody has just pointed at something.
+ *
+ * @param {Snapshot["prompts"]} prompts
+ * @param {number} height of the image
+ * @returns {"top" | "bottom"}
+ */
+export function awayFrom(prompts, height) {
+  const newest = prompts.flatMap((prompt) => (prompt.type === "point" ? [prompt.y] : [])).at(-1) ?? 0;
+  return newest > height / 2 ? "top" : "bottom";
+}
+
+/**
  * @param {{
  *   commands: import("./commands.js").Commands,
  *   thumbnail: (canvas: HTMLCanvasElement, object: { mask: import("./mask.js").Mask | null, color: string, bounds: Corners | null }) => boolean,
@@ -66,7 +78,7 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
   }
 
   /** @param {Snapshot} snapshot */
-  function update({ candidates, choice, active, picture }) {
+  function update({ candidates, choice, active, picture, prompts }) {
     const vanishes = !candidates && !node.hidden;
     // A focused element that vanishes would hand the next key to the notebook.
     if (vanishes && node.contains(focusedIn(node))) focusStage();
@@ -75,6 +87,7 @@ export function createCandidates({ commands, thumbnail, focusStage, signal }) {
     if (!candidates || !active || !picture) return;
     if (shown !== candidates) bounds = unionOf(candidates.map(({ mask }) => mask && boundsOf(mask, picture)));
     shown = candidates;
+    node.dataset.place = awayFrom(prompts, picture.height);
     cards.forEach((card, at) => {
       card.node.hidden = !(at in candidates);
       if (at in candidates) card.update(candidates[at], at === choice, active.color);

@@ -72,11 +72,15 @@ export function createPictureLayer() {
     layer.width = surface.width;
     layer.height = surface.height;
     const context = context2d(layer);
-    context.imageSmoothingEnabled = Math.min(placement.width / placement.image.width, placement.height / placement.image.height) < PIXELATED_FROM;
+    const { image, left, top, width, height } = placement;
+    const smooth = Math.min(width / image.width, height / image.height) < PIXELATED_FROM;
+    // Pixels of a picture smaller than the image are nobody's pixels.
+    context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
     context.imageSmoothingQuality = "high";
     // For looking only: what the model sees stays as it is.
     context.filter = filter;
-    context.drawImage(bitmap, placement.left, placement.top, placement.width, placement.height);
+    context.drawImage(bitmap, left, top, width, height);
+    context.imageSmoothingEnabled = smooth;
     tiles.draw(context);
     return layer;
   };

@@ -41,6 +41,8 @@ export function connect(model, signal) {
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
+  /** @type {import("./wire.js").KnownStrokes} */
+  const strokes = new Map();
 
   function nudgeSoon() {
     clearTimeout(nudging);
@@ -89,8 +91,8 @@ export function connect(model, signal) {
 
   /** @type {Record<string, (content: unknown, buffers: readonly unknown[]) => void>} */
   const messages = {
-    objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers)),
-    preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers)),
+    objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, strokes)),
+    preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
   };
@@ -116,7 +118,7 @@ export function connect(model, signal) {
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
-    ["change:_state", () => store.receiveState(parseState(model.get("_state")))],
+    ["change:_state", () => store.receiveState(parseState(model.get("_state"), strokes))],
     ...OPTION_NAMES.map((name) => /** @type {[string, () => void]} */ ([`change:${OPTION_TRAITS[name]}`, () => readOption(name)])),
   ];
   for (const [, read] of handlers) read();

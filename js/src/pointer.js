@@ -41,6 +41,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   let pen = null;
   /** Fingers on the canvas. @type {Set<number>} */
   const fingers = new Set();
+  /** @type {number | null} */
+  let pointedAt = null;
   /** Two fingers were seen: nothing is drawn until all are gone. */
   let fingersMoveView = false;
 
@@ -71,13 +73,22 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     return !press && !stage.mayPan() && (button === PRIMARY || button === SECONDARY);
   }
 
+  /** @param {number} id */
+  function capture(id) {
+    try {
+      canvas.setPointerCapture(id);
+    } catch {
+      // The pointer is gone already; its release will come, or its press be lost like any other.
+    }
+  }
+
   /** @param {PointerEvent} event */
   function down(event) {
     canvas.focus({ preventScroll: true });
     if (!admit(event)) return;
     const { picture } = store.snapshot();
     if (!picture) return;
-    canvas.setPointerCapture(event.pointerId);
+    capture(event.pointerId);
     press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
     gesture.begin(stage.positionOf(event), { negative: isNegative(event), dragging: event.button === PRIMARY, coarse: event.pointerType === "touch" });
@@ -103,11 +114,18 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     const { tool } = store.snapshot().options;
     const grabbed = stage.mayPan() ? null : gesture.markAt(at);
     if (ui.grabbed !== grabbed) commands.set({ grabbed });
-    if (tool === "select") commands.set({ hovered: gesture.objectAt(at) });
+    pointAtObject(tool === "select" ? gesture.objectAt(at) : null);
     const onImage = gesture.isInside(at);
     if (tool === "point" && onImage && grabbed === null && !stage.mayPan()) stage.hover.move(at, isNegative(event) || ui.negative);
     else stage.hover.leave();
     stage.probe.move(onImage ? at : null);
+  }
+
+  /** Light an object up, and put it out again; what the list lights up is not ours. @param {number | null} object */
+  function pointAtObject(object) {
+    if (object === pointedAt) return;
+    pointedAt = object;
+    commands.set({ hovered: object });
   }
 
   /** @param {PointerEvent} event */
@@ -138,10 +156,10 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   /** @param {PointerEvent} event */
   function leave(event) {
     if (press || event.pointerType === "touch") return;
-    const { tool } = store.snapshot().options;
     stage.hover.leave();
     stage.probe.move(null);
-    commands.set({ cursor: null, grabbed: null, ...(tool === "select" ? { hovered: null } : {}) });
+    pointAtObject(null);
+    commands.set({ cursor: null, grabbed: null });
   }
 
   canvas.addEventListener("pointerdown", down, { signal });
@@ -150,6 +168,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   canvas.addEventListener("pointercancel", lost, { signal });
   canvas.addEventListener("lostpointercapture", lost, { signal });
   canvas.addEventListener("pointerleave", leave, { signal });
+  // Said at the first touch, or the browser keeps the right to scroll, and pinches come too late to be ours.
+  canvas.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault(), { signal });
   return { cancel };
 }

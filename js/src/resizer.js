@@ -23,14 +23,13 @@ export function heightByKey({ key, shiftKey }, height) {
 }
 
 /**
- * @param {{ height: () => number, preview: (height: number) => void, commit: (height: number) => void, signal: AbortSignal }} options
- *   `height`: what the image has now; `preview`: while it is dragged; `commit`: for good, 0 for automatic
+ * @param {{ height: () => number, resize: (height: number) => void, signal: AbortSignal }} options
+ *   `height`: what the image has now; `resize`: 0 for automatic
  */
-export function createResizer({ height, preview, commit, signal }) {
+export function createResizer({ height, resize, signal }) {
   const node = element("div", { class: "sam2-resizer", role: "separator", tabindex: "0", "aria-orientation": "horizontal", "aria-label": texts.resize, "aria-valuemin": LEAST_HEIGHT, "aria-valuemax": MOST_HEIGHT, "data-tip": texts.resize, "data-keys": "↑ ↓" });
   /** @type {{ id: number, offset: number } | null} */
   let drag = null;
-  let wanted = 0;
 
   /** @param {PointerEvent} event */
   function down(event) {
@@ -38,33 +37,28 @@ export function createResizer({ height, preview, commit, signal }) {
     event.preventDefault();
     node.setPointerCapture(event.pointerId);
     drag = { id: event.pointerId, offset: height() - event.clientY };
-    wanted = 0;
   }
 
   /** @param {PointerEvent} event */
   function move(event) {
-    if (drag?.id !== event.pointerId) return;
-    wanted = clamp(Math.round(event.clientY + drag.offset), LEAST_HEIGHT, MOST_HEIGHT);
-    preview(wanted);
+    if (drag?.id === event.pointerId) resize(clamp(Math.round(event.clientY + drag.offset), LEAST_HEIGHT, MOST_HEIGHT));
   }
 
   /** @param {PointerEvent} event */
   function up(event) {
-    if (drag?.id !== event.pointerId) return;
-    drag = null;
-    if (wanted) commit(wanted);
+    if (drag?.id === event.pointerId) drag = null;
   }
 
   node.addEventListener("pointerdown", down, { signal });
   node.addEventListener("pointermove", move, { signal });
   for (const type of /** @type {const} */ (["pointerup", "pointercancel", "lostpointercapture"])) node.addEventListener(type, up, { signal });
-  node.addEventListener("dblclick", () => commit(0), { signal });
+  node.addEventListener("dblclick", () => resize(0), { signal });
   node.addEventListener("keydown", (event) => {
     const next = heightByKey(event, height());
     if (next === null) return;
     event.preventDefault();
     event.stopPropagation();
-    commit(next);
+    resize(next);
   }, { signal });
 
   return { node, update: () => setAttribute(node, "aria-valuenow", Math.round(height())) };

@@ -88,6 +88,8 @@ export function createStage({ store, ui, repaint, signal }) {
     if (snapshot.picture === picture) return;
     picture = snapshot.picture;
     broken = false;
+    bitmap?.close();
+    bitmap = null;
     if (!picture) return;
     canvas.setAttribute("aria-label", texts.stage(picture));
     layOut();

@@ -46,9 +46,14 @@ export function messageOf({ status, notice, prompts, rows, options, gone, unsent
   if (placing) return { text: texts.status.placing, tone: "quiet" };
   // Whatever else the kernel says, e.g. that it had to take another model, comes before advice.
   const routine = told === texts.phases.ready || phase === "predicting";
-  if (routine && options.tool in texts.toolHints) return { text: texts.toolHints[options.tool], tone: "quiet" };
-  if (!prompts.length && !rows.length && told === texts.phases.ready) return { text: texts.hint, tone: "quiet" };
-  return { text: phase === "predicting" ? texts.phases.ready : told, tone: "quiet" };
+  return { text: routine ? adviceFor(options.tool, prompts.length, rows.length) : told, tone: "quiet" };
+}
+
+/** @param {Snapshot["options"]["tool"]} tool @param {number} prompts @param {number} rows */
+function adviceFor(tool, prompts, rows) {
+  if (tool in texts.toolHints) return texts.toolHints[tool];
+  if (prompts) return texts.hints.editing;
+  return rows ? texts.hints.next : texts.hints.first;
 }
 
 /**

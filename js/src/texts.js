@@ -59,7 +59,14 @@ export const polarity = {
   negative: "Clicks remove. Switch to adding",
 };
 
-export const hint = `Click an object. ${alt}-click removes. Drag for a box.`;
+const touch = globalThis.matchMedia?.("(pointer: coarse)").matches ?? false;
+
+/** What to do next with the tool for points, as long as nothing else is to be said. */
+export const hints = {
+  first: touch ? "Tap an object. Drag for a box." : `Click an object. ${alt}-click removes. Drag for a box.`,
+  editing: touch ? "Tap adds; + − switches to removing." : `Click adds, ${alt}-click removes. N: next object.`,
+  next: touch ? "Tap the next object." : "Click the next object.",
+};
 
 /** What the next press does, by tool; shown while nothing else is to be said. */
 export const toolHints = /** @type {Record<string, string>} */ ({

@@ -52,9 +52,8 @@ export function mountView(el, store, signal) {
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
   const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme() });
   const resizer = createResizer({
-    height: () => room.getBoundingClientRect().height,
-    preview: (height) => void (room.style.height = `${height}px`),
-    commit: (height) => commands.option("height", height),
+    height: () => stage.canvas.getBoundingClientRect().height,
+    resize: (height) => commands.option("height", height),
     signal,
   });
   root.append(

@@ -4,7 +4,6 @@
  *
  * @typedef {import("./prompts.js").Prompt} Prompt
  * @typedef {import("./mask.js").Mask} Mask
- * @typedef {import("./strokes.js").Stroke} Stroke
  *
  * @typedef {{ size: number, levels: number }} TileScheme level k has half the pixels of level k - 1 a side; 0 is full size
  * @typedef {object} Picture
@@ -60,22 +59,18 @@
  * @property {Settings} settings
  *
  * @typedef {{ reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
+ * @typedef {import("./wire-masks.js").KnownStrokes} KnownStrokes
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
  * @typedef {{ col: number, row: number, mime: string, data: Uint8Array<ArrayBuffer> }} Tile
  * @typedef {{ client: string, level: number, tiles: Tile[] }} TilesMessage
  */
-import { unzlibSync } from "fflate";
-import { cropLogits } from "./mask.js";
+import { atLeast, integer, list, numberOrNull, record, text, textOrNull, toBytes } from "./values.js";
+import { parseBufferedMask, parseWholeMask } from "./wire-masks.js";
+import { parsePrompts } from "./wire-prompts.js";
 
 /** Drawn for an object whose colour did not arrive as #rrggbb. */
 export const FALLBACK_COLOR = "#3b82f6";
-
-/** No decoder answers with a larger grid; a corrupt size must not allocate gigabytes. */
-const MAX_LOGITS = 4096;
-
-/** Nor is there a larger cut-out of pixels: 1 bit each. */
-const MAX_PIXELS = 2 ** 31;
 
 /** @type {Settings} */
 const NO_SETTINGS = Object.freeze({ overlap: "on top", fillHoles: 0, dropSpecks: 0 });
@@ -93,41 +88,8 @@ export const EMPTY_STATE = Object.freeze({
   settings: NO_SETTINGS,
 });
 
-/** @param {unknown} value @returns {Record<string, unknown>} */
-const record = (value) =>
-  typeof value === "object" && value !== null ? /** @type {Record<string, unknown>} */ (value) : {};
-/** @param {unknown} value */
-const text = (value) => (typeof value === "string" ? value : "");
-/** @param {unknown} value */
-const textOrNull = (value) => (typeof value === "string" ? value : null);
-/** @param {unknown} value */
-const numberOrNull = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
-/** @param {unknown} value @param {number} otherwise */
-const integer = (value, otherwise) => (Number.isInteger(value) ? /** @type {number} */ (value) : otherwise);
-/** @param {unknown} value @param {number} low @param {number} otherwise */
-const atLeast = (value, low, otherwise) => Math.max(numberOrNull(value) ?? otherwise, low);
-/** @param {unknown} value */
-const list = (value) => (Array.isArray(value) ? value : []);
 /** @param {unknown} value */
 const color = (value) => (/^#[0-9a-f]{6}$/i.test(text(value)) ? text(value) : FALLBACK_COLOR);
-/** @param {unknown} value @returns {0 | 1} */
-const polarity = (value) => (value === 0 ? 0 : 1);
-
-/**
- * Binary data as hosts deliver it: DataView in JupyterLab, Uint8Array in Colab, ArrayBuffer
- * elsewhere, a plain array of numbers in VS Code.
- *
- * @param {unknown} value
- * @returns {Uint8Array<ArrayBuffer> | null}
- */
-export function toBytes(value) {
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) {
-    const buffer = /** @type {ArrayBuffer} */ (value.buffer);
-    return new Uint8Array(buffer, value.byteOffset, value.byteLength);
-  }
-  return Array.isArray(value) ? Uint8Array.from(value) : null;
-}
 
 /** @param {unknown} raw @returns {Picture | null} */
 export function parsePicture(raw) {
@@ -169,110 +131,6 @@ export const parseClasses = (raw) =>
     return name === null ? [] : [{ name, color: color(record(each).color) }];
   });
 
-/** @param {unknown} deflated @param {number} size @returns {Uint8Array | null} null when it is damaged */
-function inflate(deflated, size) {
-  const bytes = toBytes(deflated);
-  if (!bytes) return null;
-  try {
-    const values = unzlibSync(bytes);
-    return values.length === size ? values : null;
-  } catch {
-    return null;
-  }
-}
-
-/**
- * @param {Record<string, unknown>} raw
- * @param {unknown} data zlib(int8[height * width])
- * @returns {Mask["base"]}
- */
-function parseLogits({ width, height }, data) {
-  const [w, h] = [integer(width, 0), integer(height, 0)];
-  if (w < 1 || h < 1 || w > MAX_LOGITS || h > MAX_LOGITS) return null;
-  const values = inflate(data, w * h);
-  return values && cropLogits(w, h, new Int8Array(values.buffer, values.byteOffset, values.length));
-}
-
-/**
- * @param {Record<string, unknown>} raw
- * @param {unknown} data zlib of rows of bits, each row padded to bytes
- * @returns {Mask["base"]}
- */
-function parsePixels({ x, y, width, height }, data) {
-  const [w, h] = [integer(width, 0), integer(height, 0)];
-  if (w < 1 || h < 1 || w * h > MAX_PIXELS) return null;
-  const values = inflate(data, ((w + 7) >> 3) * h);
-  return values && { kind: "pixels", x: integer(x, 0), y: integer(y, 0), width: w, height: h, data: values };
-}
-
-/** @param {unknown} raw @returns {Stroke | null} */
-function parseStroke(raw) {
-  const { points, radius, label } = record(raw);
-  const flat = Float64Array.from(list(points).flatMap((point) => list(point).slice(0, 2)));
-  const reach = numberOrNull(radius) ?? 0;
-  if (!flat.length || flat.length % 2 || reach <= 0 || !flat.every(Number.isFinite)) return null;
-  return { points: flat, radius: reach, label: polarity(label) };
-}
-
-/**
- * @param {unknown} raw
- * @param {unknown} data
- * @returns {Mask | null} null when there is none, or it is damaged
- */
-function parseMask(raw, data) {
-  const fields = record(raw);
-  const strokes = list(fields.strokes).map(parseStroke).filter((stroke) => stroke !== null);
-  const base = fields.kind === "pixels" ? parsePixels(fields, data) : parseLogits(fields, data);
-  return base || strokes.length ? { base, strokes } : null;
-}
-
-/** @param {unknown} raw @returns {Mask | null} with its data inside */
-const parseWholeMask = (raw) => parseMask(raw, record(raw).data);
-
-/** @param {unknown} raw @param {readonly unknown[]} buffers @returns {Mask | null} with its data in a buffer */
-const parseBufferedMask = (raw, buffers) => parseMask(raw, buffers[integer(record(raw).buffer, -1)]);
-
-/** @param {unknown} raw @returns {[number, number][] | null} */
-function parseVertices(raw) {
-  const vertices = list(raw).map((vertex) => list(vertex).slice(0, 2).map(numberOrNull));
-  const whole = vertices.length > 0 && vertices.every((vertex) => vertex.length === 2 && !vertex.includes(null));
-  return whole ? /** @type {[number, number][]} */ (vertices) : null;
-}
-
-/** @type {Record<string, (raw: Record<string, unknown>) => Prompt | null>} */
-const PROMPT_PARSERS = {
-  point({ x, y, label }) {
-    const [a, b] = [numberOrNull(x), numberOrNull(y)];
-    return a === null || b === null ? null : { type: "point", x: a, y: b, label: polarity(label) };
-  },
-  box(raw) {
-    const sides = [raw.x0, raw.y0, raw.x1, raw.y1].map(numberOrNull);
-    if (sides.includes(null)) return null;
-    const [x0, y0, x1, y1] = /** @type {number[]} */ (sides);
-    return { type: "box", x0, y0, x1, y1 };
-  },
-  scribble({ points, label }) {
-    const vertices = parseVertices(points);
-    return vertices && { type: "scribble", points: vertices, label: polarity(label) };
-  },
-  choice: ({ index }) => (Number.isInteger(index) ? { type: "choice", index: integer(index, 0) } : null),
-  stroke({ key, points, radius, label }) {
-    const reach = numberOrNull(radius) ?? 0;
-    const vertices = parseVertices(points);
-    if (reach <= 0 || (!vertices && !textOrNull(key))) return null;
-    return { type: "stroke", key: textOrNull(key), points: vertices, radius: reach, label: polarity(label) };
-  },
-  mask: ({ key }) => (textOrNull(key) ? { type: "mask", key: text(key) } : null),
-};
-
-/** @param {unknown} raw @returns {Prompt[]} */
-export const parsePrompts = (raw) =>
-  list(raw).flatMap((each) => {
-    const type = text(record(each).type);
-    const parse = Object.hasOwn(PROMPT_PARSERS, type) ? PROMPT_PARSERS[type] : null;
-    return parse?.(record(each)) ?? [];
-  });
-
 /**
  * @param {unknown} raw
  * @param {Mask | null} mask
@@ -293,26 +151,26 @@ function parseObject(raw, mask) {
   };
 }
 
-/** @param {unknown} raw @returns {Candidate[] | null} */
-function parseCandidates(raw) {
+/** @param {unknown} raw @param {KnownStrokes} known @returns {Candidate[] | null} */
+function parseCandidates(raw, known) {
   const candidates = list(raw).map((each) => ({
     score: numberOrNull(record(each).score),
-    mask: parseWholeMask(record(each).mask),
+    mask: parseWholeMask(record(each).mask, known),
   }));
   return candidates.length > 1 ? candidates : null;
 }
 
-/** @param {unknown} raw @returns {ActiveObject | null} */
-function parseActive(raw) {
+/** @param {unknown} raw @param {KnownStrokes} known @returns {ActiveObject | null} */
+function parseActive(raw, known) {
   const { prompts, pending, empty, mask, candidates, choice } = record(raw);
-  const object = parseObject(raw, parseWholeMask(mask));
+  const object = parseObject(raw, parseWholeMask(mask, known));
   return (
     object && {
       ...object,
       prompts: parsePrompts(prompts),
       pending: pending === true,
       empty: empty === true,
-      candidates: parseCandidates(candidates),
+      candidates: parseCandidates(candidates, known),
       choice: integer(choice, 0),
     }
   );
@@ -328,15 +186,15 @@ function parseSettings(raw) {
   };
 }
 
-/** @param {unknown} raw @returns {State} */
-export function parseState(raw) {
+/** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
+export function parseState(raw, known = new Map()) {
   const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
     epoch: integer(epoch, 0),
     ack: /** @type {Record<string, number>} */ (Object.fromEntries(acks)),
-    active: parseActive(active),
+    active: parseActive(active, known),
     canUndo: can_undo === true,
     canRedo: can_redo === true,
     label: textOrNull(label),
@@ -351,11 +209,12 @@ export const typeOf = (content) => text(record(content).type);
 /**
  * @param {unknown} content
  * @param {readonly unknown[]} buffers
+ * @param {KnownStrokes} [known]
  * @returns {ObjectsMessage}
  */
-export function parseObjects(content, buffers) {
+export function parseObjects(content, buffers, known = new Map()) {
   const { reset, put, drop } = record(content);
-  const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers)));
+  const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers, known)));
   return {
     reset: reset === true,
     put: objects.filter((object) => object !== null),
@@ -363,10 +222,10 @@ export function parseObjects(content, buffers) {
   };
 }
 
-/** @param {unknown} content @param {readonly unknown[]} buffers @returns {Preview} */
-export function parsePreview(content, buffers) {
+/** @param {unknown} content @param {readonly unknown[]} buffers @param {KnownStrokes} [known] @returns {Preview} */
+export function parsePreview(content, buffers, known = new Map()) {
   const { client, n, mask, score } = record(content);
-  return { client: text(client), n: integer(n, -1), mask: parseBufferedMask(mask, buffers), score: numberOrNull(score) };
+  return { client: text(client), n: integer(n, -1), mask: parseBufferedMask(mask, buffers, known), score: numberOrNull(score) };
 }
 
 /** @param {unknown} content @returns {ProbeAnswer} */

@@ -18,6 +18,20 @@ const MAX_PIXEL = 48;
 /** Farther in than the whole image, if it is not that small already. */
 const MIN_RANGE = 8;
 
+/** Wheel events below this (CSS pixels) come from fingers, whose pinch is reported as Ctrl and wheel. */
+const NOTCH = 50;
+
+/**
+ * Doublings that a turn of the wheel is worth.
+ *
+ * @param {Pick<WheelEvent, "deltaY" | "deltaMode" | "ctrlKey">} event
+ */
+export function wheelDelta({ deltaY, deltaMode, ctrlKey }) {
+  const pixels = deltaY * (deltaMode === 1 ? 25 : deltaMode ? 500 : 1);
+  const pinched = ctrlKey && Math.abs(pixels) < NOTCH;
+  return clamp(-0.002 * pixels * (pinched ? 10 : 1), -1, 1);
+}
+
 /**
  * How far one can zoom, as multiples of the fit.
  *
@@ -97,6 +111,7 @@ export function createZoom(canvas, { mayPan, penDown, changed, signal }) {
   const behavior = d3Zoom();
   behavior
     .filter(wants)
+    .wheelDelta(wheelDelta)
     .extent(() => [[0, 0], [scene.viewport.width, scene.viewport.height]])
     .constrain((next) => constrain(next, scene))
     .clickDistance(4)

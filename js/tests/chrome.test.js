@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { announcementOf, heardFrom } from "../src/announcer.js";
+import { awayFrom, unionOf } from "../src/candidates.js";
 import { createCommands, enabledCommands, newViewState } from "../src/commands.js";
 import { findRows } from "../src/objects.js";
 import { heightByKey, LEAST_HEIGHT, MOST_HEIGHT } from "../src/resizer.js";
@@ -122,4 +123,12 @@ test("Delete takes the placed point under the cursor before it takes the object"
   ui.cursor = { x: 9, y: 9 };
   commands.run("delete");
   assert.deepEqual(store.snapshot().prompts, []);
+});
+
+test("the candidates are shown at one scale, away from where one clicked", () => {
+  assert.deepEqual(unionOf([{ x0: 5, y0: 1, x1: 9, y1: 3 }, null, { x0: 2, y0: 2, x1: 6, y1: 8 }]), { x0: 2, y0: 1, x1: 9, y1: 8 });
+  assert.equal(unionOf([null]), null);
+  assert.equal(awayFrom([{ type: "point", x: 0, y: 80, label: 1 }], 100), "top");
+  assert.equal(awayFrom([{ type: "point", x: 0, y: 80, label: 1 }, { type: "point", x: 0, y: 20, label: 1 }], 100), "bottom");
+  assert.equal(awayFrom([], 100), "bottom");
 });

@@ -20,7 +20,7 @@ const saying = (text, progress = null) =>
   message("ready", { status: { ...blank.status, phase: progress === null ? "ready" : "downloading", message: text, progress } }).text;
 
 test("an empty widget says what to do, unless the kernel has more to say than that it is ready", () => {
-  assert.equal(saying(texts.phases.ready), texts.hint);
+  assert.equal(saying(texts.phases.ready), texts.hints.first);
   assert.equal(saying("Using the bundled model, which is less accurate."), "Using the bundled model, which is less accurate.");
 });
 
@@ -47,6 +47,19 @@ test("only a long wait gets a word", () => {
   const waiting = { prompts, pending: true, unsent: true };
   assert.equal(message("ready", waiting).text, "said");
   assert.equal(message("ready", waiting, { slow: true }).text, texts.status.waitingForKernel);
-  assert.equal(message("predicting", { prompts, pending: true }).text, texts.phases.ready);
+  assert.equal(message("predicting", { prompts, pending: true }).text, texts.hints.editing);
   assert.equal(message("predicting", { prompts, pending: true }, { slow: true }).text, "said");
+});
+
+test("the line says what to do next, as the tool in hand has it", () => {
+  const ready = { status: { ...blank.status, phase: "ready", message: texts.phases.ready } };
+  const rows = [/** @type {any} */ ({ id: 1 })];
+  assert.equal(message("ready", { ...ready, prompts, rows }).text, texts.hints.editing);
+  assert.equal(message("ready", { ...ready, rows }).text, texts.hints.next);
+  assert.equal(message("ready", { ...ready, options: { ...blank.options, tool: "brush" } }).text, texts.toolHints.brush);
+});
+
+test("the way out is said with what went wrong", () => {
+  const { text, tone } = message("error", { status: { ...blank.status, phase: "error", message: "It failed", hint: "Run the cell again." } });
+  assert.deepEqual([text, tone], ["It failed. Run the cell again.", "error"]);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { levelFor, tileBounds, tilesIn } from "../src/tiles.js";
+import { createStore } from "../src/store.js";
+import { createTiles, levelFor, tileBounds, tilesIn } from "../src/tiles.js";
 
 /** @type {import("../src/wire.js").Picture} */
 const picture = {
@@ -39,4 +40,64 @@ test("only what is in view is asked for, the middle first", () => {
   assert.ok([2, 3].includes(names[0].col));
   assert.deepEqual(tilesIn(picture, 0, { x0: -500, y0: -500, x1: -1, y1: -1 }), []);
   assert.equal(tilesIn(picture, 0, { x0: -500, y0: -500, x1: 10, y1: 10 }).length, 1);
+});
+
+/** A store that keeps the questions, and a context that keeps what is drawn. */
+function bench() {
+  /** @type {any[]} */
+  const asked = [];
+  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
+  const store = createStore({ client: "me", link });
+  /** @type {any[]} */
+  const drawn = [];
+  const context = /** @type {any} */ ({ drawImage: (/** @type {any[]} */ ...args) => drawn.push(args) });
+  return { asked, store, drawn, context };
+}
+
+/** @param {number} width @returns {import("../src/mask.js").Placement} the whole image, so large */
+const across = (width) => ({ image: picture, left: 0, top: 0, width, height: (width * picture.height) / picture.width });
+const whole = { x0: 0, y0: 0, x1: picture.width, y1: picture.height };
+
+test("tiles come a few at a time, are drawn where they belong, and not asked for twice", async () => {
+  let closed = 0;
+  globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close: () => closed++ }));
+  const controller = new AbortController();
+  const { asked, store, drawn, context } = bench();
+  /** @type {() => void} */
+  let came = () => {};
+  const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
+  const placement = across(2500.25);
+  tiles.draw(context, picture, placement, whole);
+  assert.deepEqual(asked.map(({ level, tiles: names }) => [level, names.length]), [[2, 4], [2, 4]]);
+  tiles.draw(context, picture, placement, whole);
+  assert.equal(asked.length, 2, "the others wait");
+
+  const [col, row] = asked[0].tiles[0];
+  const done = new Promise((resolve) => (came = () => resolve(null)));
+  const answer = asked[0].tiles.map((/** @type {number[]} */ [c, r]) => ({ col: c, row: r, mime: "image/jpeg", data: new Uint8Array(1) }));
+  store.receiveAnswer("tiles", { client: "me", level: 2, tiles: answer });
+  store.receiveAnswer("tiles", { client: "another", level: 2, tiles: answer });
+  await done;
+  tiles.draw(context, picture, placement, whole);
+  assert.equal(drawn.length, 4);
+  const { x0, y0 } = tileBounds(picture, { level: 2, col, row });
+  const mine = drawn.find(([, left, top]) => left === Math.round(x0 / 4) && top === Math.round(y0 / 4));
+  assert.ok(mine, "at its place, four image pixels a screen pixel");
+  assert.equal(asked.length, 3, "there is room for another batch");
+  const names = asked.flatMap((question) => question.tiles.map(String));
+  assert.equal(new Set(names).size, names.length);
+
+  tiles.draw(context, { ...picture }, placement, whole);
+  assert.equal(closed, 4, "another image has other tiles");
+  controller.abort();
+});
+
+test("nothing is asked for where the first picture is sharp enough, or no kernel is there", () => {
+  const controller = new AbortController();
+  const { asked, store, context } = bench();
+  const tiles = createTiles({ store, changed() {}, signal: controller.signal });
+  tiles.draw(context, picture, across(1500), whole);
+  tiles.draw(context, { ...picture, tiles: null }, across(9000), whole);
+  assert.deepEqual(asked, []);
+  controller.abort();
 });

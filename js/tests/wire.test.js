@@ -13,8 +13,8 @@ import {
   parseProbe,
   parseStatus,
   parseTiles,
-  toBytes,
 } from "../src/wire.js";
+import { toBytes } from "../src/values.js";
 
 const payload = Uint8Array.of(1, 2, 250);
 /** The payload somewhere inside a larger buffer, as hosts cut it out of a message. */
@@ -202,4 +202,19 @@ test("answers to questions", () => {
   assert.deepEqual(parseTiles({ client: "me", level: 1, tiles }, [payload]), {
     client: "me", level: 1, tiles: [{ col: 1, row: 2, mime: "image/jpeg", data: payload }],
   });
+});
+
+test("a stroke's points come once, and its key stands for them afterwards, whatever brings it", () => {
+  const known = new Map();
+  const first = { key: "s", points: [[1, 2], [3, 4]], radius: 2, label: 1 };
+  const later = { key: "s", radius: 2, label: 1 };
+  const parsed = { points: Float64Array.of(1, 2, 3, 4), radius: 2, label: 1 };
+  /** @param {object[]} strokes */
+  const stateWith = (strokes) => parseState({ active: { ...active, mask: { ...mask, strokes } } }, known).active?.mask?.strokes;
+  assert.deepEqual(stateWith([later]), [], "left out until it is known");
+  assert.deepEqual(stateWith([first, later]), [parsed, parsed]);
+  const put = [{ ...active, mask: { width: 2, height: 2, buffer: 0, strokes: [later] } }];
+  assert.deepEqual(parseObjects({ put }, [mask.data], known).put[0].mask?.strokes, [parsed]);
+  assert.deepEqual(parsePreview({ mask: put[0].mask }, [mask.data], known).mask?.strokes, [parsed]);
+  assert.deepEqual(parsePreview({ mask: put[0].mask }, [mask.data]).mask?.strokes, []);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { constrain, placementOf, zoomRange } from "../src/zoom.js";
+import { constrain, placementOf, wheelDelta, zoomRange } from "../src/zoom.js";
 
 /** @type {import("../src/zoom.js").Scene} */
 const scene = { image: { width: 1600, height: 1000 }, fit: { width: 800, height: 500 }, viewport: { width: 800, height: 500 } };
@@ -47,4 +47,13 @@ test("one to one is within reach, also of an image that is enlarged to begin wit
     const { least, actual, most } = zoomRange(each, 1);
     assert.ok(least <= 1 && least <= actual && actual <= most && most >= 8);
   }
+});
+
+test("a notch of the wheel is a small step, with Ctrl too; a pinch is amplified, and no event leaps", () => {
+  const event = { deltaY: -120, deltaMode: 0, ctrlKey: false };
+  assert.equal(wheelDelta(event), 0.24);
+  assert.equal(wheelDelta({ ...event, ctrlKey: true }), 0.24);
+  assert.equal(wheelDelta({ ...event, deltaY: 5, ctrlKey: true }), -0.1);
+  assert.equal(wheelDelta({ ...event, deltaY: -3, deltaMode: 1 }), 0.15);
+  assert.equal(wheelDelta({ ...event, deltaY: 1e5 }), -1);
 });

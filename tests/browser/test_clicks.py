@@ -207,7 +207,7 @@ def test_no_shortcut_of_jupyterlab_fires_and_no_menu_opens(notebook, widget):
     widget.click(*CAT, SIZE)
     cells = "() => jupyterapp.shell.currentWidget.content.model.cells.length"
     before = notebook.page.evaluate(cells)
-    for key in ["d", "d", "a", "b", "m", "0", "0", "Shift+Enter", "Escape", "?"]:
+    for key in ["d", "d", "a", "b", "m", "0", "0", "Shift+Enter", "?", "Escape"]:
         widget.stage.press(key)
     assert notebook.page.evaluate(cells) == before
     assert notebook.page.locator(".jp-Dialog").count() == 0

@@ -1,0 +1,464 @@
+"""All that is around the image: candidates, the list, settings, the keyboard, accessibility."""
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import ARTIFACTS
+
+SIZE = (451, 300)
+CAT, EAR, CUSHION = (220, 190), (395, 20), (420, 100)
+AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def cell(options="", more=""):
+    return (
+        "from skimage import data\n"
+        "from sam2_widget import SegmentWidget\n"
+        f"w = SegmentWidget(data.chelsea(), model='bundled'{options})\n{more}\nw"
+    )
+
+
+@pytest.fixture
+def widget(notebook):
+    notebook.open([cell()]).run_all()
+    return notebook.widget().ready()
+
+
+def painted(page):
+    """Wait until what was set is on the screen."""
+    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
+def announced(widget, text):
+    """Wait until a screen reader was told this."""
+    widget.root.locator(".sam2-spoken", has_text=text).wait_for(state="attached")
+
+
+def ask_ambiguously(notebook, widget):
+    """Click where the answer is ambiguous; the model decides where that is."""
+    for x, y in [CAT, CUSHION, EAR, (100, 150), (300, 60), (60, 60)]:
+        widget.click(x, y, SIZE)
+        if widget.root.get_attribute("data-candidates") == "3":
+            return
+        widget.button("clear")
+    raise AssertionError("no click was ambiguous")
+
+
+def shown_mask(notebook):
+    return notebook.value("[int(w.mask.sum()), [c.mask.crop(300, 451).area for c in w.candidates]]")
+
+
+# --- candidates -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["digit", "tab", "mouse"])
+def test_a_candidate_can_be_chosen(notebook, page, widget, how):
+    ask_ambiguously(notebook, widget)
+    cards = widget.root.locator(".sam2-card")
+    chosen = int(
+        widget.root.locator(".sam2-card[aria-checked=true]").get_attribute("data-candidate")
+    )
+    _, sizes = shown_mask(notebook)
+    wanted = chosen + 1 if chosen < 2 else chosen - 1
+    if how == "digit":
+        widget.press(str(wanted + 1))
+    elif how == "tab":
+        widget.press("Tab" if wanted > chosen else "Shift+Tab")
+        assert widget.stage.evaluate("e => e.matches(':focus')")
+    else:
+        cards.nth(wanted).click()
+        widget.settled()
+    widget.root.locator(f'.sam2-card[data-candidate="{wanted}"][aria-checked=true]').wait_for()
+    assert shown_mask(notebook)[0] == sizes[wanted]
+    widget.stage.focus()
+    widget.press("Control+z")
+    assert shown_mask(notebook)[0] == sizes[chosen]
+
+
+def test_candidates_go_with_the_next_point_and_nothing_moves(notebook, widget):
+    before = [widget.stage.bounding_box(), widget.root.bounding_box()]
+    ask_ambiguously(notebook, widget)
+    assert [widget.stage.bounding_box(), widget.root.bounding_box()] == before
+    widget.drag((60, 5), (380, 290), SIZE)
+    widget.wait(candidates=0)
+    assert widget.root.locator(".sam2-candidates").is_hidden()
+
+
+def test_tab_leaves_the_image_past_the_last_candidate(notebook, widget):
+    ask_ambiguously(notebook, widget)
+    widget.stage.focus()
+    for _ in range(4):
+        if not widget.stage.evaluate("e => e.matches(':focus')"):
+            break
+        widget.page.keyboard.press("Tab")
+        widget.settled()
+    assert not widget.stage.evaluate("e => e.matches(':focus')")
+
+
+# --- the list -------------------------------------------------------------------------------------
+
+THREE = """
+for box in [(60, 5, 380, 290), (380, 20, 450, 200), (5, 5, 60, 60)]:
+    w.add_box(*box); w.commit()
+"""
+
+
+def rows_of(notebook, field):
+    return notebook.value(f"[o.{field} for o in w.objects]")
+
+
+def test_hide_lock_and_delete_in_the_list(notebook, page):
+    notebook.open([cell(more=THREE)]).run_all()
+    widget = notebook.widget().ready()
+    widget.wait(objects=3)
+    rows = widget.root.locator(".sam2-object")
+    bare_eye = rows.nth(0).locator("[data-row=show]")
+    rows.nth(0).hover()
+    bare_eye.click()
+    rows.nth(0).and_(page.locator("[data-hidden]")).wait_for()
+    assert notebook.value("w._session.hidden == {w.objects[0].id}")
+    rows.nth(1).hover()
+    rows.nth(1).locator("[data-row=lock]").click()
+    rows.nth(1).and_(page.locator("[data-locked]")).wait_for()
+    assert notebook.value("w._session.locked == {w.objects[1].id}")
+    assert rows.nth(1).locator(".sam2-remove").is_hidden()
+    rows.nth(2).hover()
+    rows.nth(2).locator(".sam2-remove").click()
+    widget.wait(objects=2)
+    assert len(rows_of(notebook, "label")) == 2
+
+
+def test_a_hidden_object_is_not_painted(notebook, page):
+    notebook.open([cell(more=THREE)]).run_all()
+    widget = notebook.widget().ready()
+    points = [(x, y) for x in range(80, 370, 15) for y in (60, 120, 180, 240)]
+    notebook.run("w.hide(0); w.hide(1); w.hide(2)")
+    widget.root.locator(".sam2-object[data-hidden]").nth(2).wait_for()
+    bare = widget.settled().colors(points, SIZE)
+    notebook.run("w.show(0)")
+    widget.root.locator(".sam2-object:not([data-hidden])").wait_for()
+    assert widget.settled().colors(points, SIZE) != bare
+
+
+def test_the_list_by_keyboard(notebook, page):
+    notebook.open([cell(more=THREE + "\nfor i, l in enumerate('abc'): w.rename(i, l)")]).run_all()
+    widget = notebook.widget().ready()
+    widget.wait(objects=3)
+    first = widget.root.locator(".sam2-object .sam2-select").first
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Alt+ArrowUp")
+    page.wait_for_function(
+        """e => e.querySelector('[aria-posinset="1"] input').value === 'b'""",
+        arg=widget.root.element_handle(),
+    )
+    # The line kept the focus on its way up.
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Delete")
+    widget.wait(objects=2).settled()
+    assert rows_of(notebook, "label") == ["b", "c"]
+    widget.root.locator(".sam2-object .sam2-select").last.focus()
+    page.keyboard.press("Enter")
+    widget.root.locator(".sam2-object[aria-current]").wait_for()
+    announced(widget, "Editing object 2 of 2, c")
+
+
+def test_a_thousand_objects_are_a_few_lines_and_can_be_found(notebook, page):
+    many = (
+        "import numpy as np\n"
+        "for i in range(1000):\n"
+        "    m = np.zeros((300, 451), bool); m[i % 290:i % 290 + 8, i % 440:i % 440 + 8] = True\n"
+        "    w.add_mask(m, f'cell {i}')\n"
+    )
+    notebook.open([cell(more=many)]).run_all()
+    widget = notebook.widget().ready()
+    widget.wait(objects=1000)
+    rows = widget.root.locator(".sam2-object")
+    rows.first.wait_for()
+    assert rows.count() < 60
+    widget.root.locator(".sam2-filter").fill("cell 987")
+    assert rows.count() == 1
+    assert rows.locator("input").input_value() == "cell 987"
+    rows.locator(".sam2-select").click()
+    widget.root.locator(".sam2-object[aria-current]").wait_for()
+    widget.root.locator(".sam2-filter").fill("")
+    # The line being edited stays in sight.
+    widget.root.locator('.sam2-object[aria-current][aria-posinset="988"]').wait_for()
+
+
+LABELS = {
+    "markup": "<img src=x onerror=alert(1)><b>bold</b>",
+    "emoji": "🐈‍⬛ 👩🏽‍🔬 ☕",
+    "right-to-left": "قطة على وسادة",
+    "control": "a\u202eb\u0007c",
+}
+
+
+@pytest.mark.parametrize("label", LABELS.values(), ids=LABELS)
+def test_labels_stay_text(notebook, page, label):
+    notebook.open([cell(more=f"w.add_point({CAT[0]}, {CAT[1]}); w.rename(0, {label!r})")]).run_all()
+    widget = notebook.widget().ready()
+    widget.wait(objects=1)
+    kept = notebook.value("w.objects[0].label")
+    field = widget.root.locator(".sam2-object input")
+    page.wait_for_function("([e, t]) => e.value === t", arg=[field.element_handle(), kept])
+    assert widget.root.locator("b, img").count() == 0
+    notebook.run(f"w.labels = [{label!r}, 'other']")
+    option = widget.root.locator(".sam2-classes option").nth(1)
+    option.wait_for(state="attached")
+    assert widget.root.locator("b, img").count() == 0
+    assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+
+
+def test_a_class_is_added_in_the_widget_and_stays_for_the_next_object(notebook, page, widget):
+    widget.click(*CAT, SIZE)
+    widget.root.locator(".sam2-classes select").select_option(label="New class…")
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    widget.settled()
+    assert notebook.value("[list(w.labels), w.objects[0].label]") == [["cat"], "cat"]
+    widget.stage.focus()
+    widget.press("n")
+    widget.click(*CUSHION, SIZE)
+    assert rows_of(notebook, "label") == ["cat", "cat"]
+    notebook.run("w.labels = ['cat', 'cushion']")
+    widget.root.locator(".sam2-classes option", has_text="cushion").wait_for(state="attached")
+    widget.stage.focus()
+    widget.press("Shift+Digit2")
+    assert rows_of(notebook, "label") == ["cat", "cushion"]
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_settings_reach_python_and_python_reaches_them(notebook, page, widget):
+    widget.press(",")
+    settings = widget.root.locator(".sam2-settings")
+    settings.wait_for()
+    settings.locator('[data-option="opacity"]').fill("0.8")
+    settings.locator("label", has_text="Contour").click()
+    settings.locator('[data-option="fill-holes"]').fill("40")
+    settings.locator('[data-option="drop-specks"]').fill("25")
+    settings.locator("label", has_text="Cut out").click()
+    settings.locator('[data-option="hover-preview"]').check()
+    widget.wait(preview="on").settled()
+    page.wait_for_function("e => e.dataset.pending === 'false'", arg=widget.root.element_handle())
+    expected = [0.8, "contour", 40, 25, "cut out", True]
+    read = "[w.opacity, w.mask_style, w.fill_holes, w.drop_specks, w.overlap, w.hover_preview]"
+    assert notebook.value(read) == expected
+    notebook.run("w.opacity = 0.3; w.mask_style = 'fill'; w.fill_holes = 0; w.tool = 'brush'")
+    widget.wait(tool="brush")
+    opacity = settings.locator('[data-option="opacity"]').element_handle()
+    page.wait_for_function("e => e.value === '0.3'", arg=opacity)
+    fill = settings.locator('[data-option="mask-style"][value="fill"]').element_handle()
+    page.wait_for_function("e => e.checked", arg=fill)
+    settings.locator('[data-option="opacity"]').press("Escape")
+    settings.wait_for(state="hidden")
+    assert widget.stage.evaluate("e => e.matches(':focus')")
+
+
+def test_brightness_is_for_viewing_only(notebook, page, widget):
+    points = [(x, 150) for x in range(20, 440, 20)]
+    before = widget.colors(points, SIZE)
+    image = notebook.value("int(w.image.sum())")
+    notebook.run("w.brightness = 0.5")
+    painted(page)
+    after = widget.colors(points, SIZE)
+    assert sum(map(sum, after)) > sum(map(sum, before))
+    assert notebook.value("int(w.image.sum())") == image
+
+
+def test_the_height_by_pointer_by_keys_and_by_python(notebook, page, widget):
+    bar = widget.root.locator(".sam2-resizer")
+    start = bar.bounding_box()
+    page.mouse.move(start["x"] + 60, start["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 60, start["y"] - 60, steps=3)
+    page.mouse.up()
+    bar.focus()
+    now = float(bar.get_attribute("aria-valuenow"))
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function(
+        "([e, v]) => Number(e.getAttribute('aria-valuenow')) === v",
+        arg=[bar.element_handle(), now + 20],
+    )
+    assert widget.stage.bounding_box()["height"] == pytest.approx(now + 20, abs=1)
+    notebook.run("w.height = 300")
+    page.wait_for_function(
+        "e => e.getAttribute('aria-valuenow') === '300'", arg=bar.element_handle()
+    )
+    bar.dblclick()
+    page.wait_for_function(
+        "e => e.getAttribute('aria-valuenow') !== '300'", arg=bar.element_handle()
+    )
+
+
+def test_full_screen_and_back(notebook, page, widget):
+    widget.press("f")
+    page.wait_for_function("() => document.fullscreenElement?.matches('.sam2-widget')")
+    viewport = page.viewport_size
+    widget.stage.click()
+    widget.settled()
+    box = widget.root.bounding_box()
+    assert (box["width"], box["height"]) == (viewport["width"], viewport["height"])
+    assert widget.root.evaluate("e => e.scrollHeight <= e.clientHeight")
+    page.screenshot(path=ARTIFACTS / "full-screen.png")
+    widget.press("f")
+    page.wait_for_function("() => !document.fullscreenElement")
+    assert notebook.value("len(w.masks)") == 1
+
+
+# --- keyboard and screen reader -------------------------------------------------------------------
+
+
+def crosshair_to(widget, x, y, steps):
+    """Move the crosshair from the middle by arrow keys: as many strides right and down."""
+    for key, count in (("ArrowRight", x), ("ArrowDown", y)):
+        name = key if count > 0 else {"ArrowRight": "ArrowLeft", "ArrowDown": "ArrowUp"}[key]
+        for _ in range(abs(count)):
+            widget.page.keyboard.press(f"Shift+{name}" if steps else name)
+
+
+def test_five_objects_by_the_keyboard_alone(notebook, page, widget):
+    """From the cell's output to five labelled objects without a pointer."""
+    page.evaluate("() => document.querySelector('.sam2-widget [role=radio]').focus()")
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if widget.stage.evaluate("e => e.matches(':focus')"):
+            break
+    assert widget.stage.evaluate("e => e.matches(':focus')")
+
+    crosshair_to(widget, 1, 1, steps=True)
+    page.keyboard.press("Space")  # a point
+    widget.wait(objects=1).settled()
+    announced(widget, "Mask")
+    page.keyboard.press("Shift+Space")  # and a negative one
+    page.keyboard.press("n")
+
+    page.keyboard.press("r")  # a box
+    crosshair_to(widget, 3, -2, steps=True)
+    page.keyboard.press("Space")
+    crosshair_to(widget, 2, 3, steps=True)
+    page.keyboard.press("Space")
+    widget.wait(objects=2).settled()
+    page.keyboard.press("Enter")
+
+    page.keyboard.press("s")  # a scribble
+    crosshair_to(widget, -9, 0, steps=True)
+    page.keyboard.press("Space")
+    crosshair_to(widget, -2, 1, steps=True)
+    page.keyboard.press("Enter")
+    widget.wait(objects=3).settled()
+    page.keyboard.press("n")
+
+    page.keyboard.press("b")  # a brush stroke
+    page.keyboard.press("]")
+    crosshair_to(widget, 0, 3, steps=True)
+    page.keyboard.press("Space")
+    crosshair_to(widget, 2, 0, steps=True)
+    page.keyboard.press("Space")
+    widget.wait(objects=4).settled()
+    page.keyboard.press("n")
+
+    page.keyboard.press("p")
+    crosshair_to(widget, 4, -4, steps=True)
+    page.keyboard.press("Space")
+    widget.wait(objects=5).settled()
+
+    kinds = notebook.value("[[p.type for p in o.prompts] for o in w.prompts]")
+    assert kinds == [["point", "point"], ["box"], ["scribble"], ["stroke"], ["point"]]
+    assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1, 0]
+    assert all(area > 0 for area in rows_of(notebook, "area")[1:])
+
+
+def test_what_happens_is_announced(notebook, page, widget):
+    widget.click(*CAT, SIZE)
+    announced(widget, "px, score 0.")
+    area = notebook.value("int(w.mask.sum())")
+    announced(widget, f"Mask {area:,} px")
+    widget.press("n")
+    announced(widget, "Object finished. 1 object")
+    widget.press("e")
+    announced(widget, "Tool: Eraser")
+    widget.press("p")
+    widget.press("x")
+    announced(widget, "Clicks remove")
+    assert widget.root.get_attribute("data-polarity") == "negative"
+
+
+def test_help_shows_every_key_and_gives_the_focus_back(notebook, page, widget):
+    widget.press("?")
+    help_ = widget.root.locator(".sam2-help")
+    help_.wait_for()
+    assert help_.evaluate("e => e.matches(':focus')")
+    assert help_.locator("dt").count() > 25
+    page.keyboard.press("Escape")
+    help_.wait_for(state="hidden")
+    assert widget.stage.evaluate("e => e.matches(':focus')")
+
+
+def test_a_held_key_hides_the_masks_and_nothing_sticks(notebook, page, widget):
+    points = [(x, y) for x in range(80, 370, 15) for y in (60, 120, 180, 240)]
+    widget.drag((60, 5), (380, 290), SIZE)
+    page.mouse.move(0, 0)
+    widget.press("n")
+    shown = widget.colors(points, SIZE)
+    widget.stage.focus()
+    page.keyboard.down("m")
+    painted(page)
+    assert widget.colors(points, SIZE) != shown
+    # The release is never seen where the focus has gone elsewhere.
+    page.evaluate("() => document.activeElement.blur()")
+    page.keyboard.up("m")
+    painted(page)
+    assert widget.colors(points, SIZE) == shown
+
+
+THEMES = ["JupyterLab Light", "JupyterLab Dark"]
+
+
+def set_theme(page, theme):
+    page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', { theme: t })", theme)
+    page.wait_for_function("t => document.body.dataset.jpThemeName === t", arg=theme)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing(notebook, page, theme):
+    notebook.open([cell(options=", labels=['cat', 'cushion']", more=THREE)]).run_all()
+    widget = notebook.widget().ready()
+    set_theme(page, theme)
+    ask_ambiguously(notebook, widget)
+    page.add_script_tag(path=AXE)
+    for keys in ([], ["b"], [","], ["?"]):
+        for key in keys:
+            widget.stage.press(key)
+        found = page.evaluate("() => axe.run('.sam2-widget').then(r => r.violations)")
+        said = [f"{v['id']}: {[n['html'] for n in v['nodes']]}" for v in found]
+        assert not said, (keys, said)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    "page_options",
+    [
+        {"viewport": {"width": width, "height": 1000}, "device_scale_factor": ratio}
+        for width, ratio in ((480, 2), (960, 1), (1760, 1), (1760, 2))
+    ],
+    ids=lambda o: f"{o['viewport']['width']}@{o['device_scale_factor']}",
+)
+def test_pictures_for_the_documentation(notebook, page, theme, page_options):
+    notebook.open([cell(options=", labels=['cat', 'cushion']", more=THREE)]).run_all()
+    width = page_options["viewport"]["width"]
+    if width < 700:
+        notebook.command("application:toggle-left-area")
+    widget = notebook.widget().ready()
+    set_theme(page, theme)
+    widget.wait(objects=3)
+    widget.click(*CAT, SIZE)
+    assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    name = f"chrome-{theme.split()[1].lower()}-{width}-{page_options['device_scale_factor']}"
+    widget.root.screenshot(path=ARTIFACTS / f"{name}.png")
+    widget.stage.press(",")
+    widget.root.screenshot(path=ARTIFACTS / f"{name}-settings.png")
+    assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
