@@ -63,6 +63,11 @@ class CompactEmbedding:
 class CompactPredictor(Sam2Predictor):
     """The bundled model; everything else as in `Sam2Predictor`."""
 
+    @property
+    def logits_size(self) -> tuple[int, int]:
+        """(h, w) of the logits that it gives; it takes them of any size."""
+        return zoom.CELLS, zoom.CELLS
+
     def _embed(self, image: UInt8Array) -> Embedding:
         picture = Image.fromarray(image)
         picture.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.BOX)
