@@ -65,7 +65,7 @@ class CompactPredictor(Sam2Predictor):
 
     @property
     def logits_size(self) -> tuple[int, int]:
-        """(h, w) of the logits that it gives and takes."""
+        """(h, w) of the logits that it gives; it takes them of any size."""
         return zoom.CELLS, zoom.CELLS
 
     def _embed(self, image: UInt8Array) -> Embedding:

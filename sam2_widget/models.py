@@ -5,6 +5,7 @@ torch is imported only when a model is loaded.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -18,7 +19,13 @@ from typing import Any, TypeAlias, TypeVar
 from tqdm import tqdm
 
 from sam2_widget import worker
-from sam2_widget.errors import DeviceError, DownloadError, ModelError, UnknownModelError
+from sam2_widget.errors import (
+    CheckpointError,
+    DeviceError,
+    DownloadError,
+    ModelError,
+    UnknownModelError,
+)
 from sam2_widget.predictor import Predictor
 
 T = TypeVar("T")
@@ -28,6 +35,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 0..1, or None where the hub does not say how large it is."""
 
 BUNDLED = Path(__file__).parent / "weights" / "bundled.safetensors"
+BUNDLED_SHA256 = "426b6f29e164ab1231a3bc923745c09cb12045318edeab6d7bb6d9073ad5cc2f"
 
 HUB_IDS = {
     "tiny": "facebook/sam2.1-hiera-tiny",
@@ -353,8 +361,29 @@ def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
         ) from error
     resolved = sam2_predictor.resolve_device(device)
     # A checkpoint that was trained on and saved again is another one.
-    version = checkpoint.path.stat().st_mtime_ns
+    version = checkpoint.path.stat().st_mtime_ns if checkpoint.path.exists() else 0
     key = (checkpoint.path.resolve(), version, resolved)
     if key not in _loaded:
+        if checkpoint.name == "bundled":
+            check_bundled(checkpoint.path)
         _loaded[key] = sam2_predictor.load(checkpoint.path, name=checkpoint.name, device=resolved)
     return _loaded[key]
+
+
+def check_bundled(path: Path) -> None:
+    """Raise `CheckpointError` unless the bundled checkpoint is the one that came with the package.
+
+    A changed file may well load, and then segments nonsense.
+    """
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CheckpointError(
+            f"the bundled checkpoint {str(path)!r} cannot be read: {error}; "
+            "install the package again"
+        ) from error
+    if found != BUNDLED_SHA256:
+        raise CheckpointError(
+            f"the bundled checkpoint {str(path)!r} is truncated or altered: its SHA-256 is "
+            f"{found[:12]}…, not {BUNDLED_SHA256[:12]}…; install the package again"
+        )

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from sam2_widget import CheckpointError, Point, UnknownModelError, load_model, segment
-from sam2_widget.models import BUNDLED
+from sam2_widget.models import BUNDLED, Checkpoint, load_checkpoint
 from sam2_widget.sam2_predictor import _recognise
 
 from .conftest import random_sam2
@@ -98,3 +98,23 @@ class Evil:
 
     def __reduce__(self):
         return (open, (str(self.path), "w"))
+
+
+def _spoilt(data: bytes, how: str) -> bytes:
+    """What is left of a file after an accident."""
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    return {"cut": data[:middle], "one bit": flipped, "empty": b""}[how]
+
+
+@pytest.mark.parametrize("how", ["cut", "one bit", "empty"])
+def test_a_spoilt_bundled_file_is_refused(tmp_path, how):
+    path = tmp_path / "bundled.safetensors"
+    path.write_bytes(_spoilt(BUNDLED.read_bytes(), how))
+    with pytest.raises(CheckpointError, match=r"truncated or altered.*install the package again"):
+        load_checkpoint(Checkpoint("bundled", path), device="cpu")
+
+
+def test_a_missing_bundled_file_is_told(tmp_path):
+    with pytest.raises(CheckpointError, match=r"cannot be read.*install the package again"):
+        load_checkpoint(Checkpoint("bundled", tmp_path / "gone"), device="cpu")

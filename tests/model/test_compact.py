@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sam2_widget import compact
 from sam2_widget.compact import build_compact, draw_prompts, load_compact, read_metadata
+from sam2_widget.models import BUNDLED_SHA256
 
 WEIGHTS = Path(compact.__file__).parent / "weights" / "bundled.safetensors"
 CHECK = np.load(Path(__file__).parent / "data" / "compact_check.npz")
@@ -91,9 +92,10 @@ def test_batched_prompts_equal_single_ones() -> None:
     assert torch.equal(batch, torch.cat(singles))
 
 
-def test_the_model_card_is_about_this_file() -> None:
+def test_the_model_card_and_the_package_are_about_this_file() -> None:
     card = (Path(__file__).parents[2] / "training" / "MODEL_CARD.md").read_text()
-    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in card
+    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == BUNDLED_SHA256
+    assert BUNDLED_SHA256 in card
 
 
 def test_the_metadata_tells_what_the_file_is() -> None:
