@@ -16,7 +16,7 @@ NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
 .PHONY: help lab test lint bench clean \
-        test-python test-widget test-js test-model test-notebooks test-browser test-wheel
+        test-python test-export test-widget test-js test-model test-notebooks test-browser test-wheel
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -26,10 +26,13 @@ lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
 	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=$(CURDIR)/notebooks \
 	  --LabApp.default_url=/lab/tree/quickstart.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: lint test-python test-widget test-js test-model test-notebooks test-browser test-wheel  ## Run all tests
+test: lint test-python test-export test-widget test-js test-model test-notebooks test-browser test-wheel  ## Run all tests
 
 test-python: $(STAMPS)/test  ## Pure Python, with a fake predictor
 	$(PYTEST) tests/python
+
+test-export: $(STAMPS)/test  ## Every format, written and read back
+	$(PYTEST) tests/export
 
 test-widget: $(STAMPS)/test  ## The widget over a mock comm
 	$(PYTEST) tests/widget

@@ -7,15 +7,21 @@ torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
 from sam2_widget.errors import (
+    AnnotationError,
     CheckpointError,
     ClosedError,
     DeviceError,
     DownloadError,
+    ExistsError,
+    ExportError,
     ImageError,
     LabelError,
+    LossWarning,
     MessageError,
+    MissingLibraryError,
     ModelError,
     PromptError,
+    RepairWarning,
     SegmentationError,
     UnknownModelError,
 )
@@ -30,6 +36,7 @@ from sam2_widget.widget import SegmentWidget
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AnnotationError",
     "Box",
     "Candidates",
     "CheckpointError",
@@ -37,9 +44,13 @@ __all__ = [
     "DeviceError",
     "DownloadError",
     "Embedding",
+    "ExistsError",
+    "ExportError",
     "ImageError",
     "LabelError",
+    "LossWarning",
     "MessageError",
+    "MissingLibraryError",
     "ModelError",
     "ObjectPrompts",
     "Point",
@@ -47,6 +58,7 @@ __all__ = [
     "PromptArrays",
     "PromptError",
     "Prompts",
+    "RepairWarning",
     "SegmentWidget",
     "Segmentation",
     "SegmentationError",

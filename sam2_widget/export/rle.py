@@ -1,0 +1,115 @@
+"""COCO's run lengths: column by column, background first.
+
+pycocotools encodes. It does not decode what strangers send: for run lengths that do not add up to
+the image it returns memory that it never wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2_widget.errors import AnnotationError
+from sam2_widget.export.values import crop_of
+from sam2_widget.masks import MaskCrop
+
+
+def encode(crop: MaskCrop, size: tuple[int, int]) -> dict[str, Any]:
+    """A mask as COCO's compressed RLE, ``{"size": [H, W], "counts": str}``.
+
+    The work grows with the object's width, not with the image.
+    """
+    from pycocotools import mask as coco_mask  # noqa: PLC0415
+
+    height, width = size
+    counts: Any = {"size": [height, width], "counts": run_lengths(crop, size).tolist()}
+    encoded = coco_mask.frPyObjects(counts, height, width)
+    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def run_lengths(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Lengths of runs of background, mask, background, … down the columns of an image."""
+    height, width = size
+    rows, columns = crop.pixels.shape
+    strip = np.zeros((columns, height), np.int8)
+    strip[:, crop.y : crop.y + rows] = crop.pixels.T
+    changes = np.flatnonzero(np.diff(strip.ravel(), prepend=0, append=0)) + crop.x * height
+    lengths = np.diff(changes, prepend=0, append=height * width)
+    return lengths if lengths[-1] else lengths[:-1]
+
+
+def decode(rle: Any, size: tuple[int, int]) -> MaskCrop:
+    """Pixels of an RLE, compressed or not.
+
+    Raises
+    ------
+    AnnotationError
+        If it is none, is of another size, or its run lengths do not add up.
+    """
+    try:
+        said, counts = tuple(rle["size"]), rle["counts"]
+    except (TypeError, KeyError) as error:
+        raise AnnotationError(f"an RLE must have 'size' and 'counts': {error!r} is wrong") from None
+    if said != size:
+        raise AnnotationError(f"an RLE is of {said} (height, width), the image of {size}")
+    lengths = _parsed(counts) if isinstance(counts, (str, bytes)) else _checked(counts)
+    total = int(lengths.sum())
+    if (lengths < 0).any() or total != size[0] * size[1]:
+        raise AnnotationError(
+            f"the run lengths of an RLE add up to {total} pixels, the image has "
+            f"{size[0] * size[1]}: the file is broken"
+        )
+    return _pixels(lengths, size[0])
+
+
+def _pixels(lengths: npt.NDArray[np.int64], height: int) -> MaskCrop:
+    """Only the columns that the mask reaches are made."""
+    edges = np.cumsum(lengths)
+    starts, ends = edges[0:-1:2], edges[1::2]
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if not starts.size:
+        return MaskCrop(0, 0, np.zeros((0, 0), bool))
+    left, right = int(starts[0]) // height, -(-int(ends[-1]) // height)
+    steps = np.zeros((right - left) * height + 1, np.int8)
+    np.add.at(steps, starts - left * height, 1)
+    np.add.at(steps, ends - left * height, -1)
+    columns = np.cumsum(steps[:-1], dtype=np.int8).reshape(right - left, height)
+    return crop_of(columns.T, left)
+
+
+def _checked(counts: object) -> npt.NDArray[np.int64]:
+    if not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
+        raise AnnotationError("the counts of an RLE must be text or a list of whole numbers")
+    return np.array(counts, np.int64)
+
+
+_MORE, _SIGN, _BITS, _OFFSET = 0x20, 0x10, 5, 48
+_LONGEST = 8
+
+
+def _parsed(text: str | bytes) -> npt.NDArray[np.int64]:
+    """Numbers of the compressed form.
+
+    A character holds 5 bits; from the fourth on, a number is told as the difference to the one two
+    before it.
+    """
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
+    numbers: list[int] = []
+    value = shift = 0
+    for character in raw:
+        bits = character - _OFFSET
+        if not 0 <= bits < 2 * _MORE or shift >= _LONGEST * _BITS:
+            raise AnnotationError("the counts of an RLE hold characters that no RLE has")
+        value |= (bits & (_MORE - 1)) << shift
+        shift += _BITS
+        if bits & _MORE:
+            continue
+        if bits & _SIGN:
+            value -= 1 << shift
+        numbers.append(value + (numbers[-2] if len(numbers) > 2 else 0))  # noqa: PLR2004
+        value = shift = 0
+    if shift:
+        raise AnnotationError("the counts of an RLE end in the middle of a number")
+    return np.array(numbers, np.int64)
