@@ -143,7 +143,7 @@ def fill(shells: Iterable[Sequence[Ring]], size: tuple[int, int], repairs: Repai
         usable = [ring for ring in part if _is_usable(ring, size, repairs)]
         if usable:
             pixels = [_ring_pixels(ring, size) for ring in usable]
-            found = _union(found, _minus(pixels[0], pixels[1:]))
+            found = union(found, _minus(pixels[0], pixels[1:]))
     return found
 
 
@@ -205,7 +205,8 @@ def _minus(shell: MaskCrop, holes: Sequence[MaskCrop]) -> MaskCrop:
     return crop_of(pixels, shell.x, shell.y)
 
 
-def _union(a: MaskCrop, b: MaskCrop) -> MaskCrop:
+def union(a: MaskCrop, b: MaskCrop) -> MaskCrop:
+    """Pixels of either crop."""
     if not a.pixels.size or not b.pixels.size:
         return b if b.pixels.size else a
     x, y = min(a.x, b.x), min(a.y, b.y)
