@@ -23,13 +23,24 @@ from sam2_widget.errors import (
     PromptError,
     RepairWarning,
     SegmentationError,
+    SettingError,
     UnknownModelError,
 )
 from sam2_widget.headless import segment
 from sam2_widget.models import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
-from sam2_widget.prompts import Box, ObjectPrompts, Point, Prompts
+from sam2_widget.prompts import (
+    Box,
+    Choice,
+    MaskPrompt,
+    ObjectPrompts,
+    Point,
+    Prompts,
+    Scribble,
+    Stroke,
+)
 from sam2_widget.results import Segmentation, SegmentedObject
+from sam2_widget.settings import Settings
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 
@@ -40,6 +51,7 @@ __all__ = [
     "Box",
     "Candidates",
     "CheckpointError",
+    "Choice",
     "ClosedError",
     "DeviceError",
     "DownloadError",
@@ -49,6 +61,7 @@ __all__ = [
     "ImageError",
     "LabelError",
     "LossWarning",
+    "MaskPrompt",
     "MessageError",
     "MissingLibraryError",
     "ModelError",
@@ -59,11 +72,15 @@ __all__ = [
     "PromptError",
     "Prompts",
     "RepairWarning",
+    "Scribble",
     "SegmentWidget",
     "Segmentation",
     "SegmentationError",
     "SegmentedObject",
+    "SettingError",
+    "Settings",
     "Status",
+    "Stroke",
     "UnknownModelError",
     "available_models",
     "load_model",

@@ -1,43 +1,92 @@
 """The fold: a list of prompts → the mask of one object.
 
-Each prompt is answered with all prompts so far and the logits of the answer before it. So the
-answer to a list depends on that list alone, not on how it came about: undo is the shorter list, and
-a script that is given the same list gets the same mask, to the bit.
+Each prompt is answered with all prompts so far and the logits of the answer before it, in which a
+choice of another candidate and the strokes drawn so far are heeded. So the answer to a list depends
+on that list alone, not on how it came about: undo is the shorter list, and a script that is given
+the same list gets the same mask, to the bit. What was drawn by hand lies on top of what the model
+says, and costs no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from cachetools import LRUCache
 
+from sam2_widget.correction import CERTAIN, corrected, given_logits
+from sam2_widget.kinds import Box, Choice, MaskPrompt, Point, Prompt, Scribble
 from sam2_widget.masks import Float32Array, LogitMask
 from sam2_widget.predictor import Embedding, Predictor, PromptArrays
-from sam2_widget.prompts import Box, Point, Prompt
+from sam2_widget.regions import clean
+from sam2_widget.settings import DEFAULTS, Settings
+from sam2_widget.strokes import Base, Mask, draw_into, standing_strokes
 
-FEEDBACK_KEPT = 128
-"""Answers whose unquantised logits are kept for the next click: 32 MiB at SAM 2's 256x256."""
+DERIVED_KEPT = 8192
+"""Cleaned and corrected masks that are kept: the settings of a moment ago may come back."""
+
+FEEDBACK_KEPT = 32 * 2**20
+"""Bytes of unquantised logits that are kept for the next click: 128 answers of SAM 2."""
+
+PromptList: TypeAlias = tuple[Prompt, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says to a list of prompts.
+class Candidate:
+    """One of the masks that the model offers for an ambiguous prompt.
 
     Attributes
     ----------
-    mask : LogitMask
+    mask : Mask
     score : float
         The model's estimate of the mask's IoU, within 0..1.
     """
 
-    mask: LogitMask
+    mask: Mask
     score: float
 
 
-NOTHING = Answer(LogitMask.from_logits(np.full((1, 1), -8, np.float32)), 0.0)
-"""The answer where there is nothing to select: no positive point and no box."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a list of prompts means.
+
+    Attributes
+    ----------
+    mask : Mask
+    score : float
+        The model's estimate of its mask's IoU, within 0..1; 1 for what was drawn or given.
+    candidates : tuple of Candidate
+        In the model's order, if its newest answer was ambiguous; else empty.
+    choice : int
+        Which of the candidates `mask` is.
+    """
+
+    mask: Mask
+    score: float
+    candidates: tuple[Candidate, ...] = ()
+    choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The model's answer to some prompts, quantised: a few KiB."""
+
+    masks: tuple[LogitMask, ...]
+    scores: tuple[float, ...]
+    best: int
+
+    def chosen(self, choice: Choice | None) -> int:
+        """Index of the candidate that is meant."""
+        usable = choice is not None and choice.index < len(self.masks)
+        return choice.index if choice and usable else self.best
+
+
+_EMPTY = LogitMask.from_logits(np.full((1, 1), -8, np.float32))
+
+NOTHING = Answer(Mask(_EMPTY), 0.0)
+"""The answer where there is nothing to select: no positive click, no box, no mask, no stroke."""
 
 
 class Answers:
@@ -50,58 +99,172 @@ class Answers:
     predictor : Predictor
     embedding : callable
         Returns the image's embedding; called only when a prediction is needed.
+    size : (int, int)
+        (height, width) of the image in pixels.
     """
 
-    def __init__(self, predictor: Predictor, embedding: Callable[[], Embedding]) -> None:
+    def __init__(
+        self, predictor: Predictor, embedding: Callable[[], Embedding], size: tuple[int, int]
+    ) -> None:
         self.predictor = predictor
         self._embedding = embedding
+        self._size = size
         # A few KiB each, so that undo, redo and finished objects never need the model again.
-        self._known: dict[tuple[Prompt, ...], Answer] = {}
-        self._feedback: LRUCache[tuple[Prompt, ...], Float32Array] = LRUCache(FEEDBACK_KEPT)
+        self._said: dict[PromptList, _Said] = {}
+        self._derived: dict[tuple[PromptList, int, tuple[int, int]], Base] = {}
+        self._logits: LRUCache[PromptList, Float32Array] = LRUCache(
+            FEEDBACK_KEPT, getsizeof=lambda logits: min(logits.nbytes, FEEDBACK_KEPT)
+        )
 
     def prepare(self) -> None:
         """Have the image encoded, which else the first answer waits for."""
         self._embedding()
 
-    def known(self, prompts: tuple[Prompt, ...]) -> Answer | None:
-        """The answer, if it can be had without the model."""
-        return self._known.get(prompts) if _selects(prompts) else NOTHING
-
-    def __call__(self, prompts: tuple[Prompt, ...]) -> Answer:
-        """Return the answer to `prompts`, a fold over every prefix of them."""
-        answer = self.known(prompts)
+    def known(self, prompts: PromptList, settings: Settings = DEFAULTS) -> Answer | None:
+        """The answer, if it can be had without the model and at once."""
+        answer = without_model(prompts)
         if answer is not None:
             return answer
-        done = len(prompts) - 1
-        while _selects(prompts[:done]) and prompts[:done] not in self._feedback:
-            done -= 1
-        for end in range(done + 1, len(prompts) + 1):
-            answer = self._step(prompts[:end])
-        return answer or NOTHING
+        asked, choice = _asked(prompts)
+        said = self._said.get(asked)
+        if said is None:
+            return None
+        found = [self._base(asked, said, index, settings) for index in range(len(said.masks))]
+        bases = [base for base in found if base is not None]
+        return _answer(prompts, said, bases, choice) if len(bases) == len(found) else None
 
-    def _step(self, prompts: tuple[Prompt, ...]) -> Answer:
+    def __call__(self, prompts: PromptList, settings: Settings = DEFAULTS) -> Answer:
+        """Return the answer to `prompts`, a fold over every prefix of them."""
+        answer = self.known(prompts, settings)
+        if answer is not None:
+            return answer
+        asked, choice = _asked(prompts)
+        if asked not in self._said:
+            self._fold(asked)
+        said = self._said[asked]
+        bases = [self._derive(asked, mask, settings) for mask in said.masks]
+        for index, base in enumerate(bases):
+            self._derived[asked, index, settings.cleaning] = base
+        while len(self._derived) > DERIVED_KEPT:
+            del self._derived[next(iter(self._derived))]
+        return _answer(prompts, said, bases, choice)
+
+    def preview(self, prompts: PromptList, settings: Settings = DEFAULTS) -> Answer:
+        """The answer to `prompts`, which nobody has said yet: the last of them is not kept."""
+        answer = self.known(prompts, settings)
+        if answer is not None:
+            return answer
+        asked, choice = _asked(prompts)
+        before, _ = _asked(asked[:-1])
+        if _needs_model(before):
+            self._fold(before)
+        said, _ = self._step(asked)
+        bases = [self._derive(asked, mask, settings) for mask in said.masks]
+        return _answer(prompts, said, bases, choice)
+
+    def _fold(self, asked: PromptList) -> None:
+        """Have the model's logits for `asked`, and for all prefixes that they rest on."""
+        todo: list[PromptList] = []
+        while _needs_model(asked) and asked not in self._logits:
+            todo.append(asked)
+            asked, _ = _asked(asked[:-1])
+        for prefix in reversed(todo):
+            self._said[prefix], self._logits[prefix] = self._step(prefix)
+
+    def _step(self, asked: PromptList) -> tuple[_Said, Float32Array]:
+        """Ask the model; what the answer rests on must be there."""
+        arrays = to_arrays(asked, self._feedback(asked))
+        alone = len(arrays.points) == 1 and arrays.box is None
+        candidates = self.predictor.predict(
+            self._embedding(), arrays, multimask=alone and arrays.logits is None
+        )
+        scores = np.clip(np.nan_to_num(candidates.scores), 0.0, 1.0)
+        masks = tuple(LogitMask.from_logits(logits) for logits in candidates.logits)
+        return _Said(masks, tuple(scores.tolist()), candidates.best), candidates.logits.copy()
+
+    def _feedback(self, asked: PromptList) -> Float32Array | None:
+        """The logits that the newest of `asked` corrects."""
+        before, choice = _asked(asked[:-1])
         # A box says anew what the object is: the logits from before it would hold it back.
-        fresh = isinstance(prompts[-1], Box)
-        feedback = None if fresh else self._feedback.get(prompts[:-1])
-        arrays = to_arrays(prompts, feedback)
-        ambiguous = len(arrays.points) == 1 and arrays.box is None and feedback is None
-        candidates = self.predictor.predict(self._embedding(), arrays, multimask=ambiguous)
-        # A copy, for a view would keep all candidates in memory.
-        logits = candidates.logits[candidates.best].copy()
-        score = float(np.clip(np.nan_to_num(candidates.scores[candidates.best]), 0.0, 1.0))
-        self._feedback[prompts] = logits
-        answer = Answer(LogitMask.from_logits(logits), score)
-        self._known[prompts] = answer
-        return answer
+        if isinstance(asked[-1], Box) or not _selects(before):
+            return None
+        if isinstance(before[-1], MaskPrompt):
+            logits = given_logits(before[-1], self.predictor.logits_size)
+        else:
+            logits = self._logits[before][self._said[before].chosen(choice)]
+        return draw_into(logits, standing_strokes(asked), self._size, CERTAIN)
+
+    def _base(self, asked: PromptList, said: _Said, index: int, settings: Settings) -> Base | None:
+        """The mask of a candidate, if it can be had at once."""
+        if settings.cleans or isinstance(asked[0], MaskPrompt):
+            return self._derived.get((asked, index, settings.cleaning))
+        return said.masks[index]
+
+    def _derive(self, asked: PromptList, mask: LogitMask, settings: Settings) -> Base:
+        """What the model said, cleaned, and kept to what a given mask is to be corrected by."""
+        if settings.cleans:
+            cells = mask.width * mask.height / (self._size[0] * self._size[1])
+            holes, specks = (area * cells for area in settings.cleaning)
+            mask = clean(mask, holes=holes, specks=specks)
+        if isinstance(asked[0], MaskPrompt):
+            return corrected(asked[0].pixels, mask, asked, self._size)
+        return mask
 
 
-def _selects(prompts: tuple[Prompt, ...]) -> bool:
-    return any(isinstance(p, Box) or p.label == 1 for p in prompts)
+def without_model(prompts: PromptList) -> Answer | None:
+    """The answer, if it needs no model: nothing is selected, or all was given or drawn by hand."""
+    asked, _ = _asked(prompts)
+    if _needs_model(asked):
+        return None
+    given = asked[-1] if asked else None
+    strokes = standing_strokes(prompts)
+    if isinstance(given, MaskPrompt):
+        return Answer(Mask(given.pixels, strokes), 1.0)
+    return Answer(Mask(_EMPTY, strokes), 1.0) if strokes else NOTHING
 
 
-def to_arrays(prompts: tuple[Prompt, ...], logits: Float32Array | None = None) -> PromptArrays:
+def _answer(
+    prompts: PromptList, said: _Said, bases: Sequence[Base], choice: Choice | None
+) -> Answer:
+    chosen, strokes = said.chosen(choice), standing_strokes(prompts)
+    candidates = tuple(
+        Candidate(Mask(base), score) for base, score in zip(bases, said.scores, strict=True)
+    )
+    return Answer(
+        Mask(bases[chosen], strokes),
+        said.scores[chosen],
+        candidates if len(candidates) > 1 else (),
+        chosen,
+    )
+
+
+def _asked(prompts: PromptList) -> tuple[PromptList, Choice | None]:
+    """`prompts` up to the last that the model is asked, and the choice among its answers."""
+    choice = None
+    for end in range(len(prompts), 0, -1):
+        prompt = prompts[end - 1]
+        if isinstance(prompt, (Point, Box, Scribble, MaskPrompt)):
+            return prompts[:end], choice
+        if isinstance(prompt, Choice):
+            choice = choice or prompt
+    return (), None
+
+
+def _selects(prompts: PromptList) -> bool:
+    return any(
+        isinstance(p, (Box, MaskPrompt)) or (isinstance(p, (Point, Scribble)) and p.label == 1)
+        for p in prompts
+    )
+
+
+def _needs_model(asked: PromptList) -> bool:
+    return _selects(asked) and not isinstance(asked[-1], MaskPrompt)
+
+
+def to_arrays(prompts: PromptList, logits: Float32Array | None = None) -> PromptArrays:
     """Prompts as `Predictor.predict` takes them; of several boxes the last counts."""
-    points = [p for p in prompts if isinstance(p, Point)]
+    clicks = [p.samples if isinstance(p, Scribble) else (p,) for p in prompts]
+    points = [p for some in clicks for p in some if isinstance(p, Point)]
     boxes = [p for p in prompts if isinstance(p, Box)]
     return PromptArrays(
         points=np.array([(p.x, p.y) for p in points], np.float32).reshape(-1, 2),

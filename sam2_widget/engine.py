@@ -130,7 +130,8 @@ class Engine:
                 after=lambda: self._show_ready(token, predictor),
             )
             self._check(token)
-            worker.run(lambda: self._swap(Answers(predictor, source), note, token))
+            answers = Answers(predictor, source, self._rgb.shape[:2])
+            worker.run(lambda: self._swap(answers, note, token))
         except _SupersededError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user

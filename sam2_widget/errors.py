@@ -6,6 +6,7 @@
     ├── ImageError              also ValueError: the image cannot be shown or segmented
     ├── PromptError             also ValueError: a point, box or list of prompts makes no sense
     ├── LabelError              also ValueError: a label that is not one of the labels given
+    ├── SettingError            also ValueError: a setting that does not exist, or has no such value
     ├── MessageError            also ValueError: a message from the browser is malformed
     ├── ExportError             also OSError: a result cannot be written
     │   └── ExistsError         also FileExistsError: there is a file, and it was not to be replaced
@@ -36,6 +37,10 @@ class PromptError(SegmentationError, ValueError):
 
 class LabelError(SegmentationError, ValueError):
     """A label is not text, or not one of the labels that were given."""
+
+
+class SettingError(SegmentationError, ValueError):
+    """A setting does not exist or cannot have that value."""
 
 
 class MessageError(SegmentationError, ValueError):

@@ -10,9 +10,9 @@ from sam2_widget.answers import Answers
 from sam2_widget.cache import embeddings
 from sam2_widget.images import ImageLike, to_rgb
 from sam2_widget.models import ModelLike, check_model, load_model
-from sam2_widget.prompts import Prompt, Prompts, as_prompts, check_prompts
+from sam2_widget.prompts import Prompt, Prompts, as_prompts
 from sam2_widget.results import Segmentation, make_segmentation
-from sam2_widget.session import AnnotatedObject
+from sam2_widget.session import Session
 
 
 def segment(
@@ -28,7 +28,7 @@ def segment(
     ----------
     image : path, PIL image, ndarray or torch tensor
         See `SegmentWidget`.
-    prompts : Prompts, or lists of Point and Box
+    prompts : Prompts, or lists of Point, Box, …
         ``w.prompts`` of a widget; or the prompts of one object; or a list of those of several.
     model : str or Predictor
         See `load_model`.
@@ -60,12 +60,10 @@ def segment(
     """
     rgb = to_rgb(image)
     wanted = as_prompts(prompts)
-    for one in wanted:
-        check_prompts(one.prompts, rgb.shape[1], rgb.shape[0])
+    session = Session(rgb.shape[1], rgb.shape[0])
+    session.replay(wanted)
     check_model(model)
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model, device=device)
-    answers = Answers(model, embeddings.source(model, rgb))
-    objects = tuple(AnnotatedObject(i, one.prompts, one.label) for i, one in enumerate(wanted))
-    size = rgb.shape[:2]
-    return worker.run(lambda: make_segmentation(objects, answers, size=size))
+    answers = Answers(model, embeddings.source(model, rgb), rgb.shape[:2])
+    return worker.run(lambda: make_segmentation(session, answers))

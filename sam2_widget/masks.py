@@ -106,23 +106,29 @@ class LogitMask:
         Size of the logits, which cover the whole image.
     data : bytes
         zlib stream of (height, width) int8 values, row by row; above 0 is inside.
-    empty : bool
-        Whether no pixel can be inside.
+    empty, whole : bool
+        Whether no pixel can be inside, and whether none can be outside.
     """
 
     width: int
     height: int
     data: bytes
     empty: bool
+    whole: bool = False
 
     @classmethod
     def from_logits(cls, logits: Float32Array) -> LogitMask:
         """Make a mask of the decoder's logits, shape (h, w)."""
-        quantised = quantise(logits)
+        return cls.from_quantised(quantise(logits))
+
+    @classmethod
+    def from_quantised(cls, quantised: Int8Array) -> LogitMask:
+        """Make a mask of what `quantise` returned."""
         height, width = quantised.shape
+        positive = quantised > 0
         # Level 1 is 3 times quicker than the default and costs a tenth more bytes.
         data = zlib.compress(quantised.tobytes(), 1)
-        return cls(width, height, data, empty=not bool((quantised > 0).any()))
+        return cls(width, height, data, empty=not positive.any(), whole=bool(positive.all()))
 
     @property
     def logits(self) -> Int8Array:
@@ -133,6 +139,56 @@ class LogitMask:
     def crop(self, height: int, width: int) -> MaskCrop:
         """The mask's pixels in an image of `height` x `width`."""
         return upsample(self.logits, height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelMask:
+    """A mask given or edited pixel by pixel, as it is kept and sent: one bit a pixel, deflated.
+
+    Attributes
+    ----------
+    x, y, width, height : int
+        The crop that holds all pixels of the mask, in image pixels; all 0 for an empty mask.
+    data : bytes
+        zlib stream of the rows, each packed to bytes from the highest bit on.
+    whole : bool
+        Whether the mask covers the whole image.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    data: bytes
+    whole: bool = False
+
+    @classmethod
+    def from_pixels(
+        cls, pixels: BoolArray, x: int = 0, y: int = 0, *, whole: bool | None = None
+    ) -> PixelMask:
+        """Make a mask of a part of the image, (h, w) bool, whose top-left pixel is (x, y).
+
+        `whole` need not be told if `pixels` are those of the whole image.
+        """
+        covers = bool(pixels.all()) if whole is None else whole
+        crop = tight(x, y, pixels)
+        height, width = crop.pixels.shape
+        data = zlib.compress(np.packbits(crop.pixels, axis=1).tobytes(), 1)
+        return cls(crop.x, crop.y, width, height, data, covers)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is inside."""
+        return self.width == 0
+
+    def crop(self, height: int, width: int) -> MaskCrop:
+        """The mask's pixels; the size of the image changes nothing."""
+        del height, width
+        if self.empty:
+            return MaskCrop(0, 0, np.zeros((0, 0), bool))
+        packed = np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.height, -1)
+        pixels = np.unpackbits(packed, axis=1, count=self.width).view(bool)
+        return MaskCrop(self.x, self.y, pixels)
 
 
 def upsample(logits: Int8Array, height: int, width: int) -> MaskCrop:
@@ -166,11 +222,11 @@ def upsample(logits: Int8Array, height: int, width: int) -> MaskCrop:
         weight = fy[part, None]
         value = rows[j0[part]] * (1 - weight) + rows[j1[part]] * weight
         np.greater(value, 0, out=pixels[part.start - top : part.stop - top])
-    return _tight(left, top, pixels)
+    return tight(left, top, pixels)
 
 
-def _tight(x: int, y: int, pixels: BoolArray) -> MaskCrop:
-    """The crop cut down to the pixels that are set."""
+def tight(x: int, y: int, pixels: BoolArray) -> MaskCrop:
+    """The part of `pixels`, whose top-left pixel is (x, y), that is not empty."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
         return MaskCrop(0, 0, np.zeros((0, 0), bool))

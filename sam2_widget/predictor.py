@@ -84,6 +84,10 @@ class Predictor(Protocol):
     def device(self) -> str:
         """Where it computes, e.g. ``"cpu"`` or ``"cuda:0"``."""
 
+    @property
+    def logits_size(self) -> tuple[int, int]:
+        """(h, w) of the logits that it gives and takes."""
+
     def embed(self, image: UInt8Array) -> Embedding:
         """Encode an RGB image of shape (H, W, 3); slow, once per image."""
 

@@ -1,23 +1,47 @@
-"""Prompts: what the user said, as frozen values.
+"""Prompts: all that was said about an image, as frozen values that can be saved and replayed.
 
-Coordinates are (x, y) in image pixels everywhere in this package. The origin is the top-left corner
-of the image and pixel column ``i`` covers ``[i, i + 1)``: the centre of the first pixel is
-(0.5, 0.5), and a point lies in the pixel ``mask[int(y), int(x)]``.
+The prompts themselves, and the convention of their coordinates, are in `sam2_widget.kinds`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 import msgspec
-import numpy as np
-from msgspec.structs import force_setattr
 
 from sam2_widget.errors import PromptError
+from sam2_widget.kinds import (
+    KINDS,
+    Box,
+    Choice,
+    MaskPrompt,
+    Point,
+    Prompt,
+    Scribble,
+    Stroke,
+    is_flat,
+)
+from sam2_widget.settings import DEFAULTS, Settings
+
+__all__ = [
+    "FORMAT",
+    "MAX_PROMPTS",
+    "VERSION",
+    "Box",
+    "Choice",
+    "MaskPrompt",
+    "ObjectPrompts",
+    "Point",
+    "Prompt",
+    "Prompts",
+    "Scribble",
+    "Stroke",
+    "add_prompt",
+    "as_prompts",
+    "check_prompts",
+]
 
 FORMAT: Literal["sam2-widget-prompts"] = "sam2-widget-prompts"
 VERSION = 1
@@ -26,104 +50,16 @@ MAX_PROMPTS = 1000
 """Most prompts that one object may have; more is a program gone wrong, not a user."""
 
 
-def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise PromptError(
-            f"{name} must be a number, got {value!r}: give coordinates in image pixels"
-        )
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise PromptError(f"{name} must be finite, got {value!r}: give coordinates in image pixels")
-    return number
-
-
-class Point(msgspec.Struct, frozen=True, tag_field="type", tag="point", forbid_unknown_fields=True):
-    """A click.
-
-    Parameters
-    ----------
-    x, y : float
-        Image pixels, see the module's convention.
-    label : {1, 0}
-        1: this belongs to the object. 0: this does not.
-
-    Raises
-    ------
-    PromptError
-        If a coordinate is not a finite number or the label is neither 0 nor 1.
-    """
-
-    x: float
-    y: float
-    label: int = 1
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "x", _number(self.x, "x"))
-        force_setattr(self, "y", _number(self.y, "y"))
-        if not isinstance(self.label, (Real, np.bool_)) or self.label not in (0, 1):
-            raise PromptError(
-                f"label must be 1 (part of the object) or 0 (not part of it), got {self.label!r}"
-            )
-        force_setattr(self, "label", int(self.label))
-
-    def check_inside(self, width: int, height: int) -> None:
-        """Raise `PromptError` unless the point lies in an image of `width` x `height` pixels."""
-        if not (0 <= self.x < width and 0 <= self.y < height):
-            raise PromptError(
-                f"the point (x={self.x:g}, y={self.y:g}) is outside the image of {width} x {height}"
-                f" pixels: x must be in [0, {width}) and y in [0, {height})"
-            )
-
-
-class Box(msgspec.Struct, frozen=True, tag_field="type", tag="box", forbid_unknown_fields=True):
-    """A rectangle around the object; a box drawn right to left or upwards is turned around.
-
-    Parameters
-    ----------
-    x0, y0, x1, y1 : float
-        Two opposite corners in image pixels, see the module's convention. After construction
-        ``x0 < x1`` and ``y0 < y1``.
-
-    Raises
-    ------
-    PromptError
-        If a coordinate is not a finite number or the box has no area.
-    """
-
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-    def __post_init__(self) -> None:
-        for low, high in (("x0", "x1"), ("y0", "y1")):
-            a, b = _number(getattr(self, low), low), _number(getattr(self, high), high)
-            if a == b:
-                raise PromptError(
-                    f"the box has no area, got {low} = {high} = {a:g}: give two opposite corners"
-                )
-            force_setattr(self, low, min(a, b))
-            force_setattr(self, high, max(a, b))
-
-    def check_inside(self, width: int, height: int) -> None:
-        """Raise `PromptError` unless the box lies in an image of `width` x `height` pixels."""
-        if self.x0 < 0 or self.y0 < 0 or self.x1 > width or self.y1 > height:
-            raise PromptError(
-                f"the box ({self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g}) reaches outside the "
-                f"image of {width} x {height} pixels: x must be in [0, {width}], y in [0, {height}]"
-            )
-
-
-Prompt: TypeAlias = Point | Box
-
-
 def add_prompt(prompts: tuple[Prompt, ...], prompt: Prompt) -> tuple[Prompt, ...]:
-    """`prompts` with `prompt` at the end; an object has one box, so a new box replaces the old."""
+    """`prompts` with `prompt` at the end.
+
+    An object has one box, so a new box replaces the old; and a choice replaces the choice that it
+    follows.
+    """
     if isinstance(prompt, Box):
         prompts = tuple(p for p in prompts if not isinstance(p, Box))
+    if isinstance(prompt, Choice) and prompts and isinstance(prompts[-1], Choice):
+        prompts = prompts[:-1]
     return (*prompts, prompt)
 
 
@@ -139,16 +75,20 @@ class ObjectPrompts(msgspec.Struct, frozen=True):
     Raises
     ------
     PromptError
-        If a prompt is neither `Point` nor `Box`, or there are more than `MAX_PROMPTS`.
+        If one of them is no prompt, if a mask to start from is not the first, or if there are more
+        than `MAX_PROMPTS`.
     """
 
     prompts: tuple[Prompt, ...]
     label: str | None = None
 
     def __post_init__(self) -> None:
-        for prompt in self.prompts:
-            if not isinstance(prompt, (Point, Box)):
-                raise PromptError(f"a prompt must be a Point or a Box, got {prompt!r}")
+        for place, prompt in enumerate(self.prompts):
+            if not isinstance(prompt, KINDS):
+                names = ", ".join(kind.__name__ for kind in KINDS)
+                raise PromptError(f"a prompt must be one of {names}; got {prompt!r}")
+            if place and isinstance(prompt, MaskPrompt):
+                raise PromptError("a mask to start from must be an object's first prompt")
         if len(self.prompts) > MAX_PROMPTS:
             raise PromptError(
                 f"an object can have {MAX_PROMPTS} prompts, got {len(self.prompts)}: use fewer"
@@ -160,16 +100,17 @@ class _Header(msgspec.Struct):
     version: int
 
 
-class _File(_Header):
+class _File(_Header, omit_defaults=True):
     objects: tuple[ObjectPrompts, ...]
+    settings: Settings = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts(Sequence[ObjectPrompts]):
     """All prompts of one image: a sequence with one `ObjectPrompts` per object.
 
-    The same prompts on the same image with the same model give the same masks, see
-    `sam2_widget.segment`.
+    `settings` are those that change masks: they belong to what was said. The same prompts on the
+    same image with the same model give the same masks, see `sam2_widget.segment`.
 
     Examples
     --------
@@ -179,6 +120,7 @@ class Prompts(Sequence[ObjectPrompts]):
     """
 
     objects: tuple[ObjectPrompts, ...] = ()
+    settings: Settings = DEFAULTS
 
     @overload
     def __getitem__(self, index: int) -> ObjectPrompts: ...
@@ -192,7 +134,7 @@ class Prompts(Sequence[ObjectPrompts]):
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads."""
-        return msgspec.json.encode(_File(FORMAT, VERSION, self.objects)).decode()
+        return msgspec.json.encode(_File(FORMAT, VERSION, self.objects, self.settings)).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Prompts:
@@ -207,7 +149,8 @@ class Prompts(Sequence[ObjectPrompts]):
             version = msgspec.json.decode(text, type=_Header).version
             if version != VERSION:
                 raise PromptError(f"prompts must be of version {VERSION}, got {version}")
-            return cls(msgspec.json.decode(text, type=_File).objects)
+            file = msgspec.json.decode(text, type=_File)
+            return cls(file.objects, file.settings)
         except (msgspec.MsgspecError, RecursionError, TypeError, UnicodeError) as error:
             raise PromptError(f"these are no prompts: {error}") from error
 
@@ -217,7 +160,7 @@ def as_prompts(value: Any) -> Prompts:
 
     Parameters
     ----------
-    value : Prompts, Point, Box, sequence of Point or Box, or sequence of such sequences
+    value : Prompts, a prompt, sequence of prompts, or sequence of such sequences
         A flat sequence describes one object, a nested one several.
 
     Raises
@@ -227,13 +170,13 @@ def as_prompts(value: Any) -> Prompts:
     """
     if isinstance(value, Prompts):
         return value
-    if isinstance(value, (Point, Box)):
+    if isinstance(value, KINDS):
         return Prompts((ObjectPrompts((value,)),))
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise PromptError(
-            f"prompts must be w.prompts, a Point, a Box or lists of them, got {value!r}"
+            f"prompts must be w.prompts, a Point, a Box, … or lists of them, got {value!r}"
         )
-    if value and all(isinstance(item, (Point, Box)) for item in value):
+    if value and is_flat(value):
         return Prompts((ObjectPrompts(tuple(value)),))
     return Prompts(tuple(_as_object(item) for item in value))
 
@@ -243,4 +186,4 @@ def _as_object(item: object) -> ObjectPrompts:
         return item
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
         return ObjectPrompts(tuple(item))
-    raise PromptError(f"an object's prompts must be a list of Point and Box, got {item!r}")
+    raise PromptError(f"an object's prompts must be a list of Point, Box, …, got {item!r}")

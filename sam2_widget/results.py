@@ -11,37 +11,8 @@ import numpy.typing as npt
 from sam2_widget.answers import Answer, Answers
 from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
-from sam2_widget.session import AnnotatedObject
-
-PALETTE = "tol:vibrant"
-"""Name of the colour map in `cmap`: colours that colour-blind people can tell apart."""
-
-GREY = "#bbbbbb"
-"""The one colour of the palette that is none on a photograph."""
-
-FIRST_COLOR = "#ee3377"
-"""Where the palette starts: hardly anything in a photograph has this colour."""
-
-
-def object_color(object_id: int) -> str:
-    """Colour of an object as ``"#rrggbb"``; repeats after a few objects."""
-    colors = _palette()
-    return colors[object_id % len(colors)]
-
-
-def _palette() -> tuple[str, ...]:
-    global _colors  # noqa: PLW0603 - a constant, computed late because cmap costs 0.1 s to import
-    if not _colors:
-        from cmap import Colormap  # noqa: PLC0415
-
-        stops = [stop.color.hex.lower() for stop in Colormap(PALETTE).color_stops]
-        colors = [color for color in stops if color != GREY]
-        first = colors.index(FIRST_COLOR)
-        _colors = (*colors[first:], *colors[:first])
-    return _colors
-
-
-_colors: tuple[str, ...] = ()
+from sam2_widget.session import Annotation, Session
+from sam2_widget.settings import DEFAULTS, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +24,7 @@ class SegmentedObject:
     id : int
         Unique within the widget, and kept through undo and redo.
     label : str or None
-    prompts : tuple of Point and Box
+    prompts : tuple of Prompt
     color : str
         ``"#rrggbb"``, as drawn.
     size : (int, int)
@@ -107,11 +78,14 @@ class Segmentation:
         (height, width) of the image in pixels.
     model : str
         Name of the model that made the masks.
+    settings : Settings
+        Those that the masks were made with.
     """
 
     objects: tuple[SegmentedObject, ...]
     size: tuple[int, int]
     model: str
+    settings: Settings = DEFAULTS
 
     @property
     def masks(self) -> BoolArray:
@@ -137,25 +111,25 @@ class Segmentation:
     @property
     def prompts(self) -> Prompts:
         """The prompts that `segment` was given."""
-        return Prompts(tuple(ObjectPrompts(o.prompts, o.label) for o in self.objects))
+        objects = tuple(ObjectPrompts(o.prompts, o.label) for o in self.objects)
+        return Prompts(objects, self.settings)
 
 
 def make_segmentation(
-    objects: tuple[AnnotatedObject, ...],
-    answers: Answers,
-    *,
-    size: tuple[int, int],
+    session: Session, answers: Answers, *, annotation: Annotation | None = None
 ) -> Segmentation:
     """Put the model's answers to the objects' prompts together; on the model thread."""
+    annotation = annotation or session.annotation
+    size = (session.height, session.width)
     found = tuple(
         SegmentedObject(
             id=o.id,
             label=o.label,
             prompts=o.prompts,
-            color=object_color(o.id),
+            color=session.color(o),
             size=size,
-            answer=answers(o.prompts),
+            answer=answers(o.prompts, annotation.settings),
         )
-        for o in objects
+        for o in annotation.objects
     )
-    return Segmentation(found, size, answers.predictor.name)
+    return Segmentation(found, size, answers.predictor.name, annotation.settings)

@@ -136,6 +136,12 @@ class Sam2Predictor:
         """Where it computes."""
         return str(self._device)
 
+    @property
+    def logits_size(self) -> tuple[int, int]:
+        """(h, w) of the logits that it gives and takes."""
+        height, width = self._model.sam_prompt_encoder.mask_input_size
+        return int(height), int(width)
+
     def embed(self, image: UInt8Array) -> Sam2Embedding:
         """Encode an RGB image, (H, W, 3) uint8.
 

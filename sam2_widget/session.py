@@ -6,20 +6,23 @@ state looks like as masks is the business of `sam2_widget.answers`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
+from sam2_widget.colors import MAX_LABEL_LENGTH, default_palette
 from sam2_widget.errors import LabelError, PromptError
 from sam2_widget.prompts import (
+    MaskPrompt,
     ObjectPrompts,
     Prompt,
     Prompts,
     add_prompt,
     check_prompts,
 )
+from sam2_widget.settings import DEFAULTS, Settings, changed
 
-MAX_LABEL_LENGTH = 200
-"""Characters."""
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class AnnotatedObject:
     ----------
     id : int
         Given once and kept through undo and redo; also chooses the colour.
-    prompts : tuple of Point and Box
+    prompts : tuple of Prompt
         In the order in which they were given; never empty.
     label : str or None
     """
@@ -50,10 +53,12 @@ class Annotation:
         From bottom to top.
     active_id : int or None
         The object that the next prompt belongs to; None if the next prompt starts a new one.
+    settings : Settings
     """
 
     objects: tuple[AnnotatedObject, ...] = ()
     active_id: int | None = None
+    settings: Settings = DEFAULTS
 
     @property
     def active(self) -> AnnotatedObject | None:
@@ -72,12 +77,13 @@ class Annotation:
         objects = tuple(changed if o.id == changed.id else o for o in self.objects)
         if changed not in objects:
             objects = (*objects, changed)
-        return Annotation(objects, changed.id)
+        return replace(self, objects=objects, active_id=changed.id)
 
     def without(self, object_id: int) -> Annotation:
         """Remove an object."""
         objects = tuple(o for o in self.objects if o.id != object_id)
-        return Annotation(objects, None if self.active_id == object_id else self.active_id)
+        active_id = None if self.active_id == object_id else self.active_id
+        return replace(self, objects=objects, active_id=active_id)
 
 
 class Session:
@@ -87,15 +93,28 @@ class Session:
     ----------
     width, height : int
         Size of the image in pixels.
-    labels : sequence of str
-        The labels that objects may have; empty if any text may be a label.
+    classes : mapping of str to str
+        The labels that objects may have, from `colors.checked_classes`, and their colours; empty if
+        any text may be a label.
+
+    Attributes
+    ----------
+    classes : dict of str to str
+    palette : tuple of str, or None
+        Colours of objects without a class, ``"#rrggbb"``; None for the default.
+    hidden, locked : frozenset of int
+        Ids of objects that are not shown, and of those that cannot be edited. No steps of the
+        history: they say how one looks at objects, not what these are.
     """
 
-    def __init__(self, width: int, height: int, labels: tuple[str, ...] = ()) -> None:
+    def __init__(self, width: int, height: int, classes: Mapping[str, str] | None = None) -> None:
         self.width = width
         self.height = height
-        self.labels = labels
-        self.label: str | None = labels[0] if labels else None
+        self.classes = dict(classes or {})
+        self.palette: tuple[str, ...] | None = None
+        self.hidden: frozenset[int] = frozenset()
+        self.locked: frozenset[int] = frozenset()
+        self.label: str | None = next(iter(self.classes), None)
         self._annotation = Annotation()
         self._past: list[Annotation] = []
         self._future: list[Annotation] = []
@@ -119,7 +138,18 @@ class Session:
     @property
     def prompts(self) -> Prompts:
         """The prompts of all objects, replayable with `sam2_widget.segment`."""
-        return Prompts(tuple(ObjectPrompts(o.prompts, o.label) for o in self._annotation.objects))
+        objects = tuple(ObjectPrompts(o.prompts, o.label) for o in self._annotation.objects)
+        return Prompts(objects, self._annotation.settings)
+
+    def color(self, annotated: AnnotatedObject) -> str:
+        """Colour of an object, ``"#rrggbb"``: that of its class, else one of the palette's."""
+        if annotated.label in self.classes:
+            return self.classes[annotated.label]
+        return self._nth_color(annotated.id)
+
+    def _nth_color(self, number: int) -> str:
+        palette = self.palette or default_palette()
+        return palette[number % len(palette)]
 
     def _record(self, changed: Annotation) -> None:
         if changed != self._annotation:
@@ -176,15 +206,70 @@ class Session:
             active = replace(active, label=self.checked_label(label))
         self._record(replace(self._annotation.with_object(active), active_id=None))
 
-    def select(self, object_id: int) -> None:
-        """Make an object active, so that it can be refined. Not a step of the history."""
-        self._annotation.index(object_id)
+    def select(self, object_id: int | None) -> None:
+        """Make an object active, so that it can be refined, or none. Not a step of the history."""
+        if object_id is not None:
+            self._unlocked(object_id)
         self._annotation = replace(self._annotation, active_id=object_id)
 
     def delete(self, object_id: int) -> None:
         """Remove an object."""
-        self._annotation.index(object_id)
+        self._unlocked(object_id)
         self._record(self._annotation.without(object_id))
+
+    def move(self, object_id: int, index: int) -> None:
+        """Move an object to another place of the list: later objects lie on top."""
+        moved = self._annotation.objects[self._annotation.index(object_id)]
+        objects = [o for o in self._annotation.objects if o.id != object_id]
+        objects.insert(max(index, 0), moved)
+        self._record(replace(self._annotation, objects=tuple(objects)))
+
+    def start_from(self, mask: MaskPrompt, label: str | None) -> None:
+        """Add an object that is a mask, finished; PromptError if it has not the image's size."""
+        mask.check_inside(self.width, self.height)
+        new = AnnotatedObject(next(self._ids), (mask,), self.checked_label(label))
+        self._record(replace(self._annotation.with_object(new), active_id=None))
+
+    def replay(self, prompts: Prompts) -> None:
+        """Add the objects of `prompts`, finished, and take over their settings: one step.
+
+        Raises
+        ------
+        PromptError
+            If one of them is outside the image. Nothing is changed then.
+        """
+        for described in prompts:
+            check_prompts(described.prompts, self.width, self.height)
+        new = (AnnotatedObject(next(self._ids), o.prompts, o.label) for o in prompts)
+        objects = (*self._annotation.objects, *new)
+        self._record(Annotation(objects, None, prompts.settings))
+
+    def show(self, object_id: int, *, visible: bool) -> None:
+        """Show or hide an object."""
+        self._annotation.index(object_id)
+        self.hidden = self.hidden - {object_id} if visible else self.hidden | {object_id}
+
+    def lock(self, object_id: int, *, locked: bool) -> None:
+        """Keep an object from being edited, or let it be edited again."""
+        self._annotation.index(object_id)
+        self.locked = self.locked | {object_id} if locked else self.locked - {object_id}
+        self._leave_locked()
+
+    def _leave_locked(self) -> None:
+        if self._annotation.active_id in self.locked:
+            self._annotation = replace(self._annotation, active_id=None)
+
+    def _unlocked(self, object_id: int) -> int:
+        """Position of an object; PromptError if it is locked."""
+        index = self._annotation.index(object_id)
+        if object_id in self.locked:
+            raise PromptError(f"Object {index + 1} is locked: unlock it first.")
+        return index
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Change one of `Settings`; SettingError if it does not exist or cannot be so."""
+        settings = changed(self._annotation.settings, name, value)
+        self._record(replace(self._annotation, settings=settings))
 
     def rename(self, object_id: int, label: str | None) -> None:
         """Give an object another label, or none.
@@ -194,14 +279,15 @@ class Session:
         LabelError
             If `label` is not one of the labels given.
         """
-        index = self._annotation.index(object_id)
+        index = self._unlocked(object_id)
         objects = list(self._annotation.objects)
         objects[index] = replace(objects[index], label=self.checked_label(label))
         self._record(replace(self._annotation, objects=tuple(objects)))
 
     def clear(self) -> None:
-        """Remove all objects; `undo` brings them back."""
-        self._record(Annotation())
+        """Remove all objects but the locked ones; `undo` brings them back."""
+        kept = tuple(o for o in self._annotation.objects if o.id in self.locked)
+        self._record(replace(self._annotation, objects=kept, active_id=None))
 
     def undo(self) -> bool:
         """Take back the last step; False if there is none."""
@@ -216,11 +302,30 @@ class Session:
             return False
         target.append(self._annotation)
         self._annotation = source.pop()
+        self._leave_locked()
         return True
 
     def use_label(self, label: str | None) -> None:
         """Set the label that the next object gets."""
         self.label = self.checked_label(label)
+
+    def set_classes(self, classes: Mapping[str, str]) -> None:
+        """Replace the labels that objects may have; those that objects have already stay."""
+        self.classes = dict(classes)
+        if self.label not in self.classes:
+            self.label = next(iter(self.classes), None)
+
+    def add_class(self, name: str, color: str | None = None) -> None:
+        """Add a label that objects may have, and use it; LabelError if it is no usable text."""
+        if not isinstance(name, str) or not name.strip() or len(name) > MAX_LABEL_LENGTH:
+            raise LabelError(
+                f"a class needs a name of 1 to {MAX_LABEL_LENGTH} characters, got {name!r}"
+            )
+        if len(self.classes) >= MAX_CLASSES and name not in self.classes:
+            raise LabelError(f"there can be {MAX_CLASSES} classes: remove some first")
+        known = self.classes.get(name, self._nth_color(len(self.classes)))
+        self.classes = {**self.classes, name: color or known}
+        self.label = name
 
     def checked_label(self, label: object) -> str | None:
         """Return `label` if an object may have it, else raise `LabelError`."""
@@ -232,6 +337,6 @@ class Session:
             raise LabelError(
                 f"a label can have {MAX_LABEL_LENGTH} characters, got {len(label)}: shorten it"
             )
-        if self.labels and label not in self.labels:
-            raise LabelError(f"label must be one of {list(self.labels)}, got {label!r}")
+        if self.classes and label not in self.classes:
+            raise LabelError(f"label must be one of {list(self.classes)}, got {label!r}")
         return label

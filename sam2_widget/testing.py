@@ -59,6 +59,11 @@ class FakePredictor:
         self._size = size
         self._radius = radius
 
+    @property
+    def logits_size(self) -> tuple[int, int]:
+        """(h, w) of the logits."""
+        return self._size, self._size
+
     def embed(self, image: UInt8Array) -> FakeEmbedding:
         """Return the image's size."""
         return worker.run(lambda: self._embed(image))

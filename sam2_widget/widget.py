@@ -1,9 +1,7 @@
 """`SegmentWidget`: traits and glue between browser, session and model.
 
-The only module that imports anywidget. An edit, from Python or from the browser, changes the
-session at once; its answer is computed on the model thread; then both are published. Handlers run
-on the main thread or on ipykernel's subshell thread, so `_lock` guards all that they share; nothing
-slow happens under it, and nobody who holds it waits for another thread.
+The only module that imports anywidget. What an edit sets off is in `sam2_widget.annotator`, what
+pages are told in `publishing`, what they say in `receiving`.
 """
 
 from __future__ import annotations
@@ -11,32 +9,41 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import models, wire, worker
-from sam2_widget.answers import Answer, Answers
-from sam2_widget.engine import Engine, as_model_error
-from sam2_widget.errors import LabelError, MessageError, PromptError, SegmentationError
+from sam2_widget import models, options, requests, wire, worker
+from sam2_widget.annotator import Annotator
+from sam2_widget.answers import Candidate
+from sam2_widget.colors import checked_classes, checked_palette, default_palette
+from sam2_widget.editing import Editing
 from sam2_widget.images import ImageLike, encode_view, to_rgb
+from sam2_widget.kinds import MaskPrompt
 from sam2_widget.masks import BoolArray, Float32Array
 from sam2_widget.models import ModelLike
+from sam2_widget.observers import Changes, Event
+from sam2_widget.options import Options
 from sam2_widget.predictor import UInt8Array
-from sam2_widget.prompts import Box, Point, Prompts
-from sam2_widget.results import Segmentation, SegmentedObject, make_segmentation
-from sam2_widget.session import AnnotatedObject, Session
+from sam2_widget.previews import Previews
+from sam2_widget.prompts import ObjectPrompts, Prompts
+from sam2_widget.publishing import Publisher
+from sam2_widget.receiving import Receiver
+from sam2_widget.results import SegmentedObject
+from sam2_widget.session import Session
+from sam2_widget.settings import Overlap
 from sam2_widget.status import Status
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+BRUSH_SHARE = 25
+"""The brush is at first this part of the image's longer side."""
 
 STATIC = Path(__file__).parent / "static"
 
@@ -51,13 +58,7 @@ def _front_end(name: str) -> str:
         ) from error
 
 
-_Answered: TypeAlias = tuple[AnnotatedObject, Answer]
-
-CLIENTS_KEPT = 32
-"""Browsers whose last request is remembered; every reload of a page is a new one."""
-
-
-class SegmentWidget(anywidget.AnyWidget):
+class SegmentWidget(Editing, Options, anywidget.AnyWidget):
     """An image to click on, and the masks that follow.
 
     Parameters
@@ -68,8 +69,10 @@ class SegmentWidget(anywidget.AnyWidget):
     model : str or Predictor
         ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``, a Hugging
         Face hub id, the path of a SAM 2 checkpoint, or what `load_model` returned.
-    labels : sequence of str, optional
+    labels : sequence of str or mapping of str to colour, optional
         The labels that objects may have; without them a label is any text.
+    masks : sequence of (H, W) bool ndarray, optional
+        Existing masks to start from, each a finished object; see `add_mask`.
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
 
@@ -81,6 +84,8 @@ class SegmentWidget(anywidget.AnyWidget):
         If there is no such model.
     LabelError
         If `labels` are not distinct texts.
+    PromptError
+        If one of `masks` has not the size of the image.
 
     Notes
     -----
@@ -104,7 +109,7 @@ class SegmentWidget(anywidget.AnyWidget):
     # Written by the kernel.
     _image = traitlets.Dict().tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
-    _labels: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _labels: traitlets.List[dict[str, str]] = traitlets.List(traitlets.Dict()).tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)
     # Written by the browser, never set here: `set_state` takes what arrives.
     _prompts = traitlets.Dict().tag(sync=True, echo_update=False)
@@ -114,92 +119,48 @@ class SegmentWidget(anywidget.AnyWidget):
         image: ImageLike,
         *,
         model: ModelLike = "auto",
-        labels: Iterable[str] | None = None,
+        labels: Iterable[str] | Mapping[str, str] | None = None,
+        masks: Iterable[object] = (),
         device: str | None = None,
     ) -> None:
         models.check_model(model)
         models.check_device(device)
         self._rgb = to_rgb(image)
         self._rgb.setflags(write=False)
-        self._session = Session(self._rgb.shape[1], self._rgb.shape[0], _checked_labels(labels))
-        self._lock = threading.RLock()
-        self._engine = Engine(self._rgb, device=device, changed=self._engine_changed)
-        self._known: tuple[Answers | None, dict[int, _Answered]] = (None, {})
-        self._failed: AnnotatedObject | None = None
-        self._result: tuple[Answers, tuple[AnnotatedObject, ...], Segmentation] | None = None
-        self._ack: dict[str, int] = {}
-        self._epoch = 0
-        self._notice = ""
-        self._sent: dict[int, tuple[AnnotatedObject, Answer | None]] = {}
-        self._notified: list[tuple[int, Answer]] = []
+        height, width = self._rgb.shape[:2]
+        self._session = Session(width, height, checked_classes(labels))
+        self._session.replay(_as_objects(masks))
+        self._annotator = Annotator(
+            self._rgb,
+            self._session,
+            device=device,
+            changed=self._publish,
+            settled=self._tell_changed,
+        )
+        self._committed: Event[SegmentedObject] = Event("on_commit", self._annotator.complain)
+        self._changed: Event[SegmentWidget] = Event("on_change", self._annotator.complain)
+        self._changes = Changes(self._annotator)
+        ack: dict[str, int] = {}
+        self._publisher = Publisher(
+            self._annotator, ack, send=self._send_custom, set_state=self._set_own_state
+        )
+        self._previews = Previews(self._annotator, self._send_custom)
+        self._receiver = Receiver(
+            self._annotator,
+            self._publisher,
+            ack,
+            ask=self._take_question,
+            committed=self._tell_committed,
+        )
         super().__init__(
             _image=wire.image_message(encode_view(self._rgb), _file_name(image)),
-            _labels=list(self._session.labels),
-            _state={**self._current_state(), "revision": 0},
-            _status=self._engine.status.to_dict(),
+            _labels=wire.labels_message(self._session.classes),
+            _state=self._publisher.state,
+            _status=self._annotator.engine.status.to_dict(),
+            brush_size=max(width, height) / BRUSH_SHARE,
         )
-        self.on_msg(self._on_message)
-        self._engine.load(model)
-
-    # --- what the mouse can do, Python can do -----------------------------------------------------
-
-    def add_point(self, x: float, y: float, label: int = 1) -> None:
-        """Click at (x, y) in image pixels: `label` 1 for the object, 0 for what is not part of it.
-
-        Raises
-        ------
-        PromptError
-            If the point is outside the image, not finite, or the label neither 0 nor 1.
-        """
-        point = Point(x, y, label)
-        self._edit(lambda: self._session.add(point))
-
-    def add_box(self, x0: float, y0: float, x1: float, y1: float) -> None:
-        """Draw a box between two opposite corners in image pixels; it replaces an earlier one.
-
-        Raises
-        ------
-        PromptError
-            If the box reaches outside the image, is not finite or has no area.
-        """
-        box = Box(x0, y0, x1, y1)
-        self._edit(lambda: self._session.add(box))
-
-    def commit(self, label: str | None = None) -> None:
-        """Finish the object being worked on, so that the next prompt starts a new one.
-
-        Raises
-        ------
-        PromptError
-            If no object is being worked on.
-        LabelError
-            If `label` is not one of the widget's labels.
-        """
-        self._edit(lambda: self._session.commit(label))
-
-    def select(self, i: int) -> None:
-        """Work on ``objects[i]`` again; PromptError if there is none."""
-        self._edit(lambda: self._session.select(self._id_of(i)))
-
-    def delete(self, i: int) -> None:
-        """Remove ``objects[i]``; PromptError if there is none."""
-        self._edit(lambda: self._session.delete(self._id_of(i)))
-
-    def rename(self, i: int, label: str | None) -> None:
-        """Give ``objects[i]`` another label, or none; LabelError if it may not have it."""
-        self._edit(lambda: self._session.rename(self._id_of(i), label))
-
-    def undo(self) -> bool:
-        """Take the last step back, a prompt or a whole object; False if there is none."""
-        return self._edit(self._session.undo)
-
-    def redo(self) -> bool:
-        """Bring back the last step taken back; False if there is none."""
-        return self._edit(self._session.redo)
-
-    def clear(self) -> None:
-        """Remove all objects; `undo` brings them back."""
-        self._edit(self._session.clear)
+        self.on_msg(lambda _, content, __: self._receiver.message(content))
+        self._annotator.engine.load(model)
 
     # --- the result -------------------------------------------------------------------------------
 
@@ -213,22 +174,22 @@ class SegmentWidget(anywidget.AnyWidget):
     @property
     def masks(self) -> BoolArray:
         """All masks, (N, H, W) bool, that of the object being worked on among them."""
-        return self._current_result().masks
+        return self._annotator.current_result().masks
 
     @property
     def scores(self) -> Float32Array:
         """The model's estimate of each mask's IoU, (N,) float32."""
-        return self._current_result().scores
+        return self._annotator.current_result().scores
 
     @property
     def label_map(self) -> npt.NDArray[np.int32]:
         """(H, W) int32: 0 is background, ``i + 1`` is ``objects[i]``; later objects lie on top."""
-        return self._current_result().label_map
+        return self._annotator.current_result().label_map
 
     @property
     def objects(self) -> tuple[SegmentedObject, ...]:
         """All objects with label, mask, score, area, …; the one being worked on is among them."""
-        return self._current_result().objects
+        return self._annotator.current_result().objects
 
     @property
     def prompts(self) -> Prompts:
@@ -236,9 +197,10 @@ class SegmentWidget(anywidget.AnyWidget):
         return self._session.prompts
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that objects may have; empty if any text may be one."""
-        return self._session.labels
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The masks offered for the object being worked on, if its prompts are ambiguous."""
+        active = self._session.annotation.active
+        return self._active_answer().candidates if active else ()
 
     @property
     def image(self) -> UInt8Array:
@@ -248,142 +210,110 @@ class SegmentWidget(anywidget.AnyWidget):
     @property
     def status(self) -> Status:
         """What the widget is doing."""
-        status = self._engine.status
-        if status.phase == "ready" and self._pending():
-            return Status("predicting", "Predicting", None, status.model, status.device)
-        return status
+        return self._annotator.status
+
+    # --- settings ---------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that objects may have, each with its colour; empty if any text may be one.
+
+        Set it to a list of labels, or to a mapping of labels to colours. Objects keep the labels
+        that they have.
+        """
+        return MappingProxyType(self._session.classes)
+
+    @labels.setter
+    def labels(self, labels: Iterable[str] | Mapping[str, str] | None) -> None:
+        classes = checked_classes(labels)
+        self._annotator.configure(lambda: self._session.set_classes(classes))
+
+    @property
+    def palette(self) -> tuple[str, ...]:
+        """Colours of objects without a class; set it to a list or the name of a cmap colour map."""
+        return self._session.palette or default_palette()
+
+    @palette.setter
+    def palette(self, palette: str | Iterable[str]) -> None:
+        colors = checked_palette(palette)
+
+        def change() -> None:
+            self._session.palette = colors
+
+        self._annotator.configure(change)
+
+    @property
+    def overlap(self) -> Overlap:
+        """``"on top"``: objects may share pixels. ``"cut out"``: each pixel is the topmost's."""
+        return self._session.annotation.settings.overlap
+
+    @overlap.setter
+    def overlap(self, overlap: Overlap) -> None:
+        self._annotator.edit(lambda: self._session.set_setting("overlap", overlap))
+
+    @property
+    def fill_holes(self) -> int:
+        """Holes of the model's masks of at most that many image pixels are filled; 0: none."""
+        return self._session.annotation.settings.fill_holes
+
+    @fill_holes.setter
+    def fill_holes(self, area: int) -> None:
+        self._annotator.edit(lambda: self._session.set_setting("fill_holes", area))
+
+    @property
+    def drop_specks(self) -> int:
+        """Specks of the model's masks of at most that many image pixels are dropped; 0: none."""
+        return self._session.annotation.settings.drop_specks
+
+    @drop_specks.setter
+    def drop_specks(self, area: int) -> None:
+        self._annotator.edit(lambda: self._session.set_setting("drop_specks", area))
 
     @property
     def model(self) -> str:
         """Name of the model; set it to another name to change the model and keep all prompts."""
-        return self._engine.status.model
+        return self._annotator.engine.status.model
 
     @model.setter
     def model(self, model: ModelLike) -> None:
         models.check_model(model)
-        self._engine.load(model)
+        self._annotator.engine.load(model)
 
-    def close(self) -> None:
-        """Remove the widget from the page; what has been segmented can still be read."""
-        if hasattr(self, "_engine") and not self._engine.closed:
-            self._engine.close()
-            self._engine_changed()
-        super().close()
+    # --- events -----------------------------------------------------------------------------------
 
-    def __repr__(self) -> str:
-        height, width = self._rgb.shape[:2]
-        count = len(self._session.annotation.objects)
-        objects = "1 object" if count == 1 else f"{count} objects"
-        return f"SegmentWidget({width} x {height}, {objects}, {self.status})"
+    def on_commit(self, function: Callable[[SegmentedObject], object]) -> Callable[[], None]:
+        """Have `function` called with each object that is finished, in the page or by `commit`.
 
-    # --- edits ------------------------------------------------------------------------------------
+        It is called on a thread of its own. What it raises is logged and shown in the widget.
 
-    def _edit(self, change: Callable[[], T]) -> T:
-        """Change the session from Python."""
-        with self._lock:
-            result = change()
-            self._epoch += 1
-            self._notice = ""
-        self._after_edit()
-        return result
-
-    def _after_edit(self, *, answer_follows: bool = False) -> None:
-        """Publish what is known, and have the model answer the rest.
-
-        `answer_follows` saves a message where the page knows already what it has asked for.
+        Returns
+        -------
+        callable
+            Call it to end that.
         """
-        self._failed = None
-        pending = self._pending()
-        answer_is_near = answer_follows and pending and self._engine.status.phase == "ready"
-        if not answer_is_near:
-            self._publish()
-        if pending:
-            self._answer_later()
-        else:
-            self._engine.recovered()
-            self._notify()
+        return self._committed.subscribe(function)
 
-    def _id_of(self, i: int) -> int:
-        objects = self._session.annotation.objects
-        try:
-            return objects[i].id
-        except (IndexError, TypeError, AttributeError) as error:
-            raise PromptError(f"there is no object {i!r}: there are {len(objects)}") from error
+    def on_change(self, function: Callable[[SegmentWidget], object]) -> Callable[[], None]:
+        """Have `function` called with the widget when masks, labels or settings have changed.
 
-    # --- answers, on the model thread -------------------------------------------------------------
-
-    def _answered(self, annotated: AnnotatedObject) -> Answer | None:
-        """The answer to an object if it is known; looked up once: 500 others cost nothing."""
-        answers, known = self._known
-        if answers is not self._engine.answers:
-            answers, known = self._known = (self._engine.answers, {})
-        found = known.get(annotated.id)
-        if found is not None and found[0] is annotated:
-            return found[1]
-        answer = answers.known(annotated.prompts) if answers else None
-        if answer is not None:
-            known[annotated.id] = (annotated, answer)
-        return answer
-
-    def _pending(self) -> list[AnnotatedObject]:
-        """Objects without an answer, the one being worked on first."""
-        annotation = self._session.annotation
-        found = [o for o in annotation.objects if self._answered(o) is None]
-        return sorted(found, key=lambda o: o.id != annotation.active_id)
-
-    def _answer_later(self) -> None:
-        if self._engine.answers is not None:
-            worker.submit(self._answer_next)
-
-    def _answer_next(self) -> None:
-        """Answer one object and publish it; others, of other widgets too, have their turn between.
-
-        It sees the newest edits, so a turn that came too late for its own finds nothing to do.
+        As `on_commit` otherwise. Changes that follow fast on each other may be told once.
         """
-        answers, pending = self._engine.answers, self._pending()
-        if answers is None or self._engine.closed:
-            return
-        try:
-            if pending:
-                answers(pending[0].prompts)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
-            self._failed = pending[0]
-            self._engine.failed(error)
-            self._publish()
-            return
-        self._engine.recovered()
-        self._publish()
-        if self._pending():
-            self._answer_later()
-        else:
-            self._notify()
+        return self._changed.subscribe(function)
 
-    def _current_result(self) -> Segmentation:
-        """The segmentation of the newest edits; waits for it."""
-        while True:
-            answers, objects = self._engine.wait(), self._session.annotation.objects
-            kept = self._result  # once: another thread may put a newer one in its place
-            if kept and kept[0] is answers and kept[1] is objects:
-                return kept[2]
-            try:
-                size = self._rgb.shape[:2]
-                made = worker.run(lambda: make_segmentation(objects, answers, size=size))  # noqa: B023
-            except Exception as error:
-                raise as_model_error(error) from error
-            if answers is self._engine.answers:
-                self._result = (answers, objects, made)
-                return made
+    def _tell_committed(self, object_id: int) -> None:
+        def finished() -> SegmentedObject:
+            result = self._annotator.current_result()
+            return next(o for o in result.objects if o.id == object_id)
 
-    def _notify(self) -> None:
-        """Have the observers of ``"masks"`` called if the masks have changed."""
-        with self._lock:
-            objects = self._session.annotation.objects
-            answered = [(o.id, answer) for o in objects if (answer := self._answered(o))]
-            if answered == self._notified or len(answered) < len(objects):
-                return
-            self._notified = answered
-        if self._trait_notifiers.get("masks"):
+        self._committed.fire(finished)
+
+    def _tell_changed(self) -> None:
+        """Have the user's functions called if something has changed since they were."""
+        masks, anything = self._changes.since_last()
+        if masks and self._trait_notifiers.get("masks"):
             worker.call_observers(self._call_observers)
+        if anything:
+            self._changed.fire(lambda: self)
 
     def _call_observers(self) -> None:
         change = {"name": "masks", "type": "change", "owner": self, "old": None}
@@ -392,62 +322,34 @@ class SegmentWidget(anywidget.AnyWidget):
         except Exception:
             logger.exception("an observer of 'masks' failed")
 
-    def _engine_changed(self) -> None:
-        """The engine has a new status or a new model."""
-        with self._lock:
-            status = self._engine.status
-            self._status = status.to_dict()
-        self._publish()
-        # Not after an error: what has failed is tried again at the next edit.
-        if status.phase == "ready":
-            self._answer_later()
+    def close(self) -> None:
+        """Remove the widget from the page; what has been segmented can still be read."""
+        if hasattr(self, "_annotator") and not self._annotator.engine.closed:
+            self._annotator.engine.close()
+            self._publish()
+        super().close()
 
-    # --- publishing -------------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        height, width = self._rgb.shape[:2]
+        count = len(self._session.annotation.objects)
+        objects = "1 object" if count == 1 else f"{count} objects"
+        return f"SegmentWidget({width} x {height}, {objects}, {self.status})"
 
-    def _current_state(self) -> dict[str, Any]:
-        active = self._session.annotation.active
-        return wire.state_message(
-            self._session,
-            self._answered(active) if active else None,
-            failed=active is not None and (active is self._failed or self._engine.hopeless),
-            epoch=self._epoch,
-            ack=self._ack,
-            notice=self._notice,
-        )
+    # --- to and from pages ------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        """Bring all browsers up to date; sends only what has changed."""
-        with self._lock:
-            if self._engine.closed:
-                return
-            annotation = self._session.annotation
-            put: list[tuple[int, AnnotatedObject, Answer | None]] = []
-            finished: dict[int, tuple[AnnotatedObject, Answer | None]] = {}
-            for index, annotated in enumerate(annotation.objects):
-                if annotated.id != annotation.active_id:
-                    finished[annotated.id] = entry = (annotated, self._answered(annotated))
-                    sent = self._sent.get(annotated.id, (None, None))
-                    if sent[0] is not entry[0] or sent[1] is not entry[1]:
-                        put.append((index, *entry))
-            drop = [key for key in self._sent if key not in finished]
-            self._sent = finished
-            # In this order an object on its way from one place to the other is never in neither.
-            self._send_objects(wire.objects_messages(put))
-            state, before = self._current_state(), self._state
-            if state != {key: before[key] for key in before if key != "revision"}:
-                self._state = {**state, "revision": before["revision"] + 1}
-            self._send_objects(wire.objects_messages([], drop))
+        """Bring all pages up to date."""
+        with self._annotator.lock:
+            self._status = self._annotator.engine.status.to_dict()
+            self._labels = wire.labels_message(self._session.classes)
+            if not self._annotator.engine.closed:
+                self._publisher.publish()
 
-    def _publish_all(self) -> None:
-        """Send all finished objects to a page that has just opened."""
-        with self._lock:
-            self._sent = {}
-            self._send_objects(wire.objects_messages([], reset=True))
-            self._publish()
+    def _set_own_state(self, state: dict[str, Any]) -> None:
+        self._state = state
 
-    def _send_objects(self, messages: list[wire.ObjectsMessage]) -> None:
-        for message in messages:
-            self.send(message.content, message.buffers)
+    def _send_custom(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        self.send(content, buffers)
 
     def _send(self, msg: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         super()._send(msg, buffers)
@@ -464,111 +366,24 @@ class SegmentWidget(anywidget.AnyWidget):
         with contextlib.suppress(AttributeError):
             del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way
 
-    # --- what arrives from browsers ---------------------------------------------------------------
-
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take a trait from a browser: prompts, and no other, whatever it says."""
-        if isinstance(sync_data, dict) and "_prompts" in sync_data:
-            self._receive(sync_data["_prompts"], self._take_prompts)
+        """Take traits from a browser: prompts and options, and no others, whatever it says."""
+        if not isinstance(sync_data, dict):
+            return
+        if "_prompts" in sync_data:
+            self._receiver.prompts(sync_data["_prompts"])
+        for name in options.NAMES & sync_data.keys():
+            if self.accepts(name, sync_data[name]):
+                super().set_state({name: sync_data[name]})
 
-    def _on_message(self, _: object, content: object, __: object) -> None:
-        self._receive(content, self._take_message)
-
-    def _receive(self, content: object, take: Callable[[object], None]) -> None:
-        """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
-        try:
-            take(content)
-        except SegmentationError as error:
-            self._refuse(content, str(error))
-        except Exception as error:
-            logger.exception("a message from the browser could not be handled")
-            self._refuse(content, f"Something went wrong in the kernel: {error!r}")
-
-    def _refuse(self, content: object, notice: str) -> None:
-        """Say why nothing was done. The page waits for every request to be acknowledged."""
-        with self._lock:
-            rid = wire.request_id(content)
-            if rid is not None:
-                self._acknowledge(rid)
-            self._notice = notice
-        self._after_edit()
-
-    def _take_prompts(self, content: object) -> None:
-        request = wire.parse_prompts(content)
-        with self._lock:
-            if not self._acknowledge(request.rid):
-                return
-            self._apply(request.epoch, request.prompts)
-        self._after_edit(answer_follows=not self._notice)
-
-    def _take_message(self, content: object) -> None:
-        message = wire.parse_message(content)
-        if isinstance(message, wire.Hello):
-            self._publish_all()
-        elif not isinstance(message, wire.Nudge):
-            with self._lock:
-                if not self._acknowledge(message.rid):
-                    return
-                self._epoch += 1
-                if message.prompts is not None:
-                    self._apply(message.epoch + 1, message.prompts)
-                self._act(message)
-            self._after_edit()
-
-    def _acknowledge(self, rid: wire.RequestId) -> bool:
-        """Note a request; False if a later one of the same browser was here before."""
-        if rid.n <= self._ack.get(rid.client, -1):
-            return False
-        self._ack.pop(rid.client, None)
-        self._ack[rid.client] = rid.n
-        while len(self._ack) > CLIENTS_KEPT:
-            del self._ack[next(iter(self._ack))]
-        self._notice = ""
-        return True
-
-    def _apply(self, epoch: int, prompts: tuple[Point | Box, ...]) -> None:
-        """Take the browser's prompts, unless they are about another object than ours."""
-        if epoch == self._epoch:
-            self._session.set_prompts(prompts)
-        else:
-            self._notice = "The objects were changed elsewhere at the same moment: click again."
-
-    def _act(self, action: wire.Action) -> None:
-        session = self._session
-        try:
-            match action:
-                case wire.Commit():
-                    session.commit(action.label)
-                case wire.Select():
-                    session.select(action.object)
-                case wire.Delete():
-                    session.delete(action.object)
-                case wire.Rename():
-                    session.rename(action.object, action.label)
-                case wire.UseLabel():
-                    session.use_label(action.label)
-                case wire.Undo():
-                    session.undo()
-                case wire.Redo():
-                    session.redo()
-                case wire.Clear():
-                    session.clear()
-        except LookupError as error:
-            raise MessageError("That object is no longer there.") from error
+    def _take_question(self, question: requests.Question) -> None:
+        if isinstance(question, requests.Hover):
+            self._previews.ask(question)
 
 
-def _checked_labels(labels: Iterable[str] | None) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        raise LabelError(f"labels must be a list of texts, got {labels!r}: write [{labels!r}]")
-    try:
-        found = () if labels is None else tuple(labels)
-    except TypeError as error:
-        raise LabelError(f"labels must be a list of texts, got {labels!r}") from error
-    checker = Session(1, 1)
-    checked = tuple(checker.checked_label(label) or "" for label in found)
-    if not all(label.strip() for label in checked) or len(set(checked)) != len(checked):
-        raise LabelError(f"labels must be distinct texts and not empty, got {list(found)}")
-    return checked
+def _as_objects(masks: Iterable[object]) -> Prompts:
+    given = (m if isinstance(m, MaskPrompt) else MaskPrompt.from_mask(m) for m in masks)
+    return Prompts(tuple(ObjectPrompts((prompt,)) for prompt in given))
 
 
 def _file_name(image: ImageLike) -> str:

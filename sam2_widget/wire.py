@@ -1,151 +1,41 @@
-"""What crosses the comm, both ways: the one place that knows the layout of messages.
+"""What the kernel sends to browsers: the one place that knows the layout of these messages.
 
-Kernel → browser, as traits: ``_image`` (`image_message`), ``_status``, ``_labels`` and ``_state``
-(`state_message`); as custom messages: finished objects (`objects_message`), each once when it
-changes. Browser → kernel: the trait ``prompts`` (`parse_prompts`), of which the newest wins, and
-one custom message per action (`parse_action`).
-
-Everything from the browser is checked here. Whoever can talk to the kernel can run code in it
-anyway, but a stray or outdated page must not bring the widget into a state it cannot be in.
+As traits: ``_image`` (`image_message`), ``_labels`` (`labels_message`), ``_status`` and ``_state``
+(`state_message`). As custom messages: finished objects (`objects_messages`), each once when it
+changes, and the answers to what a page has asked for. What browsers send is in
+`sam2_widget.requests`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import msgspec
 
 from sam2_widget.answers import Answer
-from sam2_widget.errors import MessageError
 from sam2_widget.images import View
+from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks import LogitMask
-from sam2_widget.prompts import Prompt
-from sam2_widget.results import object_color
-from sam2_widget.session import MAX_LABEL_LENGTH, AnnotatedObject, Session
+from sam2_widget.requests import Hover
+from sam2_widget.session import AnnotatedObject, Session
+from sam2_widget.strokes import Mask
+
+Content: TypeAlias = dict[str, Any]
 
 MAX_BATCH = 1 << 20
 """Bytes of masks in one message: a burst of messages is lost, and a huge one stalls the page."""
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
+
+class CustomMessage(msgspec.Struct, frozen=True):
+    """A custom message: its content, and its binary buffers."""
+
+    content: Content
+    buffers: list[bytes]
 
 
-class RequestId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who asks, and the how manieth request it is. Not called ``id``: ipykernel 7.4 keeps those."""
-
-    client: ClientId
-    n: Count
-
-
-class PromptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The trait ``prompts``: the whole list of the active object.
-
-    Attributes
-    ----------
-    rid : RequestId
-    epoch : int
-        The state's epoch that the browser knew: with another one, the list is about an object that
-        is no longer being worked on.
-    prompts : tuple of Point and Box
-    """
-
-    rid: RequestId
-    epoch: Count
-    prompts: tuple[Prompt, ...]
-
-
-class _Action(msgspec.Struct, frozen=True, tag_field="type"):
-    rid: RequestId
-    epoch: Count
-    prompts: tuple[Prompt, ...] | None = None
-
-
-class Commit(_Action, frozen=True, tag="commit"):
-    """Finish the active object."""
-
-    label: Label | None = None
-
-
-class Select(_Action, frozen=True, tag="select"):
-    """Work on a finished object again."""
-
-    object: Count = 0
-
-
-class Delete(_Action, frozen=True, tag="delete"):
-    """Remove an object."""
-
-    object: Count = 0
-
-
-class Rename(_Action, frozen=True, tag="label"):
-    """Give an object another label."""
-
-    object: Count = 0
-    label: Label | None = None
-
-
-class UseLabel(_Action, frozen=True, tag="class"):
-    """Set the label of the next object."""
-
-    label: Label | None = None
-
-
-class Undo(_Action, frozen=True, tag="undo"):
-    """Take a step back."""
-
-
-class Redo(_Action, frozen=True, tag="redo"):
-    """Take a step forward."""
-
-
-class Clear(_Action, frozen=True, tag="clear"):
-    """Remove all objects."""
-
-
-class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """A page has opened and has seen none of the objects."""
-
-
-class Nudge(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
-    """Nothing: its acknowledgement carries that of the message before it."""
-
-
-Action = Commit | Select | Delete | Rename | UseLabel | Undo | Redo | Clear
-Message = Action | Hello | Nudge
-
-
-def _convert(value: object, kind: Any) -> Any:
-    try:
-        return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise MessageError(f"malformed message from the browser: {error}") from error
-
-
-def request_id(content: object) -> RequestId | None:
-    """The request's id, if that much of a malformed message can be read."""
-    try:
-        rid: RequestId = _convert(content["rid"] if isinstance(content, dict) else None, RequestId)
-    except (MessageError, KeyError):
-        return None
-    return rid
-
-
-def parse_prompts(value: object) -> PromptsRequest:
-    """Check the trait ``prompts``; MessageError if it is malformed."""
-    request: PromptsRequest = _convert(value, PromptsRequest)
-    return request
-
-
-def parse_message(content: object) -> Message:
-    """Check a custom message; MessageError if it is malformed."""
-    message: Message = _convert(content, Message)
-    return message
-
-
-def image_message(view: View, name: str) -> dict[str, Any]:
+def image_message(view: View, name: str) -> Content:
     """The trait ``_image``."""
     return {
         "width": view.width,
@@ -156,6 +46,11 @@ def image_message(view: View, name: str) -> dict[str, Any]:
     }
 
 
+def labels_message(classes: Mapping[str, str]) -> list[Content]:
+    """The trait ``_labels``."""
+    return [{"name": name, "color": color} for name, color in classes.items()]
+
+
 def state_message(
     session: Session,
     answer: Answer | None,
@@ -164,7 +59,7 @@ def state_message(
     epoch: int,
     ack: dict[str, int],
     notice: str,
-) -> dict[str, Any]:
+) -> Content:
     """The trait ``_state`` but for its revision.
 
     `answer` is that to the active object, None while it is pending or after the model `failed`.
@@ -178,76 +73,145 @@ def state_message(
         "can_redo": session.can_redo,
         "label": session.label,
         "notice": notice,
+        "settings": _settings(session),
     }
+
+
+def _settings(session: Session) -> Content:
+    settings = session.annotation.settings
+    return {name: getattr(settings, name) for name in settings.__struct_fields__}
 
 
 def _active(
     session: Session, active: AnnotatedObject, answer: Answer | None, *, failed: bool
-) -> dict[str, Any]:
+) -> Content:
+    index = session.annotation.index(active.id)
     return {
-        **_described(active, session.annotation.index(active.id)),
-        "prompts": [msgspec.to_builtins(prompt) for prompt in active.prompts],
-        "score": answer and answer.score,
+        **_described(shown_object(session, active, answer), index),
+        "prompts": [_prompt(prompt) for prompt in active.prompts],
         "pending": answer is None and not failed,
         "empty": answer is not None and answer.mask.empty,
-        "mask": answer and {**_mask(answer.mask), "data": answer.mask.data},
+        "mask": answer and {**_mask(answer.mask), "data": answer.mask.base.data},
+        "candidates": answer and _candidates(answer),
+        "choice": answer.choice if answer else 0,
     }
 
 
-def _described(annotated: AnnotatedObject, index: int) -> dict[str, Any]:
+def _prompt(prompt: Prompt) -> Content:
+    """A prompt for the page to show; what is heavy goes as its key."""
+    if isinstance(prompt, Stroke):
+        key, radius, label = prompt.key, prompt.radius, prompt.label
+        return {"type": "stroke", "key": key, "radius": radius, "label": label}
+    if isinstance(prompt, MaskPrompt):
+        return {"type": "mask", "key": prompt.key}
+    built: Content = msgspec.to_builtins(prompt)
+    return built
+
+
+def _candidates(answer: Answer) -> list[Content] | None:
+    return [
+        {"score": found.score, "mask": {**_mask(found.mask), "data": found.mask.base.data}}
+        for found in answer.candidates
+    ] or None
+
+
+def _mask(mask: Mask) -> Content:
+    """All of a mask but its data, which goes as a trait's or a message's buffer."""
+    base = mask.base
+    message: Content = {"width": base.width, "height": base.height}
+    if isinstance(base, LogitMask):
+        message["kind"] = "logits"
+    else:
+        message.update(kind="pixels", x=base.x, y=base.y)
+    if mask.strokes:
+        message["strokes"] = [
+            {"points": s.points, "radius": s.radius, "label": s.label} for s in mask.strokes
+        ]
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class ShownObject:
+    """All that a page must know of a finished object."""
+
+    annotated: AnnotatedObject
+    answer: Answer | None
+    color: str
+    visible: bool
+    locked: bool
+
+
+def shown_object(
+    session: Session, annotated: AnnotatedObject, answer: Answer | None
+) -> ShownObject:
+    """An object as it looks in `session`; the answer is None while it is pending."""
+    return ShownObject(
+        annotated,
+        answer,
+        session.color(annotated),
+        visible=annotated.id not in session.hidden,
+        locked=annotated.id in session.locked,
+    )
+
+
+def _described(shown: ShownObject, index: int) -> Content:
     return {
-        "id": annotated.id,
+        "id": shown.annotated.id,
         "index": index,
-        "color": object_color(annotated.id),
-        "label": annotated.label,
+        "color": shown.color,
+        "label": shown.annotated.label,
+        "score": shown.answer and shown.answer.score,
+        "visible": shown.visible,
+        "locked": shown.locked,
     }
-
-
-def _mask(mask: LogitMask) -> dict[str, Any]:
-    return {"width": mask.width, "height": mask.height}
-
-
-class ObjectsMessage(msgspec.Struct, frozen=True):
-    """A custom message about finished objects: its content, and its binary buffers."""
-
-    content: dict[str, Any]
-    buffers: list[bytes]
 
 
 def objects_messages(
-    put: Iterable[tuple[int, AnnotatedObject, Answer | None]],
-    drop: Iterable[int] = (),
-    *,
-    reset: bool = False,
-) -> list[ObjectsMessage]:
+    put: Iterable[tuple[int, ShownObject]], drop: Iterable[int] = (), *, reset: bool = False
+) -> list[CustomMessage]:
     """Messages that bring a browser's finished objects up to date, none if nothing changed.
 
     Parameters
     ----------
-    put : iterable of (index, object, answer)
-        Objects that are new or changed, by ascending index; the answer is None while pending.
+    put : iterable of (index, object)
+        Objects that are new or changed, by ascending index.
     drop : iterable of int
         Ids of objects that are no longer finished objects.
     reset : bool
         Whether the browser shall forget all others.
     """
     dropped = list(drop)
-    messages: list[ObjectsMessage] = []
+    messages: list[CustomMessage] = []
     content, buffers = _batch(reset=reset, drop=dropped), list[bytes]()
-    for index, annotated, answer in put:
+    for index, shown in put:
         if sum(map(len, buffers)) > MAX_BATCH:
-            messages.append(ObjectsMessage(content, buffers))
+            messages.append(CustomMessage(content, buffers))
             content, buffers = _batch(), []
-        entry = _described(annotated, index)
-        entry.update(score=answer and answer.score, mask=None)
-        if answer is not None:
-            entry["mask"] = {**_mask(answer.mask), "buffer": len(buffers)}
-            buffers.append(answer.mask.data)
-        content["put"].append(entry)
+        mask = shown.answer and _buffered(shown.answer.mask, buffers)
+        content["put"].append({**_described(shown, index), "mask": mask})
     if content["put"] or dropped or reset:
-        messages.append(ObjectsMessage(content, buffers))
+        messages.append(CustomMessage(content, buffers))
     return messages
 
 
-def _batch(*, reset: bool = False, drop: Iterable[int] = ()) -> dict[str, Any]:
+def _batch(*, reset: bool = False, drop: Iterable[int] = ()) -> Content:
     return {"type": "objects", "reset": reset, "put": [], "drop": list(drop)}
+
+
+def _buffered(mask: Mask, buffers: list[bytes]) -> Content:
+    """A mask whose data is put among the message's `buffers`."""
+    buffers.append(mask.base.data)
+    return {**_mask(mask), "buffer": len(buffers) - 1}
+
+
+def preview_message(hover: Hover, answer: Answer | None) -> CustomMessage:
+    """What a click would give; None if that cannot be told now."""
+    buffers: list[bytes] = []
+    content = {
+        "type": "preview",
+        "client": hover.client,
+        "n": hover.n,
+        "mask": answer and _buffered(answer.mask, buffers),
+        "score": answer and answer.score,
+    }
+    return CustomMessage(content, buffers)

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _NAME = "sam2-widget-model"
 _executor = ThreadPoolExecutor(1, thread_name_prefix=_NAME)
+_waiting: set[object] = set()
 _observers = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-observers")
 
 
@@ -25,7 +26,26 @@ def on_model_thread() -> bool:
 
 def submit(job: Callable[[], T]) -> Future[T]:
     """Run `job` on the model thread, after all that was submitted before."""
-    return _executor.submit(job)
+    turn = object()
+    _waiting.add(turn)
+
+    def start() -> T:
+        _waiting.discard(turn)
+        return job()
+
+    return _executor.submit(start)
+
+
+def submit_idle(job: Callable[[], None]) -> None:
+    """Run `job` on the model thread as soon as nothing else waits for it."""
+
+    def start() -> None:
+        if _waiting:
+            _executor.submit(start)
+        else:
+            job()
+
+    _executor.submit(start)
 
 
 def call_observers(job: Callable[[], None]) -> None:

@@ -168,9 +168,7 @@ def _as_pair(item: Any) -> tuple[Any, Any]:
     if (
         isinstance(item, (list, tuple))
         and len(item) == 2
-        and (  # noqa: PLR2004
-            item[0] is None or isinstance(item[0], str)
-        )
+        and (item[0] is None or isinstance(item[0], str))
     ):
         return item[0], item[1]
     if isinstance(item, LabeledMask):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sam2_widget import rle
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export.values import crop_of
 from sam2_widget.masks import MaskCrop
@@ -40,7 +41,7 @@ def run_lengths(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
     return lengths if lengths[-1] else lengths[:-1]
 
 
-def decode(rle: Any, size: tuple[int, int]) -> MaskCrop:
+def decode(encoded: Any, size: tuple[int, int]) -> MaskCrop:
     """Pixels of an RLE, compressed or not.
 
     Raises
@@ -49,12 +50,12 @@ def decode(rle: Any, size: tuple[int, int]) -> MaskCrop:
         If it is none, is of another size, or its run lengths do not add up.
     """
     try:
-        said, counts = tuple(rle["size"]), rle["counts"]
+        said, counts = tuple(encoded["size"]), encoded["counts"]
     except (TypeError, KeyError) as error:
         raise AnnotationError(f"an RLE must have 'size' and 'counts': {error!r} is wrong") from None
     if said != size:
         raise AnnotationError(f"an RLE is of {said} (height, width), the image of {size}")
-    lengths = _parsed(counts) if isinstance(counts, (str, bytes)) else _checked(counts)
+    lengths = _lengths(counts)
     total = int(lengths.sum())
     if (lengths < 0).any() or total != size[0] * size[1]:
         raise AnnotationError(
@@ -79,37 +80,13 @@ def _pixels(lengths: npt.NDArray[np.int64], height: int) -> MaskCrop:
     return crop_of(columns.T, left)
 
 
-def _checked(counts: object) -> npt.NDArray[np.int64]:
+def _lengths(counts: object) -> npt.NDArray[np.int64]:
+    if isinstance(counts, (str, bytes)):
+        text = counts if isinstance(counts, str) else counts.decode("latin-1")
+        try:
+            return np.array(rle.runs(text), np.int64)
+        except ValueError as error:
+            raise AnnotationError(f"an RLE cannot be read: {error}") from error
     if not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
         raise AnnotationError("the counts of an RLE must be text or a list of whole numbers")
     return np.array(counts, np.int64)
-
-
-_MORE, _SIGN, _BITS, _OFFSET = 0x20, 0x10, 5, 48
-_LONGEST = 8
-
-
-def _parsed(text: str | bytes) -> npt.NDArray[np.int64]:
-    """Numbers of the compressed form.
-
-    A character holds 5 bits; from the fourth on, a number is told as the difference to the one two
-    before it.
-    """
-    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
-    numbers: list[int] = []
-    value = shift = 0
-    for character in raw:
-        bits = character - _OFFSET
-        if not 0 <= bits < 2 * _MORE or shift >= _LONGEST * _BITS:
-            raise AnnotationError("the counts of an RLE hold characters that no RLE has")
-        value |= (bits & (_MORE - 1)) << shift
-        shift += _BITS
-        if bits & _MORE:
-            continue
-        if bits & _SIGN:
-            value -= 1 << shift
-        numbers.append(value + (numbers[-2] if len(numbers) > 2 else 0))  # noqa: PLR2004
-        value = shift = 0
-    if shift:
-        raise AnnotationError("the counts of an RLE end in the middle of a number")
-    return np.array(numbers, np.int64)

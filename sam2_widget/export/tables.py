@@ -30,14 +30,18 @@ def to_frame(result: ResultLike, *, model: str | None = None) -> pd.DataFrame:
     rows = [_row(found, model) for found in result.objects]
     index = pandas.RangeIndex(1, len(rows) + 1, name="object")
     frame: pd.DataFrame = pandas.DataFrame(rows, index=index, columns=list(COLUMNS))
-    return frame.astype(COLUMNS)
+    typed: pd.DataFrame = frame.astype(COLUMNS)
+    return typed
 
 
-COLUMNS = {
-    **{"label": object, "score": np.float64, "area": np.int64},
+COLUMNS: dict[str, type] = {
+    "label": object,
+    "score": np.float64,
+    "area": np.int64,
     **dict.fromkeys(("x0", "y0", "x1", "y1"), np.int64),
     **dict.fromkeys(("centroid_x", "centroid_y"), np.float64),
-    **{"color": object, "model": object},
+    "color": object,
+    "model": object,
 }
 
 

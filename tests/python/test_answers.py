@@ -26,7 +26,7 @@ def predictor():
 @pytest.fixture
 def answers(predictor):
     embedding = predictor.embed(np.zeros((60, 80, 3), np.uint8))
-    return Answers(predictor, lambda: embedding)
+    return Answers(predictor, lambda: embedding, (60, 80))
 
 
 def ask(answers, *prompts):
@@ -70,7 +70,7 @@ def test_the_same_list_gives_the_same_answer_however_it_came_about(answers, pred
     ask(answers, P1)
     ask(answers, P1, P2)
     step_by_step = ask(answers, P1, P2, N1)
-    other = Answers(predictor, answers._embedding)
+    other = Answers(predictor, answers._embedding, (60, 80))
     assert ask(other, P1, P2, N1) == step_by_step
 
 
@@ -87,12 +87,12 @@ def test_each_prefix_is_computed_once(answers, predictor):
 
 def test_forgotten_logits_are_computed_again(answers, predictor):
     before = ask(answers, P1, P2)
-    answers._feedback.clear()
+    answers._logits.clear()
     assert ask(answers, P1, P2) == before
     assert len(predictor.asked) == 2
     after = ask(answers, P1, P2, N1)
     assert len(predictor.asked) == 5
-    assert after == ask(Answers(predictor, answers._embedding), P1, P2, N1)
+    assert after == ask(Answers(predictor, answers._embedding, (60, 80)), P1, P2, N1)
 
 
 def test_negative_clicks_alone_select_nothing_and_ask_no_model(answers, predictor):

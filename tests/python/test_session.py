@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sam2_widget import Box, LabelError, Point, PromptError
+from sam2_widget.colors import checked_classes
 from sam2_widget.session import Annotation, Session
 
 A, B, C = Point(1, 1), Point(2, 2), Point(3, 3, 0)
@@ -129,7 +130,7 @@ def test_a_prompt_outside_changes_nothing(session):
 
 
 def test_labels_are_checked_and_the_first_is_the_default():
-    session = Session(10, 10, ("cat", "dog"))
+    session = Session(10, 10, checked_classes(["cat", "dog"]))
     session.add(A)
     assert session.annotation.active.label == "cat"
     with pytest.raises(LabelError, match=r"one of \['cat', 'dog'\], got 'cow'"):

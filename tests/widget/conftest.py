@@ -115,7 +115,7 @@ IMAGE = np.random.default_rng(5).integers(0, 255, (60, 80, 3), np.uint8)
 @pytest.fixture
 def widget(predictor):
     widget = SegmentWidget(IMAGE, model=predictor)
-    widget._engine.wait()
+    widget._annotator.engine.wait()
     settle()
     yield widget
     predictor.gate.set()

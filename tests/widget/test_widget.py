@@ -95,9 +95,11 @@ def test_select_and_delete_by_index(widget):
     widget.delete(0)
     widget.delete(-1)
     assert [o.label for o in widget.objects] == ["40"]
-    for bad in (5, -3, "a", None, slice(0, 1)):
+    for bad in (5, -3, "a", slice(0, 1)):
         with pytest.raises(PromptError, match="there is no object"):
             widget.select(bad)
+    widget.select(None)
+    assert not widget.mask.any()
 
 
 def test_mask_is_empty_without_an_active_object(widget):
@@ -451,7 +453,7 @@ def test_the_active_object_is_answered_before_the_others(widget, page):
     assert len(widget.masks) == 5
     new = FakePredictor()
     widget.model = new
-    widget._engine.wait()
+    widget._annotator.engine.wait()
     widget.add_point(70, 50)
     count = len(page.published)
     assert len(widget.masks) == 6

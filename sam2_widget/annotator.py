@@ -1,0 +1,234 @@
+"""One image, its objects, and the model that answers: a widget without its page.
+
+An edit changes the session at once; its answer is computed on the model thread; after both, pages
+are told. Edits come from the main thread or from ipykernel's subshell thread, so `lock` guards all
+that they share; nothing slow happens under it, and nobody who holds it waits for another thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from sam2_widget import worker
+from sam2_widget.answers import Answer, Answers, without_model
+from sam2_widget.engine import Engine, as_model_error
+from sam2_widget.errors import PromptError
+from sam2_widget.predictor import UInt8Array
+from sam2_widget.results import Segmentation, make_segmentation
+from sam2_widget.session import AnnotatedObject, Annotation, Session
+from sam2_widget.status import Status
+
+T = TypeVar("T")
+
+_Basis: TypeAlias = tuple[Answers | None, tuple[int, int]]
+"""What an answer depends on beside the prompts: the model, and the settings for cleaning."""
+
+EMPTY = "The mask is empty: click on the object, or undo."
+WHOLE = "The mask covers the whole image: mark what is not part of the object, or undo."
+
+
+class Annotator:
+    """Objects of one image and their answers.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8 ndarray
+    session : Session
+    device : str or None
+        See `load_model`.
+    changed : callable
+        Called without arguments, on some thread, when a page may have to be told something.
+    settled : callable
+        The same when all objects have their answers.
+
+    Attributes
+    ----------
+    lock : threading.RLock
+    engine : Engine
+    epoch : int
+        Grows when the active object is replaced by something other than a page's prompts.
+    """
+
+    def __init__(
+        self,
+        rgb: UInt8Array,
+        session: Session,
+        *,
+        device: str | None,
+        changed: Callable[[], None],
+        settled: Callable[[], None],
+    ) -> None:
+        self.rgb = rgb
+        self.session = session
+        self.lock = threading.RLock()
+        self.epoch = 0
+        self._said = ""
+        self._changed = changed
+        self._settled = settled
+        self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
+        self._failed: AnnotatedObject | None = None
+        self._result: tuple[Answers, Annotation, Segmentation] | None = None
+        self.engine = Engine(rgb, device=device, changed=self._engine_changed)
+
+    # --- edits ------------------------------------------------------------------------------------
+
+    def edit(self, change: Callable[[], T]) -> T:
+        """Change the session from Python."""
+        with self.lock:
+            result = change()
+            self.epoch += 1
+            self._said = ""
+        self.after_edit()
+        return result
+
+    def configure(self, change: Callable[[], object]) -> None:
+        """Change from Python what objects look like and may be called: no edit of any object."""
+        with self.lock:
+            change()
+            self._result = None
+        self.after_edit()
+
+    def after_edit(self, *, answer_follows: bool = False) -> None:
+        """Publish what is known, and have the model answer the rest.
+
+        `answer_follows` saves a message where the page knows already what it has asked for.
+        """
+        self._failed = None
+        pending = self.pending()
+        answer_is_near = answer_follows and pending and self.engine.status.phase == "ready"
+        if not answer_is_near:
+            self._changed()
+        if pending:
+            self._answer_later()
+        else:
+            self.engine.recovered()
+            self._settled()
+
+    def id_of(self, i: int) -> int:
+        """Id of ``objects[i]``; PromptError if there is none."""
+        objects = self.session.annotation.objects
+        try:
+            return objects[i].id
+        except (IndexError, TypeError, AttributeError) as error:
+            raise PromptError(f"there is no object {i!r}: there are {len(objects)}") from error
+
+    # --- what there is to say ---------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """What is going on."""
+        status = self.engine.status
+        if status.phase == "ready" and self.pending():
+            return Status("predicting", "Predicting", None, status.model, status.device)
+        return status
+
+    @property
+    def notice(self) -> str:
+        """What the user must know about the newest edit, or about the mask that came of it."""
+        active = self.session.annotation.active
+        answer = active and self.answered(active)
+        if self._said or not answer:
+            return self._said
+        return EMPTY if answer.mask.empty else WHOLE if answer.mask.whole else ""
+
+    def say(self, notice: str) -> None:
+        """Tell the user something until the next edit."""
+        self._said = notice
+
+    def complain(self, notice: str) -> None:
+        """Tell the user of something that went wrong beside an edit."""
+        with self.lock:
+            self._said = notice
+        self._changed()
+
+    @property
+    def said(self) -> str:
+        """What the newest edit was told."""
+        return self._said
+
+    @property
+    def active_failed(self) -> bool:
+        """Whether no answer to the active object is on its way."""
+        active = self.session.annotation.active
+        return active is not None and (active is self._failed or self.engine.hopeless)
+
+    # --- answers, on the model thread -------------------------------------------------------------
+
+    def answered(self, annotated: AnnotatedObject) -> Answer | None:
+        """The answer to an object if it is known; looked up once: 500 others cost nothing."""
+        settings = self.session.annotation.settings
+        answers, cleaning = self.engine.answers, settings.cleaning
+        basis, known = self._known
+        if basis[0] is not answers or basis[1] != cleaning:
+            basis, known = self._known = ((answers, cleaning), {})
+        found = known.get(annotated.id)
+        if found is not None and found[0] is annotated:
+            return found[1]
+        prompts = annotated.prompts
+        answer = answers.known(prompts, settings) if answers else without_model(prompts)
+        if answer is not None:
+            known[annotated.id] = (annotated, answer)
+        return answer
+
+    def pending(self) -> list[AnnotatedObject]:
+        """Objects without an answer, the one being worked on first."""
+        annotation = self.session.annotation
+        found = [o for o in annotation.objects if self.answered(o) is None]
+        return sorted(found, key=lambda o: o.id != annotation.active_id)
+
+    def _answer_later(self) -> None:
+        if self.engine.answers is not None:
+            worker.submit(self._answer_next)
+
+    def _answer_next(self) -> None:
+        """Answer one object and publish it; others, of other widgets too, have their turn between.
+
+        It sees the newest edits, so a turn that came too late for its own finds nothing to do.
+        """
+        answers, pending = self.engine.answers, self.pending()
+        if answers is None or self.engine.closed:
+            return
+        try:
+            if pending:
+                answers(pending[0].prompts, self.session.annotation.settings)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
+            self._failed = pending[0]
+            self.engine.failed(error)
+            self._changed()
+            return
+        self.engine.recovered()
+        self._changed()
+        if self.pending():
+            self._answer_later()
+        else:
+            self._settled()
+
+    def current_result(self) -> Segmentation:
+        """The segmentation of the newest edits; waits for it."""
+        while True:
+            answers, annotation = self.engine.wait(), self.session.annotation
+            kept = self._result  # once: another thread may put a newer one in its place
+            if kept and kept[0] is answers and _same(kept[1], annotation):
+                return kept[2]
+            try:
+                made = worker.run(
+                    lambda: make_segmentation(self.session, answers, annotation=annotation)  # noqa: B023
+                )
+            except Exception as error:
+                raise as_model_error(error) from error
+            if answers is self.engine.answers:
+                self._result = (answers, annotation, made)
+                return made
+
+    def _engine_changed(self) -> None:
+        """The engine has a new status or a new model."""
+        self._changed()
+        # Not after an error: what has failed is tried again at the next edit.
+        if self.engine.status.phase == "ready":
+            self._answer_later()
+
+
+def _same(a: Annotation, b: Annotation) -> bool:
+    return a.objects is b.objects and a.settings == b.settings

@@ -1,0 +1,97 @@
+"""The user's own functions: called when something has changed, never on the model thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sam2_widget import worker
+from sam2_widget.annotator import Annotator
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Event(Generic[T]):
+    """Functions to call with a value.
+
+    Parameters
+    ----------
+    name : str
+        How the user knows it.
+    failed : callable
+        Told a sentence when one of the functions fails, for no cell would show it.
+    """
+
+    def __init__(self, name: str, failed: Callable[[str], None]) -> None:
+        self._name = name
+        self._failed = failed
+        self._functions: list[Callable[[T], object]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._functions)
+
+    def subscribe(self, function: Callable[[T], object]) -> Callable[[], None]:
+        """Have `function` called; returns a function that ends that."""
+        # A wrapper of its own, so that the same function may be given twice.
+        entry: Callable[[T], object] = lambda value: function(value)  # noqa: E731, PLW0108
+        self._functions.append(entry)
+
+        def unsubscribe() -> None:
+            if entry in self._functions:
+                self._functions.remove(entry)
+
+        return unsubscribe
+
+    def fire(self, value: Callable[[], T]) -> None:
+        """Call all functions with what `value` returns, on the observers' thread."""
+        if self._functions:
+            worker.call_observers(lambda: self._call(value))
+
+    def _call(self, value: Callable[[], T]) -> None:
+        try:
+            found = value()
+        except Exception:
+            logger.exception("there was nothing to call %s with", self._name)
+            return
+        for function in list(self._functions):
+            self._call_one(function, found)
+
+    def _call_one(self, function: Callable[[T], object], value: T) -> None:
+        try:
+            function(value)
+        except Exception as error:
+            logger.exception("a function given to %s failed", self._name)
+            self._failed(f"A function given to {self._name} failed: {error!r}")
+
+
+class Changes:
+    """Knows what an annotation was when its observers were last told.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    """
+
+    def __init__(self, annotator: Annotator) -> None:
+        self._annotator = annotator
+        self._masks: list[object] = []
+        self._rest: list[object] = []
+
+    def since_last(self) -> tuple[bool, bool]:
+        """Whether masks, and whether anything has changed; False while answers are pending."""
+        with self._annotator.lock:
+            annotation = self._annotator.session.annotation
+            answers = [self._annotator.answered(o) for o in annotation.objects]
+            if None in answers:
+                return False, False
+            masks: list[object] = list(
+                zip([o.id for o in annotation.objects], answers, strict=True)
+            )
+            if masks:
+                masks.append(annotation.settings.overlap)
+            rest: list[object] = [o.label for o in annotation.objects]
+            before, self._masks, self._rest = (self._masks, self._rest), masks, rest
+        return masks != before[0], (masks, rest) != before

@@ -1,0 +1,67 @@
+"""What a click would give: answered when the model has nothing better to do, and forgotten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sam2_widget import wire, worker
+from sam2_widget.annotator import Annotator
+from sam2_widget.answers import Answer
+from sam2_widget.errors import PromptError
+from sam2_widget.kinds import Point
+from sam2_widget.requests import Hover
+
+logger = logging.getLogger(__name__)
+
+
+class Previews:
+    """Answers hovers: of each page the newest, and none while clicks wait.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    send : callable
+        Sends a custom message: content and buffers.
+    """
+
+    def __init__(
+        self, annotator: Annotator, send: Callable[[dict[str, Any], list[bytes]], None]
+    ) -> None:
+        self._annotator = annotator
+        self._send = send
+        self._newest: dict[str, Hover] = {}
+
+    def ask(self, hover: Hover) -> None:
+        """Answer `hover` soon, unless a newer one of the same page comes first."""
+        with self._annotator.lock:
+            is_queued = bool(self._newest)
+            self._newest[hover.client] = hover
+        if not is_queued:
+            worker.submit_idle(self._answer_all)
+
+    def _answer_all(self) -> None:
+        with self._annotator.lock:
+            hovers, self._newest = self._newest, {}
+        for hover in hovers.values():
+            message = wire.preview_message(hover, self._answer(hover))
+            self._send(message.content, message.buffers)
+
+    def _answer(self, hover: Hover) -> Answer | None:
+        """What a click there would give; None if that cannot be told now."""
+        annotator = self._annotator
+        answers, annotation = annotator.engine.answers, annotator.session.annotation
+        busy = annotator.status.phase != "ready" or hover.epoch != annotator.epoch
+        if answers is None or busy:
+            return None
+        try:
+            point = Point(hover.x, hover.y, hover.label)
+            point.check_inside(annotator.session.width, annotator.session.height)
+            before = annotation.active.prompts if annotation.active else ()
+            return answers.preview((*before, point), annotation.settings)
+        except PromptError:
+            return None
+        except Exception:
+            logger.exception("a preview could not be made")
+            return None

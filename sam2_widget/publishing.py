@@ -1,0 +1,140 @@
+"""What pages have been told, and what they must be told next."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+from sam2_widget import wire
+from sam2_widget.annotator import Annotator
+from sam2_widget.kinds import MaskPrompt, Stroke
+
+Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
+
+
+class Publisher:
+    """Brings all pages of a widget up to date, and sends only what has changed.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    ack : dict of str to int
+        Newest request applied, by client.
+    send : callable
+        Sends a custom message: content and buffers.
+    set_state : callable
+        Sets the trait ``_state``.
+
+    Attributes
+    ----------
+    state : dict
+        The newest ``_state``.
+    heavy : mapping of str to Stroke or MaskPrompt
+        By their keys, the prompts that pages know by key; as long as the history holds them.
+    """
+
+    def __init__(
+        self,
+        annotator: Annotator,
+        ack: dict[str, int],
+        *,
+        send: Send,
+        set_state: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._annotator = annotator
+        self._ack = ack
+        self._send = send
+        self._set_state = set_state
+        self._sent: dict[int, wire.ShownObject] = {}
+        self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
+        self.state = {**self._current_state(), "revision": 0}
+
+    def _current_state(self) -> dict[str, Any]:
+        annotator = self._annotator
+        active = annotator.session.annotation.active
+        for prompt in active.prompts if active else ():
+            if isinstance(prompt, (Stroke, MaskPrompt)):
+                self.heavy[prompt.key] = prompt
+        return wire.state_message(
+            annotator.session,
+            annotator.answered(active) if active else None,
+            failed=annotator.active_failed,
+            epoch=annotator.epoch,
+            ack=self._ack,
+            notice=annotator.notice,
+        )
+
+    def publish(self) -> None:
+        """Send what has changed; the caller holds the annotator's lock."""
+        finished = self._finished()
+        sent, self._sent = self._sent, finished
+        put = {key for key, shown in finished.items() if sent.get(key) != shown}
+        put |= out_of_order(list(sent), list(finished))
+        # In this order an object on its way from one place to the other is never in neither.
+        self._send_all(wire.objects_messages(_placed(list(sent), finished, put)))
+        state = self._current_state()
+        if state != {key: self.state[key] for key in self.state if key != "revision"}:
+            self.state = {**state, "revision": self.state["revision"] + 1}
+            self._set_state(self.state)
+        self._send_all(wire.objects_messages([], [key for key in sent if key not in finished]))
+
+    def _finished(self) -> dict[int, wire.ShownObject]:
+        """All objects but the active one, in their order."""
+        session = self._annotator.session
+        finished: dict[int, wire.ShownObject] = {}
+        for annotated in session.annotation.objects:
+            if annotated.id == session.annotation.active_id:
+                continue
+            answer, sent = self._annotator.answered(annotated), self._sent.get(annotated.id)
+            if answer is None and sent and sent.annotated.prompts == annotated.prompts:
+                answer = sent.answer  # no flash while another model or setting is at work
+            finished[annotated.id] = wire.shown_object(session, annotated, answer)
+        return finished
+
+    def publish_all(self) -> None:
+        """Send all finished objects to a page that has just opened."""
+        self._sent = {}
+        self._send_all(wire.objects_messages([], reset=True))
+        self.publish()
+
+    def _send_all(self, messages: list[wire.CustomMessage]) -> None:
+        for message in messages:
+            self._send(message.content, message.buffers)
+
+
+def out_of_order(before: Sequence[int], after: Sequence[int]) -> set[int]:
+    """The fewest of `after` that must be moved to bring what both have into its order."""
+    place = {key: index for index, key in enumerate(before)}
+    both = [key for key in after if key in place]
+    # The longest ascending run of old places stays; each pile ends with the lowest place so far.
+    ends: list[int] = []
+    piles: list[int] = []
+    for key in both:
+        pile = bisect_left(ends, place[key])
+        ends[pile : pile + 1] = [place[key]]
+        piles.append(pile)
+    stays, wanted = set[int](), len(ends) - 1
+    for key, pile in zip(reversed(both), reversed(piles), strict=True):
+        if pile == wanted:
+            stays.add(key)
+            wanted -= 1
+    return set(both) - stays
+
+
+def _placed(
+    page: list[int], finished: Mapping[int, wire.ShownObject], put: set[int]
+) -> list[tuple[int, wire.ShownObject]]:
+    """Each object to put, and where in the page's list, `page`, it belongs at that moment."""
+    placed: list[tuple[int, wire.ShownObject]] = []
+    before: int | None = None
+    for key, shown in finished.items():
+        if key in put:
+            if key in page:
+                page.remove(key)
+            index = 0 if before is None else page.index(before) + 1
+            page.insert(index, key)
+            placed.append((index, shown))
+        before = key
+    return placed

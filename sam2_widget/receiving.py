@@ -1,0 +1,140 @@
+"""What arrives from pages: prompts, actions and questions, checked and carried out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sam2_widget import requests
+from sam2_widget.annotator import Annotator
+from sam2_widget.errors import MessageError, SegmentationError
+from sam2_widget.prompts import Prompt
+from sam2_widget.publishing import Publisher
+
+logger = logging.getLogger(__name__)
+
+ELSEWHERE = "The objects were changed elsewhere at the same moment: click again."
+
+CLIENTS_KEPT = 32
+"""Browsers whose last request is remembered; every reload of a page is a new one."""
+
+
+class Receiver:
+    """Takes what pages send.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    publisher : Publisher
+    ack : dict of str to int
+        Newest request applied, by client: kept up to date here.
+    ask : callable
+        Takes a question, which changes nothing and may be answered later.
+    committed : callable
+        Told the id of an object that a page has finished.
+    """
+
+    def __init__(
+        self,
+        annotator: Annotator,
+        publisher: Publisher,
+        ack: dict[str, int],
+        *,
+        ask: Callable[[requests.Question], None],
+        committed: Callable[[int], None],
+    ) -> None:
+        self._annotator = annotator
+        self._publisher = publisher
+        self._ack = ack
+        self._ask = ask
+        self._committed = committed
+
+    def prompts(self, content: object) -> None:
+        """Take the trait ``prompts``."""
+        self._guarded(content, self._take_prompts)
+
+    def message(self, content: object) -> None:
+        """Take a custom message."""
+        self._guarded(content, self._take_message)
+
+    def _guarded(self, content: object, take: Callable[[object], None]) -> None:
+        """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
+        try:
+            take(content)
+        except SegmentationError as error:
+            self._refuse(content, str(error))
+        except Exception as error:
+            logger.exception("a message from the browser could not be handled")
+            self._refuse(content, f"Something went wrong in the kernel: {error!r}")
+
+    def _refuse(self, content: object, notice: str) -> None:
+        """Say why nothing was done. The page waits for every request to be acknowledged."""
+        with self._annotator.lock:
+            rid = requests.request_id(content)
+            if rid is not None:
+                self._acknowledge(rid)
+            self._annotator.say(notice)
+        self._annotator.after_edit()
+
+    def _take_prompts(self, content: object) -> None:
+        request = requests.parse_prompts(content)
+        with self._annotator.lock:
+            if not self._acknowledge(request.rid):
+                return
+            self._apply(request.epoch, request.prompts)
+        self._annotator.after_edit(answer_follows=not self._annotator.said)
+
+    def _take_message(self, content: object) -> None:
+        message = requests.parse_message(content)
+        if isinstance(message, requests.Hello):
+            with self._annotator.lock:
+                self._publisher.publish_all()
+        elif isinstance(message, requests.Question):
+            self._ask(message)
+        elif not isinstance(message, requests.Nudge):
+            self._take_action(message)
+
+    def _take_action(self, action: requests.Action) -> None:
+        annotator = self._annotator
+        with annotator.lock:
+            if not self._acknowledge(action.rid):
+                return
+            annotator.epoch += 1
+            if action.prompts is not None:
+                self._apply(action.epoch + 1, action.prompts)
+            active = annotator.session.annotation.active_id
+            try:
+                action.apply(annotator.session)
+            except LookupError as error:
+                raise MessageError("That object is no longer there.") from error
+        annotator.after_edit()
+        if isinstance(action, requests.Commit) and active is not None:
+            self._committed(active)
+
+    def _acknowledge(self, rid: requests.RequestId) -> bool:
+        """Note a request; False if a later one of the same browser was here before."""
+        if rid.n <= self._ack.get(rid.client, -1):
+            return False
+        self._ack.pop(rid.client, None)
+        self._ack[rid.client] = rid.n
+        while len(self._ack) > CLIENTS_KEPT:
+            del self._ack[next(iter(self._ack))]
+        self._annotator.say("")
+        return True
+
+    def _apply(self, epoch: int, prompts: requests.SentPrompts) -> None:
+        """Take the browser's prompts, unless they are about another object than ours."""
+        if epoch == self._annotator.epoch:
+            self._annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
+        else:
+            self._annotator.say(
+                "The objects were changed elsewhere at the same moment: click again."
+            )
+
+    def _resolved(self, prompt: requests.SentPrompt) -> Prompt:
+        if not isinstance(prompt, requests.Known):
+            return prompt
+        known = self._publisher.heavy.get(prompt.key)
+        if known is None:
+            raise MessageError("That stroke is no longer there: draw it again.")
+        return known

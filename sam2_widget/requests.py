@@ -1,0 +1,281 @@
+"""What a browser may say, and the check of it.
+
+The trait ``prompts``, of which the newest wins (`parse_prompts`), and one custom message per action
+or question (`parse_message`). Whoever can talk to the kernel can run code in it anyway, but a stray
+or outdated page must not bring the widget into a state it cannot be in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from sam2_widget.colors import MAX_LABEL_LENGTH
+from sam2_widget.errors import MessageError
+from sam2_widget.kinds import Box, Choice, Point, Scribble, Stroke
+from sam2_widget.session import Session
+
+MAX_TILES = 16
+"""Tiles in one request."""
+
+MAX_LEVEL = 16
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
+Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
+Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
+
+
+class Known(msgspec.Struct, frozen=True, tag_field="type", tag="known", forbid_unknown_fields=True):
+    """A prompt that the kernel has already, by the key that it came with."""
+
+    key: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+SentPrompt: TypeAlias = Point | Box | Scribble | Choice | Stroke | Known
+SentPrompts: TypeAlias = tuple[SentPrompt, ...]
+
+
+class RequestId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who asks, and the how manieth request it is. Not called ``id``: ipykernel 7.4 keeps those."""
+
+    client: ClientId
+    n: Count
+
+
+class PromptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The trait ``prompts``: the whole list of the active object.
+
+    Attributes
+    ----------
+    rid : RequestId
+    epoch : int
+        The state's epoch that the browser knew: with another one, the list is about an object that
+        is no longer being worked on.
+    prompts : tuple of SentPrompt
+    """
+
+    rid: RequestId
+    epoch: Count
+    prompts: SentPrompts
+
+
+class _Action(msgspec.Struct, frozen=True, tag_field="type"):
+    rid: RequestId
+    epoch: Count
+    prompts: SentPrompts | None = None
+
+
+class Commit(_Action, frozen=True, tag="commit"):
+    """Finish the active object."""
+
+    label: Label | None = None
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.commit(self.label)
+
+
+class Select(_Action, frozen=True, tag="select"):
+    """Work on a finished object again, or on none."""
+
+    object: Count | None = None
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.select(self.object)
+
+
+class Delete(_Action, frozen=True, tag="delete"):
+    """Remove an object."""
+
+    object: Count = 0
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.delete(self.object)
+
+
+class Rename(_Action, frozen=True, tag="label"):
+    """Give an object another label."""
+
+    object: Count = 0
+    label: Label | None = None
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.rename(self.object, self.label)
+
+
+class Show(_Action, frozen=True, tag="show"):
+    """Show or hide an object."""
+
+    object: Count = 0
+    visible: bool = True
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.show(self.object, visible=self.visible)
+
+
+class Lock(_Action, frozen=True, tag="lock"):
+    """Keep an object from being edited, or let it be edited again."""
+
+    object: Count = 0
+    locked: bool = True
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.lock(self.object, locked=self.locked)
+
+
+class Order(_Action, frozen=True, tag="order"):
+    """Move an object to another place of the list."""
+
+    object: Count = 0
+    index: Count = 0
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.move(self.object, self.index)
+
+
+class UseLabel(_Action, frozen=True, tag="class"):
+    """Set the label of the next object."""
+
+    label: Label | None = None
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.use_label(self.label)
+
+
+class AddClass(_Action, frozen=True, tag="class_add", kw_only=True):
+    """Add a label that objects may have, and use it for the next."""
+
+    name: Label
+    color: Color | None = None
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.add_class(self.name, self.color)
+
+
+class SetSetting(_Action, frozen=True, tag="setting", kw_only=True):
+    """Change a setting that changes masks."""
+
+    name: Literal["overlap", "fill_holes", "drop_specks"]
+    value: str | int
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.set_setting(self.name, self.value)
+
+
+class Undo(_Action, frozen=True, tag="undo"):
+    """Take a step back."""
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.undo()
+
+
+class Redo(_Action, frozen=True, tag="redo"):
+    """Take a step forward."""
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.redo()
+
+
+class Clear(_Action, frozen=True, tag="clear"):
+    """Remove all objects."""
+
+    def apply(self, session: Session) -> None:
+        """Do so."""
+        session.clear()
+
+
+class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
+    """A page has opened and has seen none of the objects."""
+
+
+class Nudge(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
+    """Nothing: its acknowledgement carries that of the message before it."""
+
+
+class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):
+    """What a click here would give. Counted apart from requests, and never acknowledged."""
+
+    client: ClientId
+    n: Count
+    epoch: Count
+    x: float
+    y: float
+    label: Literal[0, 1] = 1
+
+
+class Tiles(msgspec.Struct, frozen=True, tag_field="type", tag="tiles"):
+    """Parts of the image in full sharpness, (column, row) each."""
+
+    client: ClientId
+    level: Level
+    tiles: Annotated[tuple[tuple[Count, Count], ...], msgspec.Meta(max_length=MAX_TILES)]
+
+
+class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
+    """What values this pixel has."""
+
+    client: ClientId
+    n: Count
+    x: float
+    y: float
+
+
+Action: TypeAlias = (
+    Commit
+    | Select
+    | Delete
+    | Rename
+    | Show
+    | Lock
+    | Order
+    | UseLabel
+    | AddClass
+    | SetSetting
+    | Undo
+    | Redo
+    | Clear
+)
+Question: TypeAlias = Hover | Tiles | Probe
+Message: TypeAlias = Action | Question | Hello | Nudge
+
+
+def _convert(value: object, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MessageError(f"malformed message from the browser: {error}") from error
+
+
+def request_id(content: object) -> RequestId | None:
+    """The request's id, if that much of a malformed message can be read."""
+    try:
+        rid: RequestId = _convert(content["rid"] if isinstance(content, dict) else None, RequestId)
+    except (MessageError, KeyError):
+        return None
+    return rid
+
+
+def parse_prompts(value: object) -> PromptsRequest:
+    """Check the trait ``prompts``; MessageError if it is malformed."""
+    request: PromptsRequest = _convert(value, PromptsRequest)
+    return request
+
+
+def parse_message(content: object) -> Message:
+    """Check a custom message; MessageError if it is malformed."""
+    message: Message = _convert(content, Message)
+    return message
