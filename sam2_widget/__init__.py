@@ -26,6 +26,8 @@ from sam2_widget.errors import (
     SettingError,
     UnknownModelError,
 )
+from sam2_widget.export.read import read_masks
+from sam2_widget.export.values import LabeledMask, LabeledMasks
 from sam2_widget.headless import segment
 from sam2_widget.models import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
@@ -39,8 +41,10 @@ from sam2_widget.prompts import (
     Scribble,
     Stroke,
 )
+from sam2_widget.provenance import Provenance
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
+from sam2_widget.sources import ImageStack, LoadedImage, load_image
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 
@@ -59,7 +63,11 @@ __all__ = [
     "ExistsError",
     "ExportError",
     "ImageError",
+    "ImageStack",
     "LabelError",
+    "LabeledMask",
+    "LabeledMasks",
+    "LoadedImage",
     "LossWarning",
     "MaskPrompt",
     "MessageError",
@@ -71,6 +79,7 @@ __all__ = [
     "PromptArrays",
     "PromptError",
     "Prompts",
+    "Provenance",
     "RepairWarning",
     "Scribble",
     "SegmentWidget",
@@ -83,6 +92,8 @@ __all__ = [
     "Stroke",
     "UnknownModelError",
     "available_models",
+    "load_image",
     "load_model",
+    "read_masks",
     "segment",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,23 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.coco import read_coco
-from sam2_widget.export.cutout import read_cutout
 from sam2_widget.export.files import decoded, name_of, read_bytes
-from sam2_widget.export.geojson import read_geojson
-from sam2_widget.export.label_map import from_label_map, read_png
-from sam2_widget.export.labelme import read_labelme
-from sam2_widget.export.npz import read_npz
-from sam2_widget.export.pngs import read_pngs
 from sam2_widget.export.sizes import checked_size
-from sam2_widget.export.tiff import read_tiff
 from sam2_widget.export.values import LabeledMask, LabeledMasks, crop_of
-from sam2_widget.export.yolo import read_yolo
 
 MasksLike: TypeAlias = Any
 """Whatever `read_masks` takes."""
-
-Reader: TypeAlias = Callable[..., LabeledMasks]
 
 
 def read_masks(
@@ -73,62 +63,84 @@ def read_masks(
 
 
 def _read_path(path: Path, size: tuple[int, int] | None, options: dict[str, Any]) -> LabeledMasks:
-    reader = _reader(path)
-    if reader is read_yolo and size is None:
+    format_ = _format(path)
+    if format_ == "yolo" and size is None:
         raise AnnotationError(
             f"YOLO labels do not tell the size of the image: pass size=(height, width) for {path}"
         )
-    return reader(path, size=size, **options)
+    if format_ == "npy":
+        return read_npy(path, size=size, **options)
+    module, name = READERS[format_]
+    # On demand: most sessions start from no mask.
+    reader = getattr(import_module(f"sam2_widget.export.{module}"), name)
+    found: LabeledMasks = reader(path, size=size, **options)
+    return found
 
 
-def _reader(path: Path) -> Reader:
+READERS = {
+    "coco": ("coco", "read_coco"),
+    "labelme": ("labelme", "read_labelme"),
+    "geojson": ("geojson", "read_geojson"),
+    "yolo": ("yolo", "read_yolo"),
+    "npz": ("npz", "read_npz"),
+    "tiff": ("tiff", "read_tiff"),
+    "png": ("label_map", "read_png"),
+    "cutout": ("cutout", "read_cutout"),
+    "pngs": ("pngs", "read_pngs"),
+}
+"""Module and function of each format."""
+
+SUFFIXES = {
+    ".txt": "yolo",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".zip": "pngs",
+}
+
+
+def _format(path: Path) -> str:
     suffix = path.suffix.lower()
-    if path.is_dir() or suffix == ".zip":
-        return read_pngs
+    if path.is_dir():
+        return "pngs"
     if suffix in (".json", ".geojson"):
-        return _json_reader(path)
-    readers: dict[str, Reader] = {
-        ".txt": read_yolo,
-        ".npz": read_npz,
-        ".npy": read_npy,
-        ".tif": read_tiff,
-        ".tiff": read_tiff,
-    }
-    if suffix in readers:
-        return readers[suffix]
+        return _json_format(path)
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
     if suffix in (".png", ".bmp", ".gif", ".webp"):
-        return _read_picture
+        return _picture_format(path)
     raise AnnotationError(
         f"cannot tell the format of {str(path)!r} from its name: it must end in .json, .geojson, "
         ".txt, .npz, .npy, .png, .tif or .zip, or be a folder of images"
     )
 
 
-def _json_reader(path: Path) -> Reader:
+def _json_format(path: Path) -> str:
     """Which JSON it is, by its keys."""
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     keys = decoded(lambda: msgspec.json.decode(data, type=dict[str, msgspec.Raw]), name_of(path))
-    for key, reader in (
-        ("annotations", read_coco),
-        ("shapes", read_labelme),
-        ("features", read_geojson),
-        ("geometry", read_geojson),
-    ):
+    kinds = {
+        "annotations": "coco",
+        "shapes": "labelme",
+        "features": "geojson",
+        "geometry": "geojson",
+    }
+    for key, kind in kinds.items():
         if key in keys:
-            return reader
+            return kind
     raise AnnotationError(
         f"{name_of(path)} is neither COCO, LabelMe nor GeoJSON: it has the keys {list(keys)[:10]}; "
         "prompts are loaded by Prompts.load"
     )
 
 
-def _read_picture(path: Path, *, size: tuple[int, int] | None, **options: Any) -> LabeledMasks:
+def _picture_format(path: Path) -> str:
     """A label map, or the transparency of a cut-out."""
     from PIL import Image  # noqa: PLC0415
 
     with decoded(lambda: Image.open(path), name_of(path)) as image:
-        is_cutout = image.mode in ("RGBA", "LA", "PA")
-    return read_cutout(path, size=size) if is_cutout else read_png(path, size=size, **options)
+        return "cutout" if image.mode in ("RGBA", "LA", "PA") else "png"
 
 
 def read_npy(path: Path, *, size: tuple[int, int] | None = None) -> LabeledMasks:
@@ -165,14 +177,12 @@ def _from_detections(value: Any, size: tuple[int, int] | None) -> LabeledMasks:
 
 
 def _as_pair(item: Any) -> tuple[Any, Any]:
-    if (
-        isinstance(item, (list, tuple))
-        and len(item) == 2
-        and (item[0] is None or isinstance(item[0], str))
-    ):
-        return item[0], item[1]
-    if isinstance(item, LabeledMask):
+    """A mask with its label: of a pair (label, mask), of one of our masks, or of a mask alone."""
+    if hasattr(item, "label") and hasattr(item, "mask"):
         return item.label, item.mask
+    match item:
+        case (str() | None as label, mask):
+            return label, mask
     return None, item
 
 
@@ -223,6 +233,8 @@ def _from_array(
     array: npt.NDArray[Any], size: tuple[int, int] | None, name: str = "the array"
 ) -> LabeledMasks:
     if array.ndim == 2 and array.dtype != np.bool_:  # noqa: PLR2004
+        from sam2_widget.export.label_map import from_label_map  # noqa: PLC0415
+
         return from_label_map(array, size=size, name=name)
     planes = array[None] if array.ndim == 2 else array  # noqa: PLR2004
     if planes.ndim != 3:  # noqa: PLR2004
