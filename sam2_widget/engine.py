@@ -104,7 +104,7 @@ class Engine:
     def failed(self, error: Exception) -> ModelError:
         """Tell that an answer failed; returns the error to raise."""
         shown = as_model_error(error)
-        self._show(self._token, "error", str(shown))
+        self._show(self._token, "error", str(shown), hint=shown.hint)
         return shown
 
     def recovered(self) -> None:
@@ -117,7 +117,8 @@ class Engine:
         with self._state:
             self._closed = True
             self._token = None
-            self.status = Status("closed", "Closed", None, self.status.model, self.status.device)
+            model, device = self.status.model, self.status.device
+            self.status = Status("closed", "Closed", None, model, device, "Run the cell again.")
             self._state.notify_all()
 
     def _load(self, model: ModelLike, token: object) -> None:
@@ -172,7 +173,7 @@ class Engine:
         if still is not None:
             self._show_ready(token, still.predictor)
         else:
-            self._show(token, "error", str(error))
+            self._show(token, "error", str(error), hint=error.hint)
 
     def _check(self, token: object) -> None:
         if token is not self._token:
@@ -205,13 +206,14 @@ class Engine:
         progress: float | None = None,
         *,
         predictor: Predictor | None = None,
+        hint: str = "",
     ) -> None:
         with self._state:
             if token is not self._token or self._closed:
                 return
             model = predictor.name if predictor else self.status.model
             device = predictor.device if predictor else self.status.device
-            self.status = Status(phase, message, progress, model, device)
+            self.status = Status(phase, message, progress, model, device, hint)
         self._changed()
 
 

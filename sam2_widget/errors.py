@@ -70,6 +70,9 @@ class ClosedError(SegmentationError, RuntimeError):
 class ModelError(SegmentationError, RuntimeError):
     """The model cannot be loaded or did not answer."""
 
+    hint = "Pick another model: w.model = 'bundled'."
+    """The way out, for the user of a widget."""
+
 
 class UnknownModelError(ModelError, ValueError):
     """The name is neither a known model, nor a hub id, nor a file."""
@@ -78,6 +81,8 @@ class UnknownModelError(ModelError, ValueError):
 class DownloadError(ModelError):
     """The checkpoint cannot be fetched from the hub."""
 
+    hint = "Use the model that needs no download: w.model = 'bundled'. Or pass a checkpoint's path."
+
 
 class CheckpointError(ModelError):
     """The checkpoint is broken, or does not fit any known architecture."""
@@ -85,6 +90,8 @@ class CheckpointError(ModelError):
 
 class DeviceError(ModelError):
     """The device does not exist here, or is out of memory."""
+
+    hint = "Pick a smaller model: w.model = 'tiny'."
 
 
 class LossWarning(UserWarning):

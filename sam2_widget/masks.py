@@ -9,6 +9,7 @@ resize function: the overlay shows exactly the pixels that Python returns.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -233,3 +234,19 @@ def tight(x: int, y: int, pixels: BoolArray) -> MaskCrop:
     top, left = int(rows[0]), int(columns[0])
     inner = pixels[top : rows[-1] + 1, left : columns[-1] + 1]
     return MaskCrop(x + left, y + top, inner)
+
+
+def without(crop: MaskCrop, others: Iterable[MaskCrop]) -> MaskCrop:
+    """The mask without the pixels of `others`."""
+    left, top, right, bottom = crop.bbox
+    pixels = crop.pixels
+    for other in others:
+        x0, y0, x1, y1 = other.bbox
+        x0, y0, x1, y1 = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+        if x0 >= x1 or y0 >= y1:
+            continue
+        if pixels is crop.pixels:
+            pixels = pixels.copy()
+        cut = other.pixels[y0 - other.y : y1 - other.y, x0 - other.x : x1 - other.x]
+        pixels[y0 - top : y1 - top, x0 - left : x1 - left] &= ~cut
+    return crop if pixels is crop.pixels else tight(left, top, pixels)

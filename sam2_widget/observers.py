@@ -78,7 +78,7 @@ class Changes:
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
         self._masks: list[object] = []
-        self._rest: list[object] = []
+        self._rest: list[object] = [frozenset()]
 
     def since_last(self) -> tuple[bool, bool]:
         """Whether masks, and whether anything has changed; False while answers are pending."""
@@ -92,6 +92,8 @@ class Changes:
             )
             if masks:
                 masks.append(annotation.settings.overlap)
-            rest: list[object] = [o.label for o in annotation.objects]
+            session = self._annotator.session
+            rest: list[object] = [(o.label, session.color(o)) for o in annotation.objects]
+            rest += [session.hidden & {o.id for o in annotation.objects}]
             before, self._masks, self._rest = (self._masks, self._rest), masks, rest
         return masks != before[0], (masks, rest) != before

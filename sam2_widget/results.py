@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sam2_widget.answers import Answer, Answers
 from sam2_widget.export.methods import Exports
-from sam2_widget.masks import BoolArray, Float32Array, MaskCrop
+from sam2_widget.masks import BoolArray, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.provenance import Provenance
@@ -53,6 +53,8 @@ class SegmentedObject:
     size: tuple[int, int]
     answer: Answer = field(repr=False)
     provenance: Provenance = field(default=Provenance(""), repr=False)
+    above: tuple[SegmentedObject, ...] = field(default=(), repr=False)
+    """Objects that cut their pixels out of this one."""
 
     @property
     def score(self) -> float:
@@ -62,6 +64,11 @@ class SegmentedObject:
     @cached_property
     def crop(self) -> MaskCrop:
         """The part of the mask that is not empty."""
+        return without(self._whole, [other._whole for other in self.above])  # noqa: SLF001
+
+    @cached_property
+    def _whole(self) -> MaskCrop:
+        """The same before other objects are cut out."""
         return self.answer.mask.crop(*self.size)
 
     @property
@@ -176,20 +183,22 @@ def make_segmentation(
     record = image.record if image else MappingProxyType({})
     provenance = Provenance(predictor.name, predictor.device, record)
     size = (session.height, session.width)
-    found = tuple(
-        SegmentedObject(
+    cut_out = annotation.settings.overlap == "cut out"
+    found: list[SegmentedObject] = []
+    for o in reversed(annotation.objects):
+        made = SegmentedObject(
             id=o.id,
             label=o.label,
             prompts=o.prompts,
             color=session.color(o),
             size=size,
             answer=answers(o.prompts, annotation.settings),
+            above=tuple(found) if cut_out else (),
             provenance=provenance,
         )
-        for o in annotation.objects
-    )
+        found.append(made)
     return Segmentation(
-        found,
+        tuple(reversed(found)),
         size,
         predictor.name,
         annotation.settings,

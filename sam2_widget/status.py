@@ -25,6 +25,8 @@ class Status:
         Fraction that is done, 0..1; None if nobody can know.
     model, device : str
         What is used, empty before it is known.
+    hint : str
+        The way out after an error, else empty.
     """
 
     phase: Phase
@@ -32,6 +34,7 @@ class Status:
     progress: float | None = None
     model: str = ""
     device: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         return self.message

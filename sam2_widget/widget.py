@@ -10,36 +10,37 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import models, options, requests, wire, worker
+from sam2_widget import models, options, wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
 from sam2_widget.axes import Plane
-from sam2_widget.colors import checked_classes, checked_palette, default_palette
+from sam2_widget.colors import checked_classes
+from sam2_widget.configuring import Configuring
 from sam2_widget.contrast import Channels, ContrastLimits
 from sam2_widget.editing import Editing
 from sam2_widget.export.methods import Exports
 from sam2_widget.images import encode_view
-from sam2_widget.kinds import MaskPrompt
+from sam2_widget.loading import Loading, MasksLike, as_objects
 from sam2_widget.masks import BoolArray, Float32Array
 from sam2_widget.models import ModelLike
 from sam2_widget.observers import Changes, Event
-from sam2_widget.options import Options
+from sam2_widget.pictures import Pictures
+from sam2_widget.poster import Poster
 from sam2_widget.predictor import UInt8Array
-from sam2_widget.previews import Previews
-from sam2_widget.prompts import ObjectPrompts, Prompts
+from sam2_widget.prompts import Prompts
 from sam2_widget.publishing import Publisher
+from sam2_widget.pyramid import Pyramid
+from sam2_widget.questions import Questions
 from sam2_widget.receiving import Receiver
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
-from sam2_widget.settings import Overlap
 from sam2_widget.sources import ImageLike, load_image
 from sam2_widget.status import Status
 
@@ -47,9 +48,6 @@ logger = logging.getLogger(__name__)
 
 BRUSH_SHARE = 25
 """The brush is at first this part of the image's longer side."""
-
-MasksLike: TypeAlias = Any
-"""Whatever `read_masks` takes."""
 
 STATIC = Path(__file__).parent / "static"
 
@@ -64,7 +62,7 @@ def _front_end(name: str) -> str:
         ) from error
 
 
-class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
+class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.AnyWidget):
     """An image to click on, and the masks that follow.
 
     Parameters
@@ -151,7 +149,7 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
         self._rgb.setflags(write=False)
         height, width = self._rgb.shape[:2]
         self._session = Session(width, height, checked_classes(labels))
-        self._session.replay(_as_objects(masks, self._rgb.shape[:2]))
+        self._session.replay(as_objects(masks, self._session))
         self._annotator = Annotator(
             loaded,
             self._session,
@@ -162,20 +160,24 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
         self._committed: Event[SegmentedObject] = Event("on_commit", self._annotator.complain)
         self._changed: Event[SegmentWidget] = Event("on_change", self._annotator.complain)
         self._changes = Changes(self._annotator)
+        self._poster = Poster(self._draw_poster)
+        self._name = loaded.name
         ack: dict[str, int] = {}
         self._publisher = Publisher(
             self._annotator, ack, send=self._send_custom, set_state=self._set_own_state
         )
-        self._previews = Previews(self._annotator, self._send_custom)
+        view = encode_view(self._rgb)
+        pyramid = Pyramid(self._rgb, max(view.view_width, view.view_height))
+        self._questions = Questions(self._annotator, pyramid, loaded.values, send=self._send_custom)
         self._receiver = Receiver(
             self._annotator,
             self._publisher,
             ack,
-            ask=self._take_question,
+            ask=self._questions.ask,
             committed=self._tell_committed,
         )
         super().__init__(
-            _image=wire.image_message(encode_view(self._rgb), loaded.name),
+            _image=wire.image_message(view, self._name, pyramid.levels),
             _labels=wire.labels_message(self._session.classes),
             _state=self._publisher.state,
             _status=self._annotator.engine.status.to_dict(),
@@ -237,63 +239,6 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
         """What the widget is doing."""
         return self._annotator.status
 
-    # --- settings ---------------------------------------------------------------------------------
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The labels that objects may have, each with its colour; empty if any text may be one.
-
-        Set it to a list of labels, or to a mapping of labels to colours. Objects keep the labels
-        that they have.
-        """
-        return MappingProxyType(self._session.classes)
-
-    @labels.setter
-    def labels(self, labels: Iterable[str] | Mapping[str, str] | None) -> None:
-        classes = checked_classes(labels)
-        self._annotator.configure(lambda: self._session.set_classes(classes))
-
-    @property
-    def palette(self) -> tuple[str, ...]:
-        """Colours of objects without a class; set it to a list or the name of a cmap colour map."""
-        return self._session.palette or default_palette()
-
-    @palette.setter
-    def palette(self, palette: str | Iterable[str]) -> None:
-        colors = checked_palette(palette)
-
-        def change() -> None:
-            self._session.palette = colors
-
-        self._annotator.configure(change)
-
-    @property
-    def overlap(self) -> Overlap:
-        """``"on top"``: objects may share pixels. ``"cut out"``: each pixel is the topmost's."""
-        return self._session.annotation.settings.overlap
-
-    @overlap.setter
-    def overlap(self, overlap: Overlap) -> None:
-        self._annotator.edit(lambda: self._session.set_setting("overlap", overlap))
-
-    @property
-    def fill_holes(self) -> int:
-        """Holes of the model's masks of at most that many image pixels are filled; 0: none."""
-        return self._session.annotation.settings.fill_holes
-
-    @fill_holes.setter
-    def fill_holes(self, area: int) -> None:
-        self._annotator.edit(lambda: self._session.set_setting("fill_holes", area))
-
-    @property
-    def drop_specks(self) -> int:
-        """Specks of the model's masks of at most that many image pixels are dropped; 0: none."""
-        return self._session.annotation.settings.drop_specks
-
-    @drop_specks.setter
-    def drop_specks(self, area: int) -> None:
-        self._annotator.edit(lambda: self._session.set_setting("drop_specks", area))
-
     @property
     def model(self) -> str:
         """Name of the model; set it to another name to change the model and keep all prompts."""
@@ -339,6 +284,7 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
             worker.call_observers(self._call_observers)
         if anything:
             self._changed.fire(lambda: self)
+            self._poster.changed()
 
     def _call_observers(self) -> None:
         change = {"name": "masks", "type": "change", "owner": self, "old": None}
@@ -350,6 +296,7 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
     def close(self) -> None:
         """Remove the widget from the page; what has been segmented can still be read."""
         if hasattr(self, "_annotator") and not self._annotator.engine.closed:
+            self._poster.close()
             self._annotator.engine.close()
             self._publish()
         super().close()
@@ -400,24 +347,3 @@ class SegmentWidget(Editing, Exports, Options, anywidget.AnyWidget):
         for name in options.NAMES & sync_data.keys():
             if self.accepts(name, sync_data[name]):
                 super().set_state({name: sync_data[name]})
-
-    def _take_question(self, question: requests.Question) -> None:
-        if isinstance(question, requests.Hover):
-            self._previews.ask(question)
-
-
-def _as_objects(masks: MasksLike, size: tuple[int, int]) -> Prompts:
-    if masks is None:
-        return Prompts()
-    if isinstance(masks, (list, tuple)) and any(isinstance(m, MaskPrompt) for m in masks):
-        return Prompts(tuple(ObjectPrompts((_as_prompt(mask),)) for mask in masks))
-    from sam2_widget.export.read import read_masks  # noqa: PLC0415 - imports all formats
-
-    found = read_masks(masks, size)
-    return Prompts(
-        tuple(ObjectPrompts((MaskPrompt.from_mask(one.mask),), one.label) for one in found)
-    )
-
-
-def _as_prompt(mask: object) -> MaskPrompt:
-    return mask if isinstance(mask, MaskPrompt) else MaskPrompt.from_mask(mask)

@@ -18,7 +18,8 @@ from sam2_widget.answers import Answer
 from sam2_widget.images import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks import LogitMask
-from sam2_widget.requests import Hover
+from sam2_widget.pyramid import TILE
+from sam2_widget.requests import Hover, Probe, Tiles
 from sam2_widget.session import AnnotatedObject, Session
 from sam2_widget.strokes import Mask
 
@@ -35,14 +36,17 @@ class CustomMessage(msgspec.Struct, frozen=True):
     buffers: list[bytes]
 
 
-def image_message(view: View, name: str) -> Content:
-    """The trait ``_image``."""
+def image_message(view: View, name: str, levels: int) -> Content:
+    """The trait ``_image``; `levels`: see `Pyramid`."""
     return {
         "width": view.width,
         "height": view.height,
         "mime": view.mime,
         "data": view.data,
         "name": name,
+        "view_width": view.view_width,
+        "view_height": view.view_height,
+        "tiles": {"size": TILE, "levels": levels} if levels else None,
     }
 
 
@@ -215,3 +219,21 @@ def preview_message(hover: Hover, answer: Answer | None) -> CustomMessage:
         "score": answer and answer.score,
     }
     return CustomMessage(content, buffers)
+
+
+def tiles_message(asked: Tiles, files: Iterable[bytes | None]) -> CustomMessage:
+    """The tiles asked for that there are."""
+    tiles: list[Content] = []
+    buffers: list[bytes] = []
+    for (column, row), file in zip(asked.tiles, files, strict=True):
+        if file is not None:
+            tiles.append({"col": column, "row": row, "mime": "image/jpeg", "buffer": len(buffers)})
+            buffers.append(file)
+    content = {"type": "tiles", "client": asked.client, "level": asked.level, "tiles": tiles}
+    return CustomMessage(content, buffers)
+
+
+def probe_message(asked: Probe, values: list[float]) -> CustomMessage:
+    """The values of the pixel asked for, one per channel; none outside the image."""
+    content = {"type": "probe", "client": asked.client, "n": asked.n, "x": asked.x, "y": asked.y}
+    return CustomMessage({**content, "values": values}, [])

@@ -18,6 +18,8 @@ _executor = ThreadPoolExecutor(1, thread_name_prefix=_NAME)
 _waiting: set[object] = set()
 _observers = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-observers")
 
+_server = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-pictures")
+
 
 def on_model_thread() -> bool:
     """Whether the caller is the model thread."""
@@ -54,6 +56,11 @@ def call_observers(job: Callable[[], None]) -> None:
     On the model thread it could wait for what only that thread can do.
     """
     _observers.submit(job)
+
+
+def call_server(job: Callable[[], None]) -> None:
+    """Run `job`, which makes pictures for pages, on a thread of its own."""
+    _server.submit(job)
 
 
 def run(job: Callable[[], T]) -> T:

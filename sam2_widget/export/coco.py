@@ -10,7 +10,6 @@ import numpy as np
 
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export import rle
-from sam2_widget.export.files import Source, Target, name_of, read_json, write_json
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.outlines import Ring, fill, joined, outline, rings
 from sam2_widget.export.sizes import checked_size
@@ -22,6 +21,7 @@ from sam2_widget.export.values import (
     class_names,
     label_of,
 )
+from sam2_widget.files import Source, Target, name_of, read_json, write_json
 from sam2_widget.masks import MaskCrop
 
 Segmentation: TypeAlias = Literal["rle", "polygons"]

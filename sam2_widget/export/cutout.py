@@ -10,9 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from sam2_widget.errors import AnnotationError, ExportError
-from sam2_widget.export.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import LabeledMask, LabeledMasks, ResultLike, crop_of
+from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.predictor import UInt8Array
 
 

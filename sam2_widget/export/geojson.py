@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.files import Source, Target, name_of, read_json, write_json
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.outlines import Ring, fill, outline, rings
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import LabeledMask, LabeledMasks, ObjectLike, ResultLike
+from sam2_widget.files import Source, Target, name_of, read_json, write_json
 
 Transform: TypeAlias = Sequence[float]
 """(a, b, c, d, e, f) of x' = a x + b y + c, y' = d x + e y + f, pixels → map; an `affine.Affine`,

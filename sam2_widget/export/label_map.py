@@ -14,7 +14,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sam2_widget.errors import AnnotationError, ExportError
-from sam2_widget.export.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import (
@@ -26,6 +25,7 @@ from sam2_widget.export.values import (
     label_of,
     paint,
 )
+from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.masks import MaskCrop
 
 Values: TypeAlias = Literal["objects", "classes"]

@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.files import Source, Target, decoded, name_of, read_json, write_json
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.outlines import Ring, fill, outline, rings, union
 from sam2_widget.export.sizes import checked_size
@@ -25,6 +24,7 @@ from sam2_widget.export.values import (
     crop_of,
     label_of,
 )
+from sam2_widget.files import Source, Target, decoded, name_of, read_json, write_json
 from sam2_widget.masks import MaskCrop
 
 VERSION = "5.5.0"

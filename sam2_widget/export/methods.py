@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.errors import ExportError
-from sam2_widget.export.files import Target
+from sam2_widget.files import Target
 from sam2_widget.predictor import UInt8Array
 
 if TYPE_CHECKING:
@@ -223,7 +223,5 @@ class Exports:
 
     def to_code(self) -> str:
         """The lines of Python that make these masks again."""
-        from sam2_widget.export.code import to_code  # noqa: PLC0415
-
         result = self._to_export()
-        return to_code(result.prompts, image=result.file_name, model=result.model)
+        return result.prompts.to_code(result.file_name, result.model)

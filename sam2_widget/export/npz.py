@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.files import Source, Target, decoded, name_of, read_bytes, writing
 from sam2_widget.export.label_map import described, legend_of
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import LabeledMasks, ResultLike, crop_of, label_of
+from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, writing
 
 
 def write_npz(result: ResultLike, target: Target, *, overwrite: bool = False) -> None:

@@ -18,7 +18,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sam2_widget.errors import AnnotationError, ExportError
-from sam2_widget.export.files import (
+from sam2_widget.export.label_map import KEY, described, legend_of
+from sam2_widget.export.sizes import checked_size
+from sam2_widget.export.values import LabeledMask, LabeledMasks, ResultLike, crop_of, label_of
+from sam2_widget.files import (
     Source,
     Target,
     check_free,
@@ -27,9 +30,6 @@ from sam2_widget.export.files import (
     read_bytes,
     write_bytes,
 )
-from sam2_widget.export.label_map import KEY, described, legend_of
-from sam2_widget.export.sizes import checked_size
-from sam2_widget.export.values import LabeledMask, LabeledMasks, ResultLike, crop_of, label_of
 
 MAX_NAME = 60
 """Characters of a label that go into the name of a file."""

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.files import decoded, name_of, read_bytes
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import LabeledMask, LabeledMasks, crop_of
+from sam2_widget.files import decoded, name_of, read_bytes
 
 MasksLike: TypeAlias = Any
 """Whatever `read_masks` takes."""

@@ -1,7 +1,7 @@
-"""COCO's run lengths: column by column, background first.
+"""COCO's run lengths of crops: the work grows with the object, not with the image.
 
-pycocotools encodes. It does not decode what strangers send: for run lengths that do not add up to
-the image it returns memory that it never wrote.
+pycocotools reads what is written here. It does not read what strangers send: for run lengths that
+do not add up to the image it returns memory that it never wrote.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ def encode(crop: MaskCrop, size: tuple[int, int]) -> dict[str, Any]:
 
     The work grows with the object's width, not with the image.
     """
-    from pycocotools import mask as coco_mask  # noqa: PLC0415
-
     height, width = size
-    counts: Any = {"size": [height, width], "counts": run_lengths(crop, size).tolist()}
-    encoded = coco_mask.frPyObjects(counts, height, width)
-    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+    counts = rle.write_runs(run_lengths(crop, size).tolist())
+    return {"size": [height, width], "counts": counts}
 
 
 def run_lengths(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
@@ -84,7 +81,7 @@ def _lengths(counts: object) -> npt.NDArray[np.int64]:
     if isinstance(counts, (str, bytes)):
         text = counts if isinstance(counts, str) else counts.decode("latin-1")
         try:
-            return np.array(rle.runs(text), np.int64)
+            return np.array(rle.read_runs(text), np.int64)
         except ValueError as error:
             raise AnnotationError(f"an RLE cannot be read: {error}") from error
     if not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):

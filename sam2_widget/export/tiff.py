@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.errors import AnnotationError, ExportError
-from sam2_widget.export.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.export.label_map import (
     KEY,
     MAX_8_BIT,
@@ -33,6 +32,7 @@ from sam2_widget.export.values import (
     full_masks,
     label_of,
 )
+from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 
 STACK_KEY = f"{KEY} stack"
 """What stands for `KEY` where each plane is an object, be it a single one."""

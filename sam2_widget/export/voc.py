@@ -14,7 +14,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from sam2_widget.errors import AnnotationError, ExportError
-from sam2_widget.export.files import check_free, decoded, read_bytes, write_bytes
 from sam2_widget.export.label_map import from_label_map, read_map, warn_of_overlaps
 from sam2_widget.export.notes import Repairs, optional, warn_loss
 from sam2_widget.export.pngs import make_folder
@@ -28,6 +27,7 @@ from sam2_widget.export.values import (
     label_of,
     paint,
 )
+from sam2_widget.files import check_free, decoded, read_bytes, write_bytes
 
 VOID = 255
 """The number of pixels that belong to nothing: the rim of 5 pixels in VOC's own maps."""

@@ -10,15 +10,6 @@ from typing import Any
 import numpy as np
 
 from sam2_widget.errors import AnnotationError
-from sam2_widget.export.files import (
-    Source,
-    Target,
-    check_free,
-    decoded,
-    name_of,
-    read_bytes,
-    write_bytes,
-)
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.outlines import Ring, fill, joined, outline, rings
 from sam2_widget.export.sizes import checked_size
@@ -28,6 +19,15 @@ from sam2_widget.export.values import (
     ResultLike,
     class_names,
     label_of,
+)
+from sam2_widget.files import (
+    Source,
+    Target,
+    check_free,
+    decoded,
+    name_of,
+    read_bytes,
+    write_bytes,
 )
 
 DIGITS = 9

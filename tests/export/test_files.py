@@ -4,10 +4,9 @@ import os
 
 import pytest
 
-from sam2_widget import AnnotationError, ExistsError, ExportError
-from sam2_widget.export import files
+from sam2_widget import AnnotationError, ExistsError, ExportError, files
 from sam2_widget.export.coco import read_coco
-from sam2_widget.export.files import read_bytes, read_json, write_bytes, write_json, writing
+from sam2_widget.files import read_bytes, read_json, write_bytes, write_json, writing
 
 
 def test_an_existing_file_is_replaced_only_when_asked(tmp_path):

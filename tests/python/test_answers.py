@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sam2_widget import Box, Point, worker
-from sam2_widget.answers import NOTHING, Answers
+from sam2_widget import Box, Choice, MaskPrompt, Point, Scribble, Settings, Stroke, worker
+from sam2_widget.answers import NOTHING, Answers, without_model
 from sam2_widget.testing import FakePredictor
 
 
@@ -112,3 +112,218 @@ def test_scores_are_within_0_and_1(answers, predictor, monkeypatch):
 
     monkeypatch.setattr(predictor, "_predict", overconfident)
     assert ask(answers, P1).score == 1.0
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+def pixels_of(answer, size=(60, 80)):
+    mask = np.zeros(size, bool)
+    answer.mask.crop(*size).paste(mask, value=True)
+    return mask
+
+
+def test_an_ambiguous_answer_offers_its_candidates(answers):
+    answer = ask(answers, P1)
+    assert [c.score for c in answer.candidates] == pytest.approx([0.7, 0.9, 0.8])
+    assert answer.choice == 1
+    assert answer.mask == answer.candidates[1].mask
+    areas = [c.mask.crop(60, 80).area for c in answer.candidates]
+    assert areas == sorted(areas)
+    assert ask(answers, P1, N1).candidates == ()
+
+
+def test_a_choice_costs_no_model_and_its_logits_are_fed_on(answers, predictor):
+    ask(answers, P1)
+    answer = ask(answers, P1, Choice(2))
+    assert len(predictor.asked) == 1
+    assert answer.choice == 2
+    assert answer.score == pytest.approx(0.8)
+    assert answer.mask == answer.candidates[2].mask
+    ask(answers, P1, Choice(2), N1)
+    chosen = predictor._predict(answers._embedding(), predictor.asked[0][0], multimask=True)
+    np.testing.assert_array_equal(predictor.asked[1][0].logits, chosen.logits[2])
+
+
+def test_a_choice_where_there_is_none_is_ignored(answers):
+    two = ask(answers, P1, N1)
+    assert ask(answers, P1, N1, Choice(0)) == two
+    assert ask(answers, Choice(0)) is NOTHING
+    assert ask(answers, Choice(0), P1).choice == 1
+
+
+# --- scribbles ------------------------------------------------------------------------------------
+
+
+def test_a_scribble_is_clicks_along_its_line(answers, predictor):
+    answer = ask(answers, Scribble([(10, 30), (50, 30)]), Scribble([(10, 50), (50, 50)], 0))
+    first, second = (prompts for prompts, _ in predictor.asked)
+    assert len(first.points) == 8
+    assert set(first.points[:, 1]) == {30}
+    assert second.labels.tolist() == [1] * 8 + [0] * 8
+    assert not predictor.asked[0][1]
+    assert pixels_of(answer)[30, 12]
+
+
+def test_a_negative_scribble_alone_selects_nothing(answers, predictor):
+    assert ask(answers, Scribble([(10, 30), (50, 30)], 0)) is NOTHING
+    assert not predictor.asked
+
+
+# --- strokes --------------------------------------------------------------------------------------
+
+BRUSH, ERASER = Stroke([(70, 10), (75, 50)], 3), Stroke([(40, 30)], 4, 0)
+
+
+def test_strokes_lie_on_top_of_what_the_model_says(answers, predictor):
+    before = pixels_of(ask(answers, P1))
+    after = pixels_of(ask(answers, P1, BRUSH, ERASER))
+    assert len(predictor.asked) == 1
+    assert not before[30, 73]
+    assert after[30, 73]
+    assert before[30, 40]
+    assert not after[30, 40]
+
+
+def test_strokes_stay_whatever_is_clicked_later(answers):
+    answer = ask(answers, P1, BRUSH, P2, N1)
+    assert answer.mask.strokes == (BRUSH,)
+    assert pixels_of(answer)[30, 73]
+
+
+def test_strokes_are_drawn_into_the_logits_of_later_answers(answers, predictor):
+    ask(answers, P1, BRUSH, P2)
+    alone = Answers(predictor, answers._embedding, (60, 80))
+    ask(alone, P1, P2)
+    with_stroke, without = predictor.asked[1][0].logits, predictor.asked[3][0].logits
+    assert with_stroke[32, 58] == 10
+    assert without[32, 58] < 0
+    assert (with_stroke != without).mean() < 0.2
+
+
+def test_a_click_gives_a_stroke_back_to_the_model(answers):
+    given_back = Point(40.5, 30.5)
+    assert not pixels_of(ask(answers, P1, ERASER))[30, 40]
+    assert pixels_of(ask(answers, P1, ERASER, given_back))[30, 40]
+
+
+def test_strokes_alone_need_no_model(answers, predictor):
+    answer = ask(answers, BRUSH)
+    assert pixels_of(answer).sum() == answer.mask.crop(60, 80).area > 0
+    assert answer.score == 1.0
+    assert without_model((BRUSH, N1)) == answers.known((BRUSH, N1))
+    assert not predictor.asked
+    ask(answers, BRUSH, P1)
+    assert predictor.asked[0][1]
+
+
+def test_undo_and_redo_over_strokes_and_choices_cost_no_model(answers, predictor):
+    prompts = (P1, Choice(0), BRUSH, N1, ERASER, P2, Choice(1))
+    found = [ask(answers, *prompts[:end]) for end in range(len(prompts) + 1)]
+    asked = len(predictor.asked)
+    assert asked == 3
+    assert [answers.known(prompts[:end]) for end in range(len(prompts) + 1)] == found
+    assert ask(Answers(predictor, answers._embedding, (60, 80)), *prompts) == found[-1]
+
+
+# --- a mask to start from -------------------------------------------------------------------------
+
+
+def given(*parts):
+    mask = np.zeros((60, 80), bool)
+    for y0, y1, x0, x1 in parts:
+        mask[y0:y1, x0:x1] = True
+    return MaskPrompt.from_mask(mask)
+
+
+LEFT_AND_RIGHT = given((5, 15, 5, 15), (40, 55, 60, 75))
+
+
+def test_a_given_mask_is_kept_exactly(answers, predictor):
+    answer = ask(answers, LEFT_AND_RIGHT)
+    assert pixels_of(answer).sum() == 100 + 225
+    assert answer.score == 1.0
+    assert answers.known((LEFT_AND_RIGHT,)) == answer
+    assert not predictor.asked
+
+
+def test_a_click_corrects_a_given_mask_only_where_it_points(answers, predictor):
+    before = pixels_of(ask(answers, LEFT_AND_RIGHT))
+    far_left = Point(10, 10, 0)
+    after = pixels_of(ask(answers, LEFT_AND_RIGHT, far_left))
+    # The model would also drop the right part, which the click does not point at.
+    assert not after[5:15, 5:15].any()
+    np.testing.assert_array_equal(after[:, 20:], before[:, 20:])
+    assert predictor.asked[0][0].logits.shape == (64, 64)
+    assert not predictor.asked[0][1]
+
+
+def test_a_given_mask_is_told_to_the_model(answers, predictor):
+    ask(answers, LEFT_AND_RIGHT, P1)
+    logits = predictor.asked[0][0].logits
+    assert logits[50, 54] == 10
+    assert logits[30, 30] == -10
+
+
+def test_a_click_adds_to_a_given_mask_what_the_model_says_there(answers):
+    before = pixels_of(ask(answers, LEFT_AND_RIGHT))
+    after = pixels_of(ask(answers, LEFT_AND_RIGHT, P1))
+    assert after[30, 40]
+    assert (after & before)[5:15, 5:15].all()
+    assert (after & before)[40:55, 60:75].all()
+
+
+def test_a_box_takes_the_model_for_all_that_reaches_into_it(answers):
+    after = pixels_of(ask(answers, LEFT_AND_RIGHT, Box(55, 35, 79, 59)))
+    assert after[35:59, 55:79].all()
+    assert after[5:15, 5:15].all()
+
+
+# --- cleaning -------------------------------------------------------------------------------------
+
+
+class Holed(FakePredictor):
+    """A disc with a hole, and a speck beside it."""
+
+    def _draw(self, embedding, prompts, factor):
+        logits = super()._draw(embedding, prompts, factor)
+        logits[32, 32] = -4
+        logits[2, 2] = 4
+        return logits
+
+
+def test_holes_are_filled_and_specks_dropped_without_asking_again():
+    predictor = Holed()
+    embedding = predictor.embed(np.zeros((64, 64, 3), np.uint8))
+    answers = Answers(predictor, lambda: embedding, (64, 64))
+    raw = pixels_of(ask(answers, Point(32, 32)), (64, 64))
+    assert not raw[32, 32]
+    assert raw[2, 2]
+    assert answers.known((Point(32, 32),), Settings(fill_holes=5)) is None
+    found = {}
+    for holes, specks in ((5, 0), (0, 5), (5, 5)):
+        clean = Settings(fill_holes=holes, drop_specks=specks)
+        answer = worker.run(lambda clean=clean: answers((Point(32, 32),), clean))
+        assert answers.known((Point(32, 32),), clean) == answer
+        found[holes, specks] = pixels_of(answer, (64, 64))
+    assert found[5, 0][32, 32]
+    assert found[5, 0][2, 2]
+    assert not found[0, 5][2, 2]
+    assert not found[0, 5][32, 32]
+    assert found[5, 5][32, 32]
+    assert not found[5, 5][2, 2]
+    assert predictor.predicted == 1
+
+
+# --- previews -------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_the_answer_and_is_not_kept(answers, predictor):
+    ask(answers, P1)
+    preview = worker.run(lambda: answers.preview((P1, N1)))
+    assert answers.known((P1, N1)) is None
+    kept = len(answers._said), len(answers._logits), len(answers._derived)
+    worker.run(lambda: answers.preview((P1, P2)))
+    assert (len(answers._said), len(answers._logits), len(answers._derived)) == kept
+    assert ask(answers, P1, N1) == preview
+    assert worker.run(lambda: answers.preview((N1,))) is NOTHING

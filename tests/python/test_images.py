@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from sam2_widget import ImageError, images
-from sam2_widget.images import encode_view, to_rgb
+from sam2_widget import ImageError
+from sam2_widget.images import (
+    MAX_VIEW_BYTES,
+    MAX_VIEW_SIDE,
+    encode_view,
+    to_rgb,
+)
 
 
 class Tensor:
@@ -237,7 +242,9 @@ def test_a_large_image_is_sent_small():
     rgb = np.kron(noise, np.ones((10, 10, 1), np.uint8))
     view = encode_view(rgb)
     assert (view.width, view.height) == (4000, 3000)
-    assert max(Image.open(io.BytesIO(view.data)).size) == images.MAX_VIEW_SIDE
+    assert Image.open(io.BytesIO(view.data)).size == (view.view_width, view.view_height)
+    assert max(view.view_width, view.view_height) <= MAX_VIEW_SIDE
+    assert len(view.data) <= MAX_VIEW_BYTES
     assert view.mime == "image/jpeg"
 
 
@@ -245,3 +252,10 @@ def test_a_small_image_is_sent_without_loss():
     view = encode_view(GRADIENT)
     assert view.mime == "image/png"
     np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(view.data))), GRADIENT)
+
+
+def test_a_photo_is_sent_at_the_largest_size_for_the_screen():
+    y, x = np.mgrid[:3000, :4000]
+    rgb = np.stack([x % 256, y % 256, (x + y) // 28], axis=-1).astype(np.uint8)
+    view = encode_view(rgb)
+    assert (view.view_width, view.view_height) == (2048, 1536)

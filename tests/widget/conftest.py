@@ -98,6 +98,11 @@ def observed():
     worker._observers.submit(lambda: None).result(timeout=10)
 
 
+def served():
+    """Wait for the pictures that were asked for."""
+    worker._server.submit(lambda: None).result(timeout=10)
+
+
 @pytest.fixture(autouse=True)
 def mock_comm(monkeypatch):
     monkeypatch.setattr(comm, "create_comm", MockComm)

@@ -17,15 +17,26 @@ json_values = st.recursive(
     max_leaves=10,
 )
 actions = st.sampled_from(
-    ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear", "x"]
+    ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear"]
+) | st.sampled_from(
+    ["show", "lock", "order", "class_add", "setting", "hover", "tiles", "probe", "explode"]
 )
+lines = st.lists(st.lists(st.floats() | st.integers(-5, 100), min_size=2, max_size=2), max_size=4)
 rids = st.fixed_dictionaries({"client": st.text(max_size=70), "n": st.integers(-1, 2**60)})
 prompts = st.lists(
     st.fixed_dictionaries(
-        {"type": st.sampled_from(["point", "box", "spline"])},
+        {
+            "type": st.sampled_from(
+                ["point", "box", "spline", "scribble", "stroke", "choice", "known", "mask"]
+            )
+        },
         optional={
-            key: st.floats() | st.integers(-5, 100) | json_values
-            for key in ("x", "y", "label", "x0", "y0", "x1", "y1", "extra")
+            **{
+                key: st.floats() | st.integers(-5, 100) | json_values
+                for key in ("x", "y", "label", "x0", "y0", "x1", "y1", "extra", "radius", "index")
+            },
+            "points": lines | json_values,
+            "key": json_values,
         },
     ),
     max_size=4,
@@ -41,7 +52,22 @@ messages = st.one_of(
         actions | json_values,
         requests,
         st.fixed_dictionaries(
-            {}, optional={"object": st.integers(-2, 5) | json_values, "label": json_values}
+            {},
+            optional={
+                "object": st.integers(-2, 5) | json_values,
+                "label": st.integers(0, 1) | json_values,
+                "index": st.integers(-1, 9) | json_values,
+                "name": st.sampled_from(["overlap", "fill_holes", "drop_specks"]) | json_values,
+                "value": st.sampled_from(["cut out", 5, -1]) | json_values,
+                "visible": json_values,
+                "locked": st.booleans() | json_values,
+                "client": st.text(max_size=3),
+                "n": st.integers(-1, 9),
+                "x": st.floats() | st.integers(-5, 90),
+                "y": st.floats() | st.integers(-5, 90),
+                "level": st.integers(-1, 20),
+                "tiles": lines | json_values,
+            },
         ),
     ),
 )
@@ -56,6 +82,7 @@ def check(widget):
         for prompt in annotated.prompts:
             prompt.check_inside(80, 60)
     assert widget.status.phase == "ready"
+    assert session.annotation.active_id not in session.locked
     active = widget._state["active"]
     assert active is None or not active["pending"]
 
@@ -105,7 +132,7 @@ def test_a_message_about_an_object_that_is_gone(widget, page):
     assert "no longer there" in page.state["notice"]
 
 
-def test_no_trait_but_prompts_can_be_set_from_a_browser(widget, page):
+def test_no_trait_but_prompts_and_options_can_be_set_from_a_browser(widget, page):
     before = {name: getattr(widget, name) for name in ("_esm", "_css", "_image", "_status")}
     page.update(
         {"_esm": "evil", "_css": "evil", "_image": {}, "_status": {}, "_state": {}, "_labels": [1]}

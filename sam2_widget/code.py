@@ -1,15 +1,16 @@
-"""A result as the program that makes it."""
+"""Prompts as the program that makes their masks."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sam2_widget.prompts import ObjectPrompts, Prompts
+if TYPE_CHECKING:
+    from sam2_widget.prompts import ObjectPrompts, Prompts
 
 
 def to_code(prompts: Prompts, *, image: str, model: str) -> str:
-    """Python that segments `image` by `prompts`, with imports, ready to run.
+    """Python that segments `image` by `prompts`, with its imports, ready to run.
 
     Parameters
     ----------
@@ -17,16 +18,16 @@ def to_code(prompts: Prompts, *, image: str, model: str) -> str:
     image, model : str
         What `segment` is given.
     """
-    kinds = sorted({type(p).__name__ for one in prompts for p in one.prompts})
-    names = sorted({"ObjectPrompts", "Prompts", "segment", *kinds}, key=str.lower)
-    settings = "" if prompts.settings == type(prompts)().settings else _call(prompts.settings)
-    if settings:
-        names = sorted({*names, type(prompts.settings).__name__}, key=str.lower)
+    names = {"ObjectPrompts", "Prompts", "segment"}
+    names |= {type(prompt).__name__ for one in prompts for prompt in one.prompts}
+    settings = ""
+    if prompts.settings != type(prompts.settings)():
+        names.add(type(prompts.settings).__name__)
+        settings = f"    settings={_call(prompts.settings)},\n"
     objects = "".join(_object(one) for one in prompts)
-    more = f"    settings={settings},\n" if settings else ""
     return (
-        f"from sam2_widget import {', '.join(names)}\n\n"
-        f"prompts = Prompts(\n    (\n{objects}    ),\n{more})\n"
+        f"from sam2_widget import {', '.join(sorted(names, key=str.lower))}\n\n"
+        f"prompts = Prompts(\n    (\n{objects}    ),\n{settings})\n"
         f"result = segment({_text(image)}, prompts, model={_text(model)})\n"
     )
 
@@ -47,6 +48,6 @@ def _literal(value: object) -> str:
 
 
 def _text(value: str) -> str:
-    """A text in double quotes; JSON's escapes are Python's, but for pairs of surrogates."""
+    """A text in double quotes where it is plain, else as Python quotes it."""
     quoted = json.dumps(value, ensure_ascii=False)
-    return quoted if quoted.isprintable() else repr(value)
+    return quoted if value.isprintable() and "\\" not in value else repr(value)

@@ -1,0 +1,72 @@
+"""What pages ask beside edits: previews, tiles and values. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sam2_widget import wire, worker
+from sam2_widget.annotator import Annotator
+from sam2_widget.previews import Previews
+from sam2_widget.pyramid import Pyramid
+from sam2_widget.requests import Hover, Probe, Question, Tiles
+
+logger = logging.getLogger(__name__)
+
+Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
+
+
+class Questions:
+    """Answers the questions of pages.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    pyramid : Pyramid
+    values : (H, W) or (H, W, C) ndarray
+        What the user passed as the image, as far as it is an array.
+    send : callable
+        Sends a custom message: content and buffers.
+    """
+
+    def __init__(
+        self,
+        annotator: Annotator,
+        pyramid: Pyramid,
+        values: npt.NDArray[np.generic],
+        *,
+        send: Send,
+    ) -> None:
+        self._previews = Previews(annotator, send)
+        self._pyramid = pyramid
+        self._values = values
+        self._send = send
+
+    def ask(self, question: Question) -> None:
+        """Answer `question`, now or as soon as it can be."""
+        if isinstance(question, Hover):
+            self._previews.ask(question)
+        elif isinstance(question, Tiles):
+            # On a thread of its own: clicks do not wait for pictures.
+            worker.call_server(lambda: self._serve(question))
+        else:
+            self._tell_values(question)
+
+    def _serve(self, question: Tiles) -> None:
+        try:
+            files = [self._pyramid.tile(question.level, *place) for place in question.tiles]
+            message = wire.tiles_message(question, files)
+            self._send(message.content, message.buffers)
+        except Exception:
+            logger.exception("tiles could not be served")
+
+    def _tell_values(self, probe: Probe) -> None:
+        height, width = self._values.shape[:2]
+        values: list[float] = []
+        if 0 <= probe.x < width and 0 <= probe.y < height:
+            values = np.atleast_1d(self._values[int(probe.y), int(probe.x)]).tolist()
+        self._send(wire.probe_message(probe, values).content, [])
