@@ -16,7 +16,7 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
+LAYERS := test-python test-export test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
 
 .PHONY: help lab test lint bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
@@ -32,6 +32,9 @@ test: lint $(LAYERS)  ## Run all tests
 
 test-python: $(STAMPS)/test  ## Pure Python, with a fake predictor
 	$(PYTEST) tests/python
+
+test-export: $(STAMPS)/test  ## Every format, written and read back
+	$(PYTEST) tests/export
 
 test-widget: $(STAMPS)/test  ## The widget over a mock comm
 	$(PYTEST) tests/widget

@@ -7,19 +7,27 @@ torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
 from sam2_widget.errors import (
+    AnnotationError,
     CheckpointError,
     ClosedError,
     DeviceError,
     DownloadError,
+    ExistsError,
+    ExportError,
     ImageError,
     LabelError,
+    LossWarning,
     MessageError,
+    MissingLibraryError,
     ModelError,
     PromptError,
+    RepairWarning,
     SegmentationError,
     SettingError,
     UnknownModelError,
 )
+from sam2_widget.export.read import read_masks
+from sam2_widget.export.values import LabeledMask, LabeledMasks
 from sam2_widget.headless import segment
 from sam2_widget.models import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
@@ -33,14 +41,17 @@ from sam2_widget.prompts import (
     Scribble,
     Stroke,
 )
+from sam2_widget.provenance import Provenance
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
+from sam2_widget.sources import ImageStack, LoadedImage, load_image
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AnnotationError",
     "Box",
     "Candidates",
     "CheckpointError",
@@ -49,10 +60,18 @@ __all__ = [
     "DeviceError",
     "DownloadError",
     "Embedding",
+    "ExistsError",
+    "ExportError",
     "ImageError",
+    "ImageStack",
     "LabelError",
+    "LabeledMask",
+    "LabeledMasks",
+    "LoadedImage",
+    "LossWarning",
     "MaskPrompt",
     "MessageError",
+    "MissingLibraryError",
     "ModelError",
     "ObjectPrompts",
     "Point",
@@ -60,6 +79,8 @@ __all__ = [
     "PromptArrays",
     "PromptError",
     "Prompts",
+    "Provenance",
+    "RepairWarning",
     "Scribble",
     "SegmentWidget",
     "Segmentation",
@@ -71,6 +92,8 @@ __all__ = [
     "Stroke",
     "UnknownModelError",
     "available_models",
+    "load_image",
     "load_model",
+    "read_masks",
     "segment",
 ]

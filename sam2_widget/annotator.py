@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from sam2_widget import worker
 from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError
-from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
+from sam2_widget.sources import LoadedImage
 from sam2_widget.status import Status
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Annotator:
 
     Parameters
     ----------
-    rgb : (H, W, 3) uint8 ndarray
+    image : LoadedImage
     session : Session
     device : str or None
         See `load_model`.
@@ -53,14 +54,15 @@ class Annotator:
 
     def __init__(
         self,
-        rgb: UInt8Array,
+        image: LoadedImage,
         session: Session,
         *,
         device: str | None,
         changed: Callable[[], None],
         settled: Callable[[], None],
     ) -> None:
-        self.rgb = rgb
+        self.image = image
+        self.rgb = image.rgb
         self.session = session
         self.lock = threading.RLock()
         self.epoch = 0
@@ -70,7 +72,7 @@ class Annotator:
         self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
-        self.engine = Engine(rgb, device=device, changed=self._engine_changed)
+        self.engine = Engine(image.rgb, device=device, changed=self._engine_changed)
 
     # --- edits ------------------------------------------------------------------------------------
 
@@ -213,9 +215,14 @@ class Annotator:
             if kept and kept[0] is answers and _same(kept[1], annotation):
                 return kept[2]
             try:
-                made = worker.run(
-                    lambda: make_segmentation(self.session, answers, annotation=annotation)  # noqa: B023
+                make = partial(
+                    make_segmentation,
+                    self.session,
+                    answers,
+                    annotation=annotation,
+                    image=self.image,
                 )
+                made = worker.run(make)
             except Exception as error:
                 raise as_model_error(error) from error
             if answers is self.engine.answers:

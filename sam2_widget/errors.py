@@ -8,6 +8,10 @@
     ├── LabelError              also ValueError: a label that is not one of the labels given
     ├── SettingError            also ValueError: a setting that does not exist, or has no such value
     ├── MessageError            also ValueError: a message from the browser is malformed
+    ├── ExportError             also OSError: a result cannot be written
+    │   └── ExistsError         also FileExistsError: there is a file, and it was not to be replaced
+    ├── AnnotationError         also ValueError: masks or annotations that cannot be read
+    ├── MissingLibraryError     also ImportError: an optional library is not installed
     ├── ClosedError             also RuntimeError: the widget was closed
     └── ModelError              also RuntimeError: no masks can be had from the model
         ├── UnknownModelError   also ValueError: no model of that name
@@ -43,6 +47,22 @@ class MessageError(SegmentationError, ValueError):
     """A message from the browser does not have the agreed form."""
 
 
+class ExportError(SegmentationError, OSError):
+    """The result cannot be written to where it should go."""
+
+
+class ExistsError(ExportError, FileExistsError):
+    """There is such a file already, and `overwrite` was not given."""
+
+
+class AnnotationError(SegmentationError, ValueError):
+    """A file or value with masks cannot be read, or does not fit the image."""
+
+
+class MissingLibraryError(SegmentationError, ImportError):
+    """An optional library is needed for this and not installed."""
+
+
 class ClosedError(SegmentationError, RuntimeError):
     """The widget was closed before the answer was there."""
 
@@ -72,3 +92,11 @@ class DeviceError(ModelError):
     """The device does not exist here, or is out of memory."""
 
     hint = "Pick a smaller model: w.model = 'tiny'."
+
+
+class LossWarning(UserWarning):
+    """What was written keeps less than the result has; the message names what is lost."""
+
+
+class RepairWarning(UserWarning):
+    """What was read had faults; the message lists what was repaired or left out."""

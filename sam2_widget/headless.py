@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from sam2_widget import worker
 from sam2_widget.answers import Answers
+from sam2_widget.axes import Plane
 from sam2_widget.cache import embeddings
-from sam2_widget.images import ImageLike, to_rgb
+from sam2_widget.contrast import Channels, ContrastLimits
 from sam2_widget.models import ModelLike, check_model, load_model
 from sam2_widget.prompts import Prompt, Prompts, as_prompts
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import Session
+from sam2_widget.sources import ImageLike, load_image
 
 
 def segment(
@@ -21,12 +23,16 @@ def segment(
     *,
     model: ModelLike = "auto",
     device: str | None = None,
+    axes: str | None = None,
+    plane: Plane | None = None,
+    channels: Channels | None = None,
+    contrast_limits: ContrastLimits = "auto",
 ) -> Segmentation:
     """Segment an image by prompts, as the widget does, without a browser.
 
     Parameters
     ----------
-    image : path, PIL image, ndarray or torch tensor
+    image : path, PIL image, ndarray, torch tensor, xarray, dask, zarr or h5py array
         See `SegmentWidget`.
     prompts : Prompts, or lists of Point, Box, …
         ``w.prompts`` of a widget; or the prompts of one object; or a list of those of several.
@@ -34,6 +40,8 @@ def segment(
         See `load_model`.
     device : str, optional
         See `load_model`.
+    axes, plane, channels, contrast_limits : optional
+        How the image becomes RGB; see `load_image`.
 
     Returns
     -------
@@ -58,7 +66,10 @@ def segment(
     >>> result.masks.shape  # doctest: +SKIP
     (1, 480, 640)
     """
-    rgb = to_rgb(image)
+    loaded = load_image(
+        image, axes=axes, plane=plane, channels=channels, contrast_limits=contrast_limits
+    )
+    rgb = loaded.rgb
     wanted = as_prompts(prompts)
     session = Session(rgb.shape[1], rgb.shape[0])
     session.replay(wanted)
@@ -66,4 +77,4 @@ def segment(
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model, device=device)
     answers = Answers(model, embeddings.source(model, rgb), rgb.shape[:2])
-    return worker.run(lambda: make_segmentation(session, answers))
+    return worker.run(lambda: make_segmentation(session, answers, image=loaded))

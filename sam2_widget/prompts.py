@@ -5,13 +5,15 @@ The prompts themselves, and the convention of their coordinates, are in `sam2_wi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 import msgspec
 
-from sam2_widget.errors import PromptError
+from sam2_widget.errors import AnnotationError, PromptError
+from sam2_widget.files import read_bytes, write_bytes
 from sam2_widget.kinds import (
     KINDS,
     Box,
@@ -135,6 +137,45 @@ class Prompts(Sequence[ObjectPrompts]):
     def to_json(self) -> str:
         """JSON text that `from_json` reads."""
         return msgspec.json.encode(_File(FORMAT, VERSION, self.objects, self.settings)).decode()
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write `to_json` to a file, whole or not at all.
+
+        Raises
+        ------
+        ExistsError
+            If there is such a file and `overwrite` is false.
+        ExportError
+            If it cannot be written; a file that was there is as it was.
+        """
+        write_bytes(path, self.to_json().encode(), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Prompts:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        PromptError
+            If there is no such file, or it holds no prompts.
+        """
+        try:
+            return cls.from_json(read_bytes(path).decode())
+        except (AnnotationError, UnicodeError) as error:
+            raise PromptError(str(error)) from error
+        except PromptError as error:
+            raise PromptError(f"{os.fspath(path)!r}: {error}") from error
+
+    @staticmethod
+    def schema() -> dict[str, Any]:
+        """JSON Schema of `to_json`, for programs that write prompts by themselves."""
+        return msgspec.json.schema(_File)
+
+    def to_code(self, image: str = "image.jpg", model: str = "auto") -> str:
+        """The lines of Python that segment `image` by these prompts."""
+        from sam2_widget.code import to_code  # noqa: PLC0415 - on demand
+
+        return to_code(self, image=image, model=model)
 
     @classmethod
     def from_json(cls, text: str) -> Prompts:

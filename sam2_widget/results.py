@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.answers import Answer, Answers
+from sam2_widget.export.methods import Exports
 from sam2_widget.masks import BoolArray, Float32Array, MaskCrop, without
+from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
+from sam2_widget.provenance import Provenance
 from sam2_widget.session import Annotation, Session
 from sam2_widget.settings import DEFAULTS, Settings
+from sam2_widget.sources import LoadedImage
+
+if TYPE_CHECKING:
+    from shapely import MultiPolygon, Polygon
+
+
+NO_NAME = "image.jpg"
+"""What files call an image that came from none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +42,8 @@ class SegmentedObject:
         ``"#rrggbb"``, as drawn.
     size : (int, int)
         (height, width) of the image in pixels.
+    provenance : Provenance
+        How the mask was made.
     """
 
     id: int
@@ -37,6 +52,7 @@ class SegmentedObject:
     color: str
     size: tuple[int, int]
     answer: Answer = field(repr=False)
+    provenance: Provenance = field(default=Provenance(""), repr=False)
     above: tuple[SegmentedObject, ...] = field(default=(), repr=False)
     """Objects that cut their pixels out of this one."""
 
@@ -72,9 +88,29 @@ class SegmentedObject:
         """(x0, y0, x1, y1) in pixels, the upper ends exclusive; all 0 for an empty mask."""
         return self.crop.bbox
 
+    @property
+    def centroid(self) -> tuple[float, float]:
+        """Centre of mass (x, y) in image pixels, NaN for an empty mask.
+
+        Pixel ``i`` has its centre at ``i + 0.5``: scikit-image's ``regionprops`` gives 0.5 less.
+        """
+        from sam2_widget.export.tables import centroid  # noqa: PLC0415 - on demand
+
+        return centroid(self.crop)
+
+    @cached_property
+    def polygon(self) -> Polygon | MultiPolygon:
+        """Outline along the pixels' edges with its holes, a shapely geometry of (x, y) pixels.
+
+        Its area is the number of pixels; an empty or scattered mask is a MultiPolygon.
+        """
+        from sam2_widget.export.outlines import outline  # noqa: PLC0415
+
+        return outline(self.crop)
+
 
 @dataclass(frozen=True, eq=False)
-class Segmentation:
+class Segmentation(Exports):
     """All objects of one image.
 
     Attributes
@@ -87,12 +123,24 @@ class Segmentation:
         Name of the model that made the masks.
     settings : Settings
         Those that the masks were made with.
+    image : (H, W, 3) uint8 ndarray or None
+        The image as the model saw it.
+    file_name : str
+        Name of the image's file, ``"image.jpg"`` if it came from none.
+    provenance : Provenance
+        How the masks were made.
     """
 
     objects: tuple[SegmentedObject, ...]
     size: tuple[int, int]
     model: str
     settings: Settings = DEFAULTS
+    image: UInt8Array | None = field(default=None, repr=False)
+    file_name: str = NO_NAME
+    provenance: Provenance = field(default=Provenance(""), repr=False)
+
+    def _to_export(self) -> Segmentation:
+        return self
 
     @property
     def masks(self) -> BoolArray:
@@ -123,10 +171,17 @@ class Segmentation:
 
 
 def make_segmentation(
-    session: Session, answers: Answers, *, annotation: Annotation | None = None
+    session: Session,
+    answers: Answers,
+    *,
+    annotation: Annotation | None = None,
+    image: LoadedImage | None = None,
 ) -> Segmentation:
     """Put the model's answers to the objects' prompts together; on the model thread."""
     annotation = annotation or session.annotation
+    predictor = answers.predictor
+    record = image.record if image else MappingProxyType({})
+    provenance = Provenance(predictor.name, predictor.device, record)
     size = (session.height, session.width)
     cut_out = annotation.settings.overlap == "cut out"
     found: list[SegmentedObject] = []
@@ -139,7 +194,15 @@ def make_segmentation(
             size=size,
             answer=answers(o.prompts, annotation.settings),
             above=tuple(found) if cut_out else (),
+            provenance=provenance,
         )
         found.append(made)
-    name = answers.predictor.name
-    return Segmentation(tuple(reversed(found)), size, name, annotation.settings)
+    return Segmentation(
+        tuple(reversed(found)),
+        size,
+        predictor.name,
+        annotation.settings,
+        image=image.rgb if image else None,
+        file_name=(image and image.name) or NO_NAME,
+        provenance=provenance,
+    )

@@ -25,8 +25,13 @@ def encode(mask: npt.NDArray[np.bool_]) -> str:
     runs: list[int] = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
     if flat[0]:
         runs.insert(0, 0)
+    return write_runs(runs)
+
+
+def write_runs(runs: list[int]) -> str:
+    """Runs of background and mask in turn, down the columns, as text."""
     return "".join(
-        _written(run - runs[place - 2] if place > 2 else run)  # noqa: PLR2004 - see _runs
+        _written(run - runs[place - 2] if place > 2 else run)  # noqa: PLR2004 - see read_runs
         for place, run in enumerate(runs)
     )
 
@@ -48,21 +53,21 @@ def decode(counts: str, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     height, width = size
     if height * width > MAX_PIXELS:
         raise ValueError(f"its size is {height} x {width} pixels, the limit is {MAX_PIXELS}")
-    runs = _runs(counts)
+    runs = read_runs(counts)
     if sum(runs) != height * width:
         raise ValueError(f"its runs cover {sum(runs)} pixels, not {height} x {width}")
     inside = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
 
 
-def _runs(counts: str) -> list[int]:
+def read_runs(counts: str) -> list[int]:
     """Lengths of the runs down the columns, of background and mask in turn."""
     if not isinstance(counts, str) or not counts.isascii():
         raise ValueError(f"its counts must be ASCII text, got {type(counts).__name__}")
     codes = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - _OFFSET
     if codes.size and (codes.min() < 0 or codes.max() >= 2 * _MORE or codes[-1] & _MORE):
         raise ValueError("its counts are damaged")
-    runs: list[int] = []
+    found: list[int] = []
     value = shift = 0
     for code in codes.tolist():
         value |= (code & (_MORE - 1)) << shift
@@ -74,8 +79,8 @@ def _runs(counts: str) -> list[int]:
         if code & _SIGN:
             value -= 1 << shift
         # From the fourth on, a run is told as the difference to the one two before it.
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # noqa: PLR2004
+        found.append(value + (found[-2] if len(found) > 2 else 0))  # noqa: PLR2004
         value = shift = 0
-        if runs[-1] < 0:
+        if found[-1] < 0:
             raise ValueError("its counts are damaged: a run is negative")
-    return runs
+    return found

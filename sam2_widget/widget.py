@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,24 +20,28 @@ import traitlets
 from sam2_widget import models, options, wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
+from sam2_widget.axes import Plane
 from sam2_widget.colors import checked_classes
 from sam2_widget.configuring import Configuring
+from sam2_widget.contrast import Channels, ContrastLimits
 from sam2_widget.editing import Editing
-from sam2_widget.images import ImageLike, encode_view, source_values, to_rgb
-from sam2_widget.kinds import MaskPrompt
+from sam2_widget.export.methods import Exports
+from sam2_widget.images import encode_view
+from sam2_widget.loading import Loading, MasksLike, as_objects
 from sam2_widget.masks import BoolArray, Float32Array
 from sam2_widget.models import ModelLike
 from sam2_widget.observers import Changes, Event
 from sam2_widget.pictures import Pictures
 from sam2_widget.poster import Poster
 from sam2_widget.predictor import UInt8Array
-from sam2_widget.prompts import ObjectPrompts, Prompts
+from sam2_widget.prompts import Prompts
 from sam2_widget.publishing import Publisher
 from sam2_widget.pyramid import Pyramid
 from sam2_widget.questions import Questions
 from sam2_widget.receiving import Receiver
-from sam2_widget.results import SegmentedObject
+from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
+from sam2_widget.sources import ImageLike, load_image
 from sam2_widget.status import Status
 
 logger = logging.getLogger(__name__)
@@ -59,23 +62,32 @@ def _front_end(name: str) -> str:
         ) from error
 
 
-class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
+class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.AnyWidget):
     """An image to click on, and the masks that follow.
 
     Parameters
     ----------
-    image : path, PIL image, ndarray or torch tensor
-        Arrays of shape (H, W) or (H, W, C), tensors also (C, H, W), with C = 1, 3 or 4; of dtype
-        uint8, uint16, bool or float. See `sam2_widget.images.to_rgb` for how values become colours.
+    image : path, PIL image, ndarray, torch tensor, xarray DataArray, dask, zarr or h5py array
+        Of shape (H, W), (H, W, C) or, for tensors, (C, H, W), with C = 1, 3 or 4, or of whatever
+        `axes` names; of bool, whole numbers or floats. See `load_image` for how values become
+        colours.
     model : str or Predictor
         ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``, a Hugging
         Face hub id, the path of a SAM 2 checkpoint, or what `load_model` returned.
     labels : sequence of str or mapping of str to colour, optional
         The labels that objects may have; without them a label is any text.
-    masks : sequence of (H, W) bool ndarray, optional
-        Existing masks to start from, each a finished object; see `add_mask`.
+    masks : path, label map, masks, Segmentation, Detections, …, optional
+        Existing masks to start from, each a finished object: all that `read_masks` reads.
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
+    axes : str, optional
+        A letter for each axis of an array, e.g. ``"ZCYX"``.
+    plane : int or mapping, optional
+        Which plane of a stack, e.g. ``{"Z": 12}``.
+    channels : int, sequence or mapping, optional
+        Which channels are shown: one, three (red, green, blue), or a mapping to colours.
+    contrast_limits : "auto", "full", pair, or sequence of pairs
+        The values shown as black and as white.
 
     Raises
     ------
@@ -85,8 +97,8 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
         If there is no such model.
     LabelError
         If `labels` are not distinct texts.
-    PromptError
-        If one of `masks` has not the size of the image.
+    AnnotationError
+        If `masks` are none, or have not the size of the image.
 
     Notes
     -----
@@ -121,18 +133,25 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
         *,
         model: ModelLike = "auto",
         labels: Iterable[str] | Mapping[str, str] | None = None,
-        masks: Iterable[object] = (),
+        masks: MasksLike = None,
         device: str | None = None,
+        axes: str | None = None,
+        plane: Plane | None = None,
+        channels: Channels | None = None,
+        contrast_limits: ContrastLimits = "auto",
     ) -> None:
         models.check_model(model)
         models.check_device(device)
-        self._rgb = to_rgb(image)
+        loaded = load_image(
+            image, axes=axes, plane=plane, channels=channels, contrast_limits=contrast_limits
+        )
+        self._rgb = loaded.rgb
         self._rgb.setflags(write=False)
         height, width = self._rgb.shape[:2]
         self._session = Session(width, height, checked_classes(labels))
-        self._session.replay(_as_objects(masks))
+        self._session.replay(as_objects(masks, self._session))
         self._annotator = Annotator(
-            self._rgb,
+            loaded,
             self._session,
             device=device,
             changed=self._publish,
@@ -142,7 +161,7 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
         self._changed: Event[SegmentWidget] = Event("on_change", self._annotator.complain)
         self._changes = Changes(self._annotator)
         self._poster = Poster(self._draw_poster)
-        self._name = _file_name(image)
+        self._name = loaded.name
         ack: dict[str, int] = {}
         self._publisher = Publisher(
             self._annotator, ack, send=self._send_custom, set_state=self._set_own_state
@@ -153,7 +172,7 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
             self._annotator,
             self._publisher,
             pyramid,
-            source_values(image, self._rgb),
+            loaded.values,
             send=self._send_custom,
         )
         self._receiver = Receiver(
@@ -201,6 +220,9 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
     def objects(self) -> tuple[SegmentedObject, ...]:
         """All objects with label, mask, score, area, …; the one being worked on is among them."""
         return self._annotator.current_result().objects
+
+    def _to_export(self) -> Segmentation:
+        return self._annotator.current_result()
 
     @property
     def prompts(self) -> Prompts:
@@ -331,12 +353,3 @@ class SegmentWidget(Editing, Configuring, Pictures, anywidget.AnyWidget):
         for name in options.NAMES & sync_data.keys():
             if self.accepts(name, sync_data[name]):
                 super().set_state({name: sync_data[name]})
-
-
-def _as_objects(masks: Iterable[object]) -> Prompts:
-    given = (m if isinstance(m, MaskPrompt) else MaskPrompt.from_mask(m) for m in masks)
-    return Prompts(tuple(ObjectPrompts((prompt,)) for prompt in given))
-
-
-def _file_name(image: ImageLike) -> str:
-    return Path(image).name if isinstance(image, (str, os.PathLike)) else ""

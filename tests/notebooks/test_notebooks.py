@@ -1,5 +1,7 @@
 """Every notebook runs from top to bottom, with and without clicks."""
 
+import json
+from functools import cache
 from pathlib import Path
 
 import nbclient
@@ -10,6 +12,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 CLICKS = {"quickstart": "w.add_point(220, 190)\nw.commit('cat')\nw.add_box(380, 40, 450, 200)"}
 
 
+@cache
 def executed(path, clicks=None):
     notebook = nbformat.read(path, 4)
     if clicks:
@@ -49,3 +52,33 @@ def test_the_quickstart_shows_what_was_clicked():
     assert "'cat'" in text(notebook, "result = segment")
     plot = next(c for c in notebook.cells if "plt.subplots" in c.source)
     assert any("image/png" in o.get("data", {}) for o in plot.outputs)
+
+
+def notebook(name):
+    return executed(next(p for p in NOTEBOOKS if p.stem == name))
+
+
+def test_the_export_notebook_writes_and_reads_every_format():
+    done = notebook("export")
+    written = text(done, "w.to_coco(")
+    for name in ("chelsea.json", "data.yaml", "label_map.tif", "masks.npz", "chelsea.xml"):
+        assert name in written
+    again = text(done, "again = read_masks(")
+    assert "'nose'" in again
+    assert again.endswith("True)")
+    code = next(c for c in done.cells if "to_code" in c.source)
+    assert "result = segment(" in code.outputs[0]["text"]
+
+
+def test_the_microscopy_notebook_measures_nuclei():
+    done = notebook("microscopy")
+    assert "nucleus" in text(done, "w.to_frame()")
+    assert "intensity_mean" in text(done, "regionprops_table")
+    assert "'uint16'" in text(done, "provenance")
+
+
+def test_the_correction_adds_what_was_missing():
+    before, after = json.loads(
+        text(notebook("correct-existing"), "splinters").replace("(", "[").replace(")", "]")
+    )
+    assert after > before + 200

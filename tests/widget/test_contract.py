@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sam2_widget import MaskPrompt, PromptError, SegmentWidget, SettingError, Stroke, segment
+from sam2_widget import (
+    AnnotationError,
+    MaskPrompt,
+    PromptError,
+    SegmentWidget,
+    SettingError,
+    Stroke,
+    segment,
+)
 from sam2_widget.masks import upsample
 from sam2_widget.publishing import out_of_order
 from sam2_widget.testing import FakePredictor
@@ -208,7 +216,7 @@ def test_a_widget_starts_from_masks(predictor):
     assert len(Page(w).objects()) in (0, 2)
     assert predictor.predicted == 0
     w.close()
-    with pytest.raises(PromptError, match="size of the image"):
+    with pytest.raises(AnnotationError, match="is for an image of 5 x 5"):
         SegmentWidget(IMAGE, model=predictor, masks=[np.ones((5, 5))])
 
 

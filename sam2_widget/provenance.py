@@ -1,0 +1,61 @@
+"""Where masks come from: what is needed to make them again, or to doubt them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Any
+
+PACKAGES = ("sam2-widget", "sam2", "torch", "numpy")
+"""Those whose versions decide what a mask looks like."""
+
+
+@cache
+def package_versions() -> MappingProxyType[str, str]:
+    """Versions of `PACKAGES`, as far as they are installed."""
+    found = {name: _version(name) for name in PACKAGES}
+    return MappingProxyType({name: one for name, one in found.items() if one})
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from a source folder
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How masks were made.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    device : str
+        Where it computed.
+    image : mapping
+        How the image became RGB: ``source``, ``shape``, ``dtype``, ``channels``, ``limits``, ….
+    versions : mapping of str to str
+        Versions of the packages that decide what a mask looks like.
+    time : str
+        When the masks were made, UTC, ISO 8601.
+    """
+
+    model: str
+    device: str = ""
+    image: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    versions: MappingProxyType[str, str] = field(default_factory=package_versions)
+    time: str = field(default_factory=_now)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, which can be written as JSON."""
+        plain = {name: getattr(self, name) for name in ("model", "device", "time")}
+        return {**plain, "image": dict(self.image), "versions": dict(self.versions)}
