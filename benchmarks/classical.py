@@ -3,8 +3,8 @@
 All see a click as a small disc, and none gets a negative click before the first correction, so each
 needs a belief about the background. GrabCut expects the object within a ball around the first
 click, and later where the mask before the last click was. The other two expect background at the
-image's frame, but for the discs of positive clicks. With a box, what is outside it is background,
-and the other two take the inner half of the box, in width and height, for object.
+image's frame, but for the discs of positive clicks. With a box, what is outside it is background
+and its inner half, in width and height, is object: without that GrabCut calls many a box empty.
 
 Parameters are the libraries' own or plain guesses, not tuned. Where a guess had to be made, of a
 few values the best on some twenty objects of the training sets was taken: the ball's radius, the
@@ -69,10 +69,11 @@ def click_seeds(shape: tuple[int, ...], clicks: tuple[Click, ...]) -> Seeds:
 
 
 def box_seeds(shape: tuple[int, ...], box: Pixels) -> Seeds:
-    """Return (H, W) with background outside a box."""
+    """Return (H, W) with background outside a box, and its inner half as object."""
     x0, y0, x1, y1 = (round(edge) for edge in box)
     seeds = np.full(shape[:2], BESIDE, np.int8)
     seeds[y0 : y1 + 1, x0 : x1 + 1] = UNKNOWN
+    seeds[box_core(shape, box)] = ON
     return seeds
 
 
@@ -102,7 +103,7 @@ class GrabCut:
     def in_box(self, box: Pixels) -> Mask:
         """See `Segmenter`."""
         seeds = box_seeds(self.image.shape, box)
-        return self._cut(seeds, seeds == UNKNOWN)
+        return self._cut(seeds, seeds != BESIDE)
 
     def _cut(self, seeds: Seeds, likely: Mask) -> Mask:
         labels = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -151,8 +152,7 @@ class Seeded:
         """See `Segmenter`."""
         seeds = box_seeds(self.shape, box)
         if not (seeds == BESIDE).any():
-            seeds[frame(self.shape)] = BESIDE
-        seeds[box_core(self.shape, box)] = ON
+            seeds[frame(self.shape) & (seeds != ON)] = BESIDE
         return self.grow(seeds)
 
 
