@@ -662,6 +662,19 @@ def test_a_screenshot_shows_the_masks(widget):
     assert np.array(widget.screenshot())[20, 20].tolist() == [255, 0, 0]
 
 
+def test_the_picture_for_the_saved_notebook_is_the_screenshot(large):
+    w, _ = large
+    w.add_point(2500, 1600)
+    w.add_stroke([(500, 500), (4500, 900)], 200)
+    w.add_stroke([(2500, 1600)], 300, 0)
+    _ = w.masks
+    poster, text = w._draw_poster()
+    assert text == "Image with 1 masks"
+    assert max(poster.size) == 1024
+    difference = np.abs(np.array(poster).astype(int) - np.array(w.screenshot(1024)))
+    assert (difference.max(axis=2) > 8).mean() < 0.002
+
+
 @pytest.mark.parametrize(("size", "shape"), [(40, (30, 40)), (200, (150, 200)), (1, (1, 1))])
 def test_a_screenshot_has_the_size_asked_for(widget, size, shape):
     widget.add_box(10, 10, 30, 30)
