@@ -75,15 +75,20 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
     observeElementOffset,
     scrollToFn: elementScroll,
     getItemKey: (at) => objectAt(at)?.id ?? at,
-    rangeExtractor(range) {
-      const at = places.findIndex((place) => snapshot?.rows[place].id === stop);
-      const visible = defaultRangeExtractor(range);
-      // The line with the focus stays, or the next key would go to the notebook.
-      return at < 0 || visible.includes(at) ? visible : [...visible, at].sort((a, b) => a - b);
-    },
     onChange: () => renderRows(),
   });
   signal.addEventListener("abort", virtualizer._didMount());
+
+  /**
+   * The lines in sight, and the one with the focus: without it the next key would go to the notebook.
+   *
+   * @param {import("@tanstack/virtual-core").Range} range
+   */
+  function linesIn(range) {
+    const at = places.findIndex((place) => snapshot?.rows[place].id === stop);
+    const visible = defaultRangeExtractor(range);
+    return at < 0 || visible.includes(at) ? visible : [...visible, at].sort((a, b) => a - b);
+  }
 
   /** @param {number} at line counted from 0 @returns {SegmentedObject | undefined} */
   const objectAt = (at) => snapshot?.rows[places[at]];
@@ -197,6 +202,8 @@ export function createObjectList({ commands, looks, focusStage, signal }) {
   function renderRows() {
     if (!snapshot) return;
     const focused = focusedIn(list);
+    // A function of its own every time: the lines are remembered by it, and `stop` is not part of them.
+    virtualizer.setOptions({ ...virtualizer.options, count: places.length, rangeExtractor: (range) => linesIn(range) });
     const items = virtualizer.getVirtualItems().filter(({ index }) => index in places);
     const wanted = new Set(items.map(({ index }) => objectAt(index)?.id));
     for (const [id, row] of lines) if (!wanted.has(id)) recycle(id, row);

@@ -54,7 +54,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   }
 
   /** @param {PointerEvent} event @returns {boolean} whether it may draw */
-  function admit({ pointerType, pointerId, button }) {
+  function admit({ pointerType, pointerId, button, isPrimary }) {
     if (pointerType === "pen") {
       // The palm may have come first.
       if (press && press.type === "touch") cancel();
@@ -62,6 +62,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
       stage.setPen(true);
     }
     if (pointerType === "touch") {
+      // The first finger of all: whatever is left of others was never reported as lifted.
+      if (isPrimary) forgetFingers();
       fingers.add(pointerId);
       if (pen !== null) return false;
       if (fingers.size > 1) {
@@ -99,7 +101,10 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     if (event.pointerType === "touch" && (!press || press.id !== event.pointerId)) return;
     if (press && press.id !== event.pointerId) return;
     // The release was lost, outside of the window for instance.
-    if (press && event.buttons === 0) cancel();
+    if (event.buttons === 0) {
+      released(event);
+      if (press) cancel();
+    }
     const at = stage.positionOf(event);
     const inside = gesture.clamped(at);
     if (!inside) return;
@@ -135,6 +140,11 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     press = null;
     if (canvas.hasPointerCapture(event.pointerId)) canvas.releasePointerCapture(event.pointerId);
     gesture.end(stage.positionOf(event));
+  }
+
+  function forgetFingers() {
+    fingers.clear();
+    fingersMoveView = false;
   }
 
   /** @param {PointerEvent} event */

@@ -80,16 +80,3 @@ export const withPromptAt = (prompts, index, prompt) =>
 
 /** Choices made after a prompt were made between its answers. @param {Prompt} [changed] */
 const outlives = (changed) => (/** @type {Prompt} */ { type }) => type !== "choice" || changed?.type === "stroke";
-
-/**
- * A prompt as it is sent: what the kernel already has goes by its key.
- *
- * @param {Prompt} prompt
- * @returns {Record<string, unknown>}
- */
-export function toWire(prompt) {
-  if (prompt.type === "mask" || (prompt.type === "stroke" && prompt.key !== null)) return { type: "known", key: prompt.key };
-  if (prompt.type !== "stroke") return prompt;
-  const { type, points, radius, label } = prompt;
-  return { type, points, radius, label };
-}

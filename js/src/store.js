@@ -20,31 +20,14 @@
  * @typedef {import("./options.js").Options} Options
  * @typedef {import("./options.js").OptionName} OptionName
  *
- * @typedef {"commit" | "select" | "delete" | "label" | "undo" | "redo" | "clear" | "class"
- *   | "show" | "lock" | "order" | "class_add" | "setting"} ActionType
- * @typedef {object} ActionDetail
- * @property {number | null} [object]
- * @property {string | null} [label]
- * @property {boolean} [visible]
- * @property {boolean} [locked]
- * @property {number} [index]
- * @property {string} [name]
- * @property {string} [color]
- * @property {string | number} [value]
- *
- * @typedef {{ client: string, n: number }} RequestId
- * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] }} PromptsRequest
- * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
- * @typedef {"hover" | "tiles" | "probe"} QuestionType
- *
- * @typedef {object} Link the way to the kernel; all throw when it is gone
- * @property {(request: PromptsRequest) => void} sendPrompts newest wins
- * @property {(request: ActionRequest) => void} sendAction one by one
- * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>) => void} sendQuestion
- * @property {(change: Partial<Options>) => void} sendOptions
+ * @typedef {import("./requests.js").ActionType} ActionType
+ * @typedef {import("./requests.js").ActionDetail} ActionDetail
+ * @typedef {import("./requests.js").RequestId} RequestId
+ * @typedef {import("./requests.js").QuestionType} QuestionType
+ * @typedef {import("./requests.js").Link} Link
+ * @typedef {import("./requests.js").Patch} Patch
  *
  * @typedef {(prompts: readonly Prompt[]) => readonly Prompt[]} Edit
- * @typedef {{ label?: string | null, visible?: boolean, locked?: boolean }} Patch
  *
  * @typedef {object} Snapshot all that a view needs
  * @property {Picture | null} picture
@@ -73,38 +56,12 @@
  */
 import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
-import { choiceOf, sameForModel, toWire, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
-import { EMPTY_STATE, parseStatus } from "./wire.js";
+import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
+import { leavesObject, patchOf, toWire } from "./requests.js";
+import { EMPTY_STATE, insertAll, parseStatus } from "./wire.js";
 
 /** @type {readonly Prompt[]} */
 const NO_PROMPTS = Object.freeze([]);
-
-/** After these the object being worked on is another one. */
-const LEAVES_OBJECT = new Set(["commit", "select", "delete", "clear"]);
-
-/** What an action does to an object at once, before the kernel says so. @type {Partial<Record<ActionType, (detail: ActionDetail) => Patch>>} */
-const PATCHES = {
-  label: ({ label = null }) => ({ label }),
-  show: ({ visible = true }) => ({ visible }),
-  lock: ({ locked = false }) => ({ locked }),
-};
-
-/**
- * Put objects at their places, one after the other.
- *
- * @param {readonly SegmentedObject[]} objects
- * @param {readonly SegmentedObject[]} put
- */
-function insertAll(objects, put) {
-  let list = [...objects];
-  const known = new Set(list.map(({ id }) => id));
-  for (const object of put) {
-    if (known.has(object.id)) list = list.filter(({ id }) => id !== object.id);
-    known.add(object.id);
-    list.splice(Math.max(object.index, 0), 0, object);
-  }
-  return list;
-}
 
 /** @param {{ client: string, link: Link }} options */
 export function createStore({ client, link }) {
@@ -177,14 +134,14 @@ export function createStore({ client, link }) {
 
   /** @param {ActionType} type @param {ActionDetail} detail @param {readonly Prompt[]} prompts */
   function sendAction(type, detail, prompts) {
-    const leaves = LEAVES_OBJECT.has(type) && (type !== "delete" || detail.object === state.active?.id);
+    const leaves = leavesObject(type, detail, state.active?.id ?? null);
     const message = { type, epoch: currentEpoch(), prompts: prompts.map(toWire), ...detail };
     if (prompts !== currentPrompts()) [localEpoch, local] = [currentEpoch(), prompts];
     // An action that could not leave will never be answered: nothing may wait for it.
     if (!request((rid) => link.sendAction({ ...message, rid }))) return;
     action = { n: sent, type, leaves };
-    const patch = PATCHES[type]?.(detail);
-    if (patch && typeof detail.object === "number") patches = [...patches, { n: sent, id: detail.object, patch }];
+    const patch = patchOf(type, detail);
+    if (patch) patches = [...patches, { n: sent, ...patch }];
   }
 
   /** @param {readonly { edit: Edit }[]} edits @param {readonly Prompt[]} prompts */
@@ -216,12 +173,9 @@ export function createStore({ client, link }) {
 
   /** @returns {Map<number, Patch>} */
   function patchesById() {
-    const all = queue.flatMap((item) => {
-      const patch = "type" in item && PATCHES[item.type]?.(item.detail);
-      return patch && typeof item.detail.object === "number" ? [{ id: item.detail.object, patch }] : [];
-    });
+    const waiting = queue.flatMap((item) => ("type" in item && patchOf(item.type, item.detail)) || []);
     const byId = new Map();
-    for (const { id, patch } of [...patches, ...all]) byId.set(id, { ...byId.get(id), ...patch });
+    for (const { id, patch } of [...patches, ...waiting]) byId.set(id, { ...byId.get(id), ...patch });
     return byId;
   }
 

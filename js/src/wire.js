@@ -252,3 +252,20 @@ export function parseTiles(content, buffers) {
   });
   return { client: text(client), level: integer(level, -1), tiles: whole };
 }
+
+/**
+ * Put objects at their places, one after the other.
+ *
+ * @param {readonly SegmentedObject[]} objects
+ * @param {readonly SegmentedObject[]} put
+ */
+export function insertAll(objects, put) {
+  let list = [...objects];
+  const known = new Set(list.map(({ id }) => id));
+  for (const object of put) {
+    if (known.has(object.id)) list = list.filter(({ id }) => id !== object.id);
+    known.add(object.id);
+    list.splice(Math.max(object.index, 0), 0, object);
+  }
+  return list;
+}

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choiceOf, sameForModel, toWire, withoutPrompt, withPrompt, withPromptAt } from "../src/prompts.js";
+import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "../src/prompts.js";
+import { toWire } from "../src/requests.js";
 
 /** @typedef {import("../src/prompts.js").Prompt} Prompt */
 

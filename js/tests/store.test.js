@@ -361,3 +361,16 @@ test("thousands of objects are put in place without counting them again and agai
   assert.deepEqual(store.snapshot().rows.slice(0, 3).map(({ id }) => id), [4999, 0, 3]);
   assert.equal(store.snapshot().rows.length, 4998);
 });
+
+test("who locks the object being worked on has left it", () => {
+  publish({ active: active(1, [point(1)]) });
+  store.act("lock", { object: 2, locked: true });
+  assert.equal(shown().length, 1);
+  publish({ done: 1, active: active(1, [point(1)]) });
+  store.act("lock", { object: 1, locked: false });
+  assert.equal(shown().length, 1);
+  publish({ done: 2, active: active(1, [point(1)]) });
+  store.act("lock", { object: 1, locked: true });
+  store.addPrompt(point(2));
+  assert.deepEqual(shown(), [point(2)]);
+});

@@ -501,3 +501,26 @@ def test_masks_are_hidden_while_a_key_is_held(notebook, page, widget):
     page.keyboard.up("m")
     painted(page)
     assert widget.colors(GRID, SIZE) == seen
+
+
+def test_hand_edits_are_there_again_after_a_reload(notebook, page, widget):
+    widget.click(*CAT, SIZE)
+    take(notebook, widget, "eraser")
+    draw(widget, [(150, 200), (300, 200)])
+    widget.press("n")
+    take(notebook, widget, "brush")
+    draw(widget, [(380, 60), (430, 90)])
+    widget.wait(objects=2).settled()
+    page.mouse.move(0, 0)
+    painted(page)
+    before = widget.colors(GRID, SIZE)
+    notebook.save()
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    page.reload(wait_until="domcontentloaded")
+    notebook.wait_idle()
+    again = notebook.widget().ready()
+    again.wait(objects=2, pending="false", tool="brush")
+    painted(page)
+    assert again.colors(GRID, SIZE) == before
+    draw(again, [(20, 280), (60, 280)])
+    assert mask_at(notebook, [(40, 280), (400, 72)]) == [True, True]
