@@ -33,6 +33,7 @@ from sam2_widget.masks import LogitMask
 from sam2_widget.models import Checkpoint, load_checkpoint
 from sam2_widget.sam2_predictor import Sam2Predictor
 from sam2_widget.session import Session
+from sam2_widget.strokes import Mask
 from sam2_widget.wire import state_message
 
 SIZES = {"0.3 MP": (480, 640), "2 MP": (1080, 1920), "48 MP": (6000, 8000)}
@@ -73,7 +74,7 @@ def our_reply(session: Session, logits: np.ndarray) -> tuple[dict[str, Any], byt
     """All that our kernel does after the decoder."""
     mask = LogitMask.from_logits(logits)
     message = state_message(
-        session, Answer(mask, 0.9), failed=False, epoch=0, ack={"page": 1}, notice=""
+        session, Answer(Mask(mask), 0.9), failed=False, epoch=0, ack={"page": 1}, notice=""
     )
     message["active"]["mask"].pop("data")  # travels beside the JSON
     return message, mask.data

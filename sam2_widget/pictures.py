@@ -12,6 +12,7 @@ from sam2_widget.masks import LogitMask
 from sam2_widget.options import Options
 from sam2_widget.poster import SIDE, Poster
 from sam2_widget.session import AnnotatedObject
+from sam2_widget.strokes import shrunk
 
 MAX_SCREENSHOT = 16_384
 """Longest side of a screenshot in pixels."""
@@ -63,12 +64,13 @@ class Pictures(Options):
         answer, session = self._annotator.answered(annotated), self._annotator.session
         if answer is None:
             return None
-        # Logits give a small mask as easily as a large one; all else is there in full size only.
-        is_small = isinstance(answer.mask.base, LogitMask) and not answer.mask.strokes
-        rgb = self._annotator.rgb
-        size = size_at(rgb, side) if is_small else (rgb.shape[0], rgb.shape[1])
+        mask, rgb, color = answer.mask, self._annotator.rgb, session.color(annotated)
         active = annotated.id == session.annotation.active_id
-        return Layer(answer.mask.crop(*size), size, session.color(annotated), active=active)
+        size = (rgb.shape[0], rgb.shape[1])
+        # Logits and strokes give a small mask as easily as a large one; pixels are what they are.
+        if isinstance(mask.base, LogitMask) and side < max(size):
+            mask, size = shrunk(mask, side / max(size)), size_at(rgb, side)
+        return Layer(mask.crop(*size), size, color, active=active)
 
     def _ipython_display_(self) -> None:
         """Show the widget, and beside it the picture for pages without a kernel."""

@@ -1,7 +1,7 @@
 """The picture in the saved notebook: what a page without a kernel shows instead of the widget.
 
 It is a display of its own beside the widget's. To a live page it says that it is the view of a
-widget that was removed, which JupyterLab hides; nbconvert and GitHub know no such widget and fall
+widget that was removed, which JupyterLab hides; nbconvert finds no state of such a widget and falls
 back to the picture. It is brought up to date after each cell, and a moment after edits in the page.
 """
 

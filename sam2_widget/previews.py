@@ -11,6 +11,7 @@ from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Answer
 from sam2_widget.errors import PromptError
 from sam2_widget.kinds import Point
+from sam2_widget.publishing import Publisher
 from sam2_widget.requests import Hover
 
 logger = logging.getLogger(__name__)
@@ -22,14 +23,19 @@ class Previews:
     Parameters
     ----------
     annotator : Annotator
+    publisher : Publisher
     send : callable
         Sends a custom message: content and buffers.
     """
 
     def __init__(
-        self, annotator: Annotator, send: Callable[[dict[str, Any], list[bytes]], None]
+        self,
+        annotator: Annotator,
+        publisher: Publisher,
+        send: Callable[[dict[str, Any], list[bytes]], None],
     ) -> None:
         self._annotator = annotator
+        self._publisher = publisher
         self._send = send
         self._newest: dict[str, Hover] = {}
 
@@ -45,8 +51,10 @@ class Previews:
         with self._annotator.lock:
             hovers, self._newest = self._newest, {}
         for hover in hovers.values():
-            message = wire.preview_message(hover, self._answer(hover))
-            self._send(message.content, message.buffers)
+            answer = self._answer(hover)
+            with self._annotator.lock:
+                message = wire.preview_message(hover, answer, self._publisher.told)
+                self._send(message.content, message.buffers)
 
     def _answer(self, hover: Hover) -> Answer | None:
         """What a click there would give; None if that cannot be told now."""

@@ -31,6 +31,8 @@ class Publisher:
     ----------
     state : dict
         The newest ``_state``.
+    told : wire.Told
+        Strokes that pages have got.
     heavy : mapping of str to Stroke or MaskPrompt
         By their keys, the prompts that pages know by key; as long as the history holds them.
     """
@@ -49,7 +51,9 @@ class Publisher:
         self._set_state = set_state
         self._sent: dict[int, wire.ShownObject] = {}
         self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
-        self.state = {**self._current_state(), "revision": 0}
+        self.told = wire.Told()
+        self._known = self._current_state()
+        self.state = {**self._known, "revision": 0}
 
     def _current_state(self) -> dict[str, Any]:
         annotator = self._annotator
@@ -70,15 +74,28 @@ class Publisher:
         """Send what has changed; the caller holds the annotator's lock."""
         finished = self._finished()
         sent, self._sent = self._sent, finished
-        put = {key for key, shown in finished.items() if sent.get(key) != shown}
+        # What has not changed is the same object: 500 others cost next to nothing.
+        put = {key for key, shown in finished.items() if sent.get(key) is not shown}
+        drop = [key for key in sent if key not in finished]
         put |= out_of_order(list(sent), list(finished))
         # In this order an object on its way from one place to the other is never in neither.
-        self._send_all(wire.objects_messages(_placed(list(sent), finished, put)))
+        if put:
+            placed = _placed(list(sent), finished, put)
+            self._send_all(wire.objects_messages(placed, told=self.told))
+        self._publish_state()
+        if drop:
+            self._send_all(wire.objects_messages([], drop, told=self.told))
+
+    def _publish_state(self) -> None:
         state = self._current_state()
-        if state != {key: self.state[key] for key in self.state if key != "revision"}:
-            self.state = {**state, "revision": self.state["revision"] + 1}
-            self._set_state(self.state)
-        self._send_all(wire.objects_messages([], [key for key in sent if key not in finished]))
+        if state == self._known:
+            return
+        self._known = state
+        active = self._annotator.session.annotation.active
+        answer = active and self._annotator.answered(active)
+        state = wire.with_points(state, answer.mask if answer else None, self.told)
+        self.state = {**state, "revision": self.state["revision"] + 1}
+        self._set_state(self.state)
 
     def _finished(self) -> dict[int, wire.ShownObject]:
         """All objects but the active one, in their order."""
@@ -90,13 +107,18 @@ class Publisher:
             answer, sent = self._annotator.answered(annotated), self._sent.get(annotated.id)
             if answer is None and sent and sent.annotated.prompts == annotated.prompts:
                 answer = sent.answer  # no flash while another model or setting is at work
-            finished[annotated.id] = wire.shown_object(session, annotated, answer)
+            if sent is None or not sent.is_still(session, annotated, answer):
+                sent = wire.shown_object(session, annotated, answer)
+            finished[annotated.id] = sent
         return finished
 
     def publish_all(self) -> None:
         """Send all finished objects to a page that has just opened."""
         self._sent = {}
-        self._send_all(wire.objects_messages([], reset=True))
+        self.told = wire.Told()
+        # Not equal to any state: the points of its strokes must be sent again.
+        self._known = {}
+        self._send_all(wire.objects_messages([], told=self.told, reset=True))
         self.publish()
 
     def _send_all(self, messages: list[wire.CustomMessage]) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sam2_widget import wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.previews import Previews
+from sam2_widget.publishing import Publisher
 from sam2_widget.pyramid import Pyramid
 from sam2_widget.requests import Hover, Probe, Question, Tiles
 
@@ -26,6 +27,7 @@ class Questions:
     Parameters
     ----------
     annotator : Annotator
+    publisher : Publisher
     pyramid : Pyramid
     values : (H, W) or (H, W, C) ndarray
         What the user passed as the image, as far as it is an array.
@@ -36,12 +38,13 @@ class Questions:
     def __init__(
         self,
         annotator: Annotator,
+        publisher: Publisher,
         pyramid: Pyramid,
         values: npt.NDArray[np.generic],
         *,
         send: Send,
     ) -> None:
-        self._previews = Previews(annotator, send)
+        self._previews = Previews(annotator, publisher, send)
         self._pyramid = pyramid
         self._values = values
         self._send = send

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
+from sam2_widget.brush import segments, under
 from sam2_widget.kinds import Point, Prompt, Stroke
 from sam2_widget.masks import (
     BoolArray,
     Float32Array,
-    Float64Array,
     LogitMask,
     MaskCrop,
     PixelMask,
@@ -24,9 +25,6 @@ from sam2_widget.masks import (
 )
 
 Base: TypeAlias = LogitMask | PixelMask
-
-CELLS_AT_ONCE = 1 << 18
-"""Pixels tested in one go: the temporaries stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,23 @@ class Mask:
         x0, y0, x1, y1 = _extent(crop, self.strokes, height, width)
         pixels = np.zeros((y1 - y0, x1 - x0), bool)
         MaskCrop(crop.x - x0, crop.y - y0, crop.pixels).paste(pixels, value=True)
-        xs, ys = np.arange(x0 + 0.5, x1), np.arange(y0 + 0.5, y1)
         for stroke in self.strokes:
-            paint(stroke, pixels, xs, ys)
+            left, top, right, bottom = _reach(stroke, (x0, y0, x1, y1))
+            line = segments(stroke.vertices, stroke.radius)
+            xs, ys = np.arange(left + 0.5, right), np.arange(top + 0.5, bottom)
+            part = pixels[top - y0 : bottom - y0, left - x0 : right - x0]
+            part[under(line, xs, ys)] = bool(stroke.label)
         return tight(x0, y0, pixels)
+
+
+def shrunk(mask: Mask, scale: float) -> Mask:
+    """A mask of logits for a picture of `scale` times the image's size, strokes included."""
+    return Mask(mask.base, tuple(_shrunk(stroke, scale) for stroke in mask.strokes))
+
+
+def _shrunk(stroke: Stroke, scale: float) -> Stroke:
+    points = tuple((x * scale, y * scale) for x, y in stroke.points)
+    return Stroke(points, stroke.radius * scale, stroke.label)
 
 
 def _extent(
@@ -71,79 +82,19 @@ def _extent(
 ) -> tuple[int, int, int, int]:
     """The pixels (x0, y0, x1, y1) that a mask and the brush can reach, within the image."""
     boxes = [crop.bbox] if crop.pixels.size else []
-    boxes += [_reach(stroke, height, width) for stroke in strokes if stroke.label]
+    boxes += [_reach(stroke, (0, 0, width, height)) for stroke in strokes if stroke.label]
     if not boxes:
         return 0, 0, 0, 0
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def _reach(stroke: Stroke, height: int, width: int) -> tuple[int, int, int, int]:
+def _reach(stroke: Stroke, within: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The pixels (x0, y0, x1, y1) of a part of the image that a stroke can reach."""
     x0, y0, x1, y1 = stroke.bounds
-    left, right = (int(np.clip(x, 0, width)) for x in (math.floor(x0), math.ceil(x1)))
-    top, bottom = (int(np.clip(y, 0, height)) for y in (math.floor(y0), math.ceil(y1)))
+    left, right = (int(np.clip(x, within[0], within[2])) for x in (math.floor(x0), math.ceil(x1)))
+    top, bottom = (int(np.clip(y, within[1], within[3])) for y in (math.floor(y0), math.ceil(y1)))
     return left, top, right, bottom
-
-
-def paint(
-    stroke: Stroke,
-    pixels: BoolArray,
-    xs: Float64Array,
-    ys: Float64Array,
-    *,
-    value: bool | None = None,
-    least: float = 0.0,
-) -> None:
-    """Set what lies under `stroke` to its label, in place.
-
-    Parameters
-    ----------
-    stroke : Stroke
-    pixels : (h, w) bool ndarray
-    xs, ys : (w,) and (h,) float64 ndarray, ascending
-        Where the centres of the columns and rows lie, in image pixels.
-    value : bool, optional
-        What to set instead.
-    least : float
-        Least radius, in image pixels, so that a thin line does not slip between coarse cells.
-    """
-    ends, radius = stroke.vertices, max(stroke.radius, least)
-    for start, end in zip(ends, ends[1:] if len(ends) > 1 else ends, strict=False):
-        left, right = _near(xs, start[0], end[0], radius)
-        top, bottom = _near(ys, start[1], end[1], radius)
-        if left >= right:
-            continue
-        step = max(CELLS_AT_ONCE // (right - left), 1)
-        for row in range(top, bottom, step):
-            rows = slice(row, min(row + step, bottom))
-            under = _under(xs[left:right], ys[rows], start, end, radius)
-            pixels[rows, left:right][under] = bool(stroke.label) if value is None else value
-
-
-def _near(centres: Float64Array, a: float, b: float, radius: float) -> tuple[int, int]:
-    """Range of `centres` that the segment from `a` to `b` can reach.
-
-    One more on either side: rounding must not cut off what the exact test would take.
-    """
-    first = int(np.searchsorted(centres, min(a, b) - radius, "left")) - 1
-    last = int(np.searchsorted(centres, max(a, b) + radius, "right")) + 1
-    return max(first, 0), min(last, len(centres))
-
-
-def _under(
-    xs: Float64Array, ys: Float64Array, start: Float64Array, end: Float64Array, radius: float
-) -> BoolArray:
-    """Which centres are at most `radius` away from the segment, (len(ys), len(xs)) bool."""
-    (ax, ay), (bx, by) = start.tolist(), end.tolist()
-    dx, dy = bx - ax, by - ay
-    length = dx * dx + dy * dy
-    if length > 0:
-        along = ((xs - ax) * dx + ((ys - ay) * dy)[:, None]) / length
-        t = np.minimum(np.maximum(along, 0.0), 1.0)
-    else:
-        t = np.zeros((len(ys), len(xs)))
-    ex, ey = xs - (ax + t * dx), ys[:, None] - (ay + t * dy)
-    return np.asarray(ex * ex + ey * ey <= radius * radius)
 
 
 def standing_strokes(prompts: tuple[Prompt, ...]) -> tuple[Stroke, ...]:
@@ -163,9 +114,8 @@ def covers(stroke: Stroke, point: Point) -> bool:
     x, y = math.floor(point.x) + 0.5, math.floor(point.y) + 0.5
     if not (x0 <= x <= x1 and y0 <= y <= y1):
         return False
-    pixel = np.zeros((1, 1), bool)
-    paint(stroke, pixel, np.array([x]), np.array([y]), value=True)
-    return bool(pixel[0, 0])
+    line = segments(stroke.vertices, stroke.radius)
+    return bool(under(line, np.array([x]), np.array([y]))[0, 0])
 
 
 def draw_into(
@@ -183,11 +133,19 @@ def draw_into(
     level : float
     """
     drawn: Float32Array = logits.copy()
-    cell_height, cell_width = (n / cells for n, cells in zip(size, logits.shape, strict=True))
-    ys = (np.arange(logits.shape[0]) + 0.5) * cell_height
-    xs = (np.arange(logits.shape[1]) + 0.5) * cell_width
     for stroke in strokes:
-        under = np.zeros(logits.shape, bool)
-        paint(stroke, under, xs, ys, value=True, least=max(cell_height, cell_width) / 2)
-        drawn[under] = level if stroke.label else -level
+        cells = _cells_under(stroke, logits.shape[0], logits.shape[1], size)
+        drawn[cells] = level if stroke.label else -level
     return drawn
+
+
+@lru_cache(maxsize=256)
+def _cells_under(stroke: Stroke, rows: int, columns: int, size: tuple[int, int]) -> BoolArray:
+    """Which of `rows` x `columns` equal cells of the image are under a stroke."""
+    # Kept, because every later click draws all strokes again.
+    cell_height, cell_width = size[0] / rows, size[1] / columns
+    ys = np.arange(0.5, rows) * cell_height
+    xs = np.arange(0.5, columns) * cell_width
+    # A thin line must not slip between coarse cells.
+    radius = max(stroke.radius, cell_height / 2, cell_width / 2)
+    return under(segments(stroke.vertices, radius), xs, ys)

@@ -168,12 +168,18 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         )
         view = encode_view(self._rgb)
         pyramid = Pyramid(self._rgb, max(view.view_width, view.view_height))
-        self._questions = Questions(self._annotator, pyramid, loaded.values, send=self._send_custom)
+        questions = Questions(
+            self._annotator,
+            self._publisher,
+            pyramid,
+            loaded.values,
+            send=self._send_custom,
+        )
         self._receiver = Receiver(
             self._annotator,
             self._publisher,
             ack,
-            ask=self._questions.ask,
+            ask=questions.ask,
             committed=self._tell_committed,
         )
         super().__init__(

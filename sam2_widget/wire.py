@@ -8,7 +8,7 @@ changes, and the answers to what a page has asked for. What browsers send is in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -27,6 +27,28 @@ Content: TypeAlias = dict[str, Any]
 
 MAX_BATCH = 1 << 20
 """Bytes of masks in one message: a burst of messages is lost, and a huge one stalls the page."""
+
+
+class Told:
+    """The strokes that pages have got: each is sent once, and known by its key from then on.
+
+    Ten strokes of 500 vertices would else cost every click 80 kB and 50 ms.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def entry(self, stroke: Stroke) -> Content:
+        """A stroke as it is sent, with its points if they are new."""
+        entry: Content = _stroke(stroke)
+        if stroke.key not in self._keys:
+            self._keys.add(stroke.key)
+            entry["points"] = stroke.points
+        return entry
+
+
+def _stroke(stroke: Stroke) -> Content:
+    return {"key": stroke.key, "radius": stroke.radius, "label": stroke.label}
 
 
 class CustomMessage(msgspec.Struct, frozen=True):
@@ -64,7 +86,7 @@ def state_message(
     ack: dict[str, int],
     notice: str,
 ) -> Content:
-    """The trait ``_state`` but for its revision.
+    """The trait ``_state`` but for its revision and the points of strokes.
 
     `answer` is that to the active object, None while it is pending or after the model `failed`.
     """
@@ -79,6 +101,15 @@ def state_message(
         "notice": notice,
         "settings": _settings(session),
     }
+
+
+def with_points(state: Content, mask: Mask | None, told: Told) -> Content:
+    """The state with the points of the strokes that pages have not got; `mask`: the active one."""
+    if mask is None or not mask.strokes:
+        return state
+    strokes = [told.entry(stroke) for stroke in mask.strokes]
+    active = state["active"]
+    return {**state, "active": {**active, "mask": {**active["mask"], "strokes": strokes}}}
 
 
 def _settings(session: Session) -> Content:
@@ -119,7 +150,7 @@ def _candidates(answer: Answer) -> list[Content] | None:
     ] or None
 
 
-def _mask(mask: Mask) -> Content:
+def _mask(mask: Mask, entry: Callable[[Stroke], Content] = _stroke) -> Content:
     """All of a mask but its data, which goes as a trait's or a message's buffer."""
     base = mask.base
     message: Content = {"width": base.width, "height": base.height}
@@ -128,9 +159,7 @@ def _mask(mask: Mask) -> Content:
     else:
         message.update(kind="pixels", x=base.x, y=base.y)
     if mask.strokes:
-        message["strokes"] = [
-            {"points": s.points, "radius": s.radius, "label": s.label} for s in mask.strokes
-        ]
+        message["strokes"] = [entry(stroke) for stroke in mask.strokes]
     return message
 
 
@@ -143,6 +172,16 @@ class ShownObject:
     color: str
     visible: bool
     locked: bool
+
+    def is_still(self, session: Session, annotated: AnnotatedObject, answer: Answer | None) -> bool:
+        """Whether `shown_object` would say the same: asked for every object at every click."""
+        return (
+            self.annotated is annotated
+            and self.answer is answer
+            and self.color == session.color(annotated)
+            and self.visible == (annotated.id not in session.hidden)
+            and self.locked == (annotated.id in session.locked)
+        )
 
 
 def shown_object(
@@ -171,7 +210,11 @@ def _described(shown: ShownObject, index: int) -> Content:
 
 
 def objects_messages(
-    put: Iterable[tuple[int, ShownObject]], drop: Iterable[int] = (), *, reset: bool = False
+    put: Iterable[tuple[int, ShownObject]],
+    drop: Iterable[int] = (),
+    *,
+    told: Told,
+    reset: bool = False,
 ) -> list[CustomMessage]:
     """Messages that bring a browser's finished objects up to date, none if nothing changed.
 
@@ -181,6 +224,8 @@ def objects_messages(
         Objects that are new or changed, by ascending index.
     drop : iterable of int
         Ids of objects that are no longer finished objects.
+    told : Told
+        Strokes that pages have got.
     reset : bool
         Whether the browser shall forget all others.
     """
@@ -191,7 +236,7 @@ def objects_messages(
         if sum(map(len, buffers)) > MAX_BATCH:
             messages.append(CustomMessage(content, buffers))
             content, buffers = _batch(), []
-        mask = shown.answer and _buffered(shown.answer.mask, buffers)
+        mask = shown.answer and _buffered(shown.answer.mask, buffers, told)
         content["put"].append({**_described(shown, index), "mask": mask})
     if content["put"] or dropped or reset:
         messages.append(CustomMessage(content, buffers))
@@ -202,20 +247,20 @@ def _batch(*, reset: bool = False, drop: Iterable[int] = ()) -> Content:
     return {"type": "objects", "reset": reset, "put": [], "drop": list(drop)}
 
 
-def _buffered(mask: Mask, buffers: list[bytes]) -> Content:
+def _buffered(mask: Mask, buffers: list[bytes], told: Told) -> Content:
     """A mask whose data is put among the message's `buffers`."""
     buffers.append(mask.base.data)
-    return {**_mask(mask), "buffer": len(buffers) - 1}
+    return {**_mask(mask, told.entry), "buffer": len(buffers) - 1}
 
 
-def preview_message(hover: Hover, answer: Answer | None) -> CustomMessage:
+def preview_message(hover: Hover, answer: Answer | None, told: Told) -> CustomMessage:
     """What a click would give; None if that cannot be told now."""
     buffers: list[bytes] = []
     content = {
         "type": "preview",
         "client": hover.client,
         "n": hover.n,
-        "mask": answer and _buffered(answer.mask, buffers),
+        "mask": answer and _buffered(answer.mask, buffers, told),
         "score": answer and answer.score,
     }
     return CustomMessage(content, buffers)

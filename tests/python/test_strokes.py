@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sam2_widget import Choice, Point, Scribble, Stroke
+from sam2_widget.brush import segments, under
 from sam2_widget.masks import LogitMask, PixelMask
 from sam2_widget.strokes import Mask, covers, draw_into, standing_strokes
 
@@ -55,6 +56,35 @@ def test_strokes_are_laid_on_top_in_order_by_their_definition(base, drawn):
         assert all(edge.any() for edge in (*crop.pixels[[0, -1]], *crop.pixels[:, [0, -1]].T))
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=4),
+    st.floats(0.125, 20, width=32) | st.sampled_from([0.5, 1.0, 1.5, 2.0, 5.0, 13.0]),
+    st.sampled_from([0, 1, 4096]),
+)
+def test_runs_give_the_same_pixels_as_the_test_of_each(points, radius, few):
+    stroke = Stroke(points, radius)
+    xs, ys = np.arange(0.5, 26), np.arange(0.5, 23)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sam2_widget.brush.FEW", few)
+        found = under(segments(stroke.vertices, radius), xs, ys)
+    expected = [[is_under(stroke, x, y) for x in range(26)] for y in range(23)]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[(10.5, 10.5), (40.5, 10.5)], [(10.5, 5), (10.5, 30)], [(3, 4), (33, 44)], [(9.5, 9.5)]],
+)
+@pytest.mark.parametrize("radius", [5, 3, 10, 0.5])
+def test_pixels_exactly_on_the_rim_are_tested_one_by_one(points, radius, monkeypatch):
+    monkeypatch.setattr("sam2_widget.brush.FEW", 0)
+    stroke = Stroke(points, radius)
+    found = under(segments(stroke.vertices, radius), np.arange(0.5, 60), np.arange(0.5, 60))
+    expected = [[is_under(stroke, x, y) for x in range(60)] for y in range(60)]
+    np.testing.assert_array_equal(found, expected)
+
+
 @given(strokes, st.integers(0, 24), st.integers(0, 24))
 def test_a_stroke_covers_the_pixels_under_it(stroke, x, y):
     assert covers(stroke, Point(x + 0.9, y + 0.1)) == is_under(stroke, x, y)
@@ -72,7 +102,7 @@ def test_wide_strokes_are_worked_in_parts(monkeypatch):
     stroke = Stroke([(10, 10), (80, 60)], 30)
     mask = Mask(PixelMask.from_pixels(np.zeros((100, 120), bool)), (stroke,))
     at_once = full(mask.crop(100, 120), (100, 120))
-    monkeypatch.setattr("sam2_widget.strokes.CELLS_AT_ONCE", 500)
+    monkeypatch.setattr("sam2_widget.brush.CELLS_AT_ONCE", 500)
     np.testing.assert_array_equal(full(mask.crop(100, 120), (100, 120)), at_once)
 
 

@@ -32,7 +32,25 @@ def stroke(points, radius=3, label=1):
     return {"type": "stroke", "points": points, "radius": radius, "label": label}
 
 
-def painted(mask, size=SIZE):
+def told_points(page):
+    """The points of all strokes that a page was told, by their keys."""
+    points = {}
+
+    def look(value):
+        if isinstance(value, dict):
+            if "points" in value and "key" in value:
+                points[value["key"]] = [list(p) for p in value["points"]]
+            look(list(value.values()))
+        elif isinstance(value, list):
+            for item in value:
+                look(item)
+
+    for _, data, _ in page.published:
+        look(data)
+    return points
+
+
+def painted(mask, points=None, size=SIZE):
     """The pixels that a browser paints for a mask message, by the words of the contract."""
     pixels = np.zeros(size, bool)
     data = zlib.decompress(mask["data"])
@@ -45,7 +63,7 @@ def painted(mask, size=SIZE):
         y, x = mask["y"], mask["x"]
         pixels[y : y + mask["height"], x : x + mask["width"]] = bits
     for line in mask.get("strokes", []):
-        ends = line["points"]
+        ends = line["points"] if "points" in line else points[line["key"]]
         for (ax, ay), (bx, by) in zip(ends, ends[1:] or ends, strict=False):
             for y, x in np.ndindex(*size):
                 dx, dy = bx - ax, by - ay
@@ -109,12 +127,42 @@ def test_strokes_travel_once_and_are_known_by_key(widget, page):
     page.prompts(point(40, 30), {"type": "known", "key": sent["key"]}, eraser)
     settle()
     assert page.state["notice"] == ""
+    points = told_points(page)
     strokes = page.state["active"]["mask"]["strokes"]
-    assert [list(map(list, s["points"])) for s in strokes] == [brush["points"], eraser["points"]]
-    np.testing.assert_array_equal(painted(page.state["active"]["mask"]), widget.mask)
+    assert [points[s["key"]] for s in strokes] == [brush["points"], eraser["points"]]
+    assert [("points" in s) for s in strokes] == [False, True]
+    np.testing.assert_array_equal(painted(page.state["active"]["mask"], points), widget.mask)
     page.act("commit")
     settle()
+    committed = page.objects()[0]["mask"]
+    assert not any("points" in s for s in committed["strokes"])
+    np.testing.assert_array_equal(painted(committed, points), widget.masks[0])
+    page.send({"type": "hello"})
     np.testing.assert_array_equal(painted(page.objects()[0]["mask"]), widget.masks[0])
+
+
+def test_a_page_that_opens_later_gets_the_points_of_the_active_object(widget, page):
+    page.prompts(stroke([[5, 5], [20, 8.25]]))
+    page.prompts(stroke([[5, 5], [20, 8.25]]), point(40, 30))
+    settle()
+    revision = page.state["revision"]
+    assert "points" not in page.state["active"]["mask"]["strokes"][0]
+    page.send({"type": "hello"})
+    assert page.state["revision"] == revision + 1
+    np.testing.assert_array_equal(painted(page.state["active"]["mask"]), widget.mask)
+
+
+def test_many_strokes_cost_a_click_little(widget, page):
+    lines = [stroke([[x, y] for x in range(70)]) for y in range(0, 50, 5)]
+    page.prompts(*lines)
+    known = [{"type": "known", "key": p["key"]} for p in page.state["active"]["prompts"]]
+    settle()
+    count = len(page.published)
+    page.prompts(*known, point(40, 30))
+    settle()
+    sent = page.published[count:]
+    assert sum(len(repr(d)) + sum(map(len, b)) for _, d, b in sent) < 12_000
+    assert len(sent) == 1
 
 
 def test_a_key_that_nobody_knows_is_refused_and_acknowledged(widget, page):
@@ -620,6 +668,19 @@ def test_a_screenshot_shows_the_masks(widget):
     widget.opacity = 1.0
     widget.select(0)
     assert np.array(widget.screenshot())[20, 20].tolist() == [255, 0, 0]
+
+
+def test_the_picture_for_the_saved_notebook_is_the_screenshot(large):
+    w, _ = large
+    w.add_point(2500, 1600)
+    w.add_stroke([(500, 500), (4500, 900)], 200)
+    w.add_stroke([(2500, 1600)], 300, 0)
+    _ = w.masks
+    poster, text = w._draw_poster()
+    assert text == "Image with 1 masks"
+    assert max(poster.size) == 1024
+    difference = np.abs(np.array(poster).astype(int) - np.array(w.screenshot(1024)))
+    assert (difference.max(axis=2) > 8).mean() < 0.002
 
 
 @pytest.mark.parametrize(("size", "shape"), [(40, (30, 40)), (200, (150, 200)), (1, (1, 1))])
