@@ -89,3 +89,28 @@ def test_bfloat16_is_near_float32(coffee):
             predictor.predict(predictor.embed(coffee), prompts, multimask=False).logits > 0
         )
     assert iou(*masks) > 0.97
+
+
+def test_every_kind_of_prompt_is_answered_and_replayed(coffee):
+    w = SegmentWidget(coffee, model="bundled")
+    w.add_point(310, 170)
+    w.choose(0)
+    w.add_stroke([(500, 350), (560, 380)], 8)
+    w.add_scribble([(20, 380), (100, 390)], 0)
+    w.commit("cup")
+    given = np.zeros(coffee.shape[:2], bool)
+    given[5:25, 5:25] = given[100:250, 200:300] = True
+    w.add_mask(given)
+    w.select(1)
+    w.add_point(15, 15, 0)
+    w.fill_holes = w.drop_specks = 40
+    w.overlap = "cut out"
+    masks = w.masks
+    assert masks[0][365, 530]
+    assert not masks[1][5:25, 5:25].any()
+    # What the click does not point at stays, but for what the object above it would cut out.
+    np.testing.assert_array_equal(masks[1][50:], given[50:])
+    assert not (masks[0] & masks[1]).any()
+    replayed = segment(coffee, type(w.prompts).from_json(w.prompts.to_json()), model="bundled")
+    np.testing.assert_array_equal(replayed.masks, masks)
+    w.close()

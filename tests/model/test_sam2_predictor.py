@@ -57,6 +57,13 @@ PROMPTS = {
 }
 
 
+def test_the_size_of_the_logits_is_known_beforehand(ours, embedding):
+    candidates = ours.predict(embedding, arrays([(80, 40)], [1]), multimask=True)
+    assert candidates.logits.shape == (3, *ours.logits_size)
+    previous = np.zeros(ours.logits_size, np.float32)
+    ours.predict(embedding, arrays([(80, 40)], [1], logits=previous), multimask=False)
+
+
 def upsampled(logits):
     full = torch.nn.functional.interpolate(
         torch.from_numpy(logits)[None], SIZE, mode="bilinear", align_corners=False

@@ -123,6 +123,10 @@ def test_whatever_is_no_prompts_is_a_clear_error(text):
     [
         ({"version": 2}, "version 1, got 2"),
         ({"format": "other"}, "format"),
+        ({"settings": {"fill_holes": -1}}, "fill_holes"),
+        ({"settings": {"overlap": "beside"}}, "overlap|beside"),
+        ({"objects": [{"prompts": [{"type": "choice", "index": 3}]}]}, "0, 1 or 2"),
+        ({"objects": [{"prompts": [{"type": "stroke", "points": [], "radius": 1}]}]}, "points"),
         ({"objects": [{"prompts": [{"type": "spline"}]}]}, "spline"),
         ({"objects": [{"prompts": [{"type": "point", "x": 1}]}]}, "`y`"),
         ({"objects": [{"prompts": [{"type": "point", "x": 1, "y": 1, "label": 7}]}]}, "got 7"),
