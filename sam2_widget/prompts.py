@@ -171,11 +171,14 @@ class Prompts(Sequence[ObjectPrompts]):
         """JSON Schema of `to_json`, for programs that write prompts by themselves."""
         return msgspec.json.schema(_File)
 
-    def to_code(self, image: str = "image.jpg", model: str = "auto") -> str:
-        """The lines of Python that segment `image` by these prompts."""
+    def to_code(self, image: str | None = None, model: str = "auto", **options: Any) -> str:
+        """The lines of Python that segment `image`, a path or the name ``image``, by these prompts.
+
+        `options` are the further arguments of `segment`, e.g. ``channels=``.
+        """
         from sam2_widget.code import to_code  # noqa: PLC0415 - on demand
 
-        return to_code(self, image=image, model=model)
+        return to_code(self, image=image, model=model, options=options)
 
     @classmethod
     def from_json(cls, text: str) -> Prompts:

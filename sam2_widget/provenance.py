@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 PACKAGES = ("sam2-widget", "sam2", "torch", "numpy")
 """Those whose versions decide what a mask looks like."""
@@ -58,4 +61,15 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, which can be written as JSON."""
         plain = {name: getattr(self, name) for name in ("model", "device", "time")}
-        return {**plain, "image": dict(self.image), "versions": dict(self.versions)}
+        return {**plain, "image": _plain(self.image), "versions": dict(self.versions)}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers of NumPy, and what else a user may have passed, too."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

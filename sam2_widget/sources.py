@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,10 +99,12 @@ class Options:
     contrast_limits: ContrastLimits = "auto"
 
     @property
-    def given(self) -> bool:
-        """Whether anything was said: then a picture is taken for its numbers."""
-        said = (self.axes, self.plane, self.channels)
-        return any(one is not None for one in said) or self.contrast_limits != "auto"
+    def said(self) -> dict[str, Any]:
+        """What was said, by the names of the arguments."""
+        given = {name: getattr(self, name) for name in ("axes", "plane", "channels")}
+        found = {name: value for name, value in given.items() if value is not None}
+        is_auto = isinstance(self.contrast_limits, str) and self.contrast_limits == "auto"
+        return found if is_auto else {**found, "contrast_limits": self.contrast_limits}
 
 
 def load_image(
@@ -147,10 +149,14 @@ def load_image(
     """
     options = Options(axes, plane, channels, contrast_limits)
     if isinstance(image, (str, os.PathLike)):
-        return _from_file(Path(image), options)
-    if isinstance(image, Image.Image):
-        return _decoded(partial(_from_pil, image, options, ""), "the PIL image")
-    return _from_array(image, options)
+        loaded, source = _from_file(Path(image), options), {"source": os.fspath(image)}
+    elif isinstance(image, Image.Image):
+        loaded = _decoded(partial(_from_pil, image, options, ""), "the PIL image")
+        source = {}
+    else:
+        loaded, source = _from_array(image, options), {}
+    said = {"options": options.said} if options.said else {}
+    return replace(loaded, record=MappingProxyType({**source, **loaded.record, **said}))
 
 
 def check_size(width: int, height: int) -> None:
@@ -208,7 +214,7 @@ def _from_tiff(path: Path, options: Options) -> LoadedImage:
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            if series.axes in ("YX", "YXS") and series.dtype == np.uint8 and not options.given:
+            if series.axes in ("YX", "YXS") and series.dtype == np.uint8 and not options.said:
                 return _from_picture(path, options)
             layout = options.axes or _tiff_axes(series.axes)
             return _from_array(
@@ -287,7 +293,7 @@ def _from_pil(image: Image.Image, options: Options, name: str) -> LoadedImage:
         return _from_array(array, options, name=name, record=record)
     rgb, told = _managed(image, profile)
     record |= told
-    if options.given:
+    if options.said:
         return _from_array(rgb, options, name=name, record=record)
     record |= {"shape": (*rgb.shape[:2], len(image.getbands())), "dtype": "uint8"}
     return LoadedImage(rgb, rgb, name, MappingProxyType({**record, "mode": image.mode}))

@@ -20,6 +20,7 @@ from sam2_widget.export.values import (
     ResultLike,
     class_names,
     label_of,
+    told_provenance,
 )
 from sam2_widget.files import Source, Target, name_of, read_json, write_json
 from sam2_widget.masks import MaskCrop
@@ -64,7 +65,11 @@ def write_coco(
     if segmentation == "polygons":
         _use_polygons(annotations, result, tolerance)
     value = {
-        "info": {"description": "Written by sam2-widget", "version": "1.0"},
+        "info": {
+            "description": "Written by sam2-widget",
+            "version": "1.0",
+            "provenance": told_provenance(result),
+        },
         "licenses": [],
         "images": [{"id": 1, "file_name": file_name, "width": width, "height": height}],
         "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],

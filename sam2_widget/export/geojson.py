@@ -12,7 +12,13 @@ from sam2_widget.errors import AnnotationError
 from sam2_widget.export.notes import Repairs, warn_loss
 from sam2_widget.export.outlines import Ring, fill, outline, rings
 from sam2_widget.export.sizes import checked_size
-from sam2_widget.export.values import LabeledMask, LabeledMasks, ObjectLike, ResultLike
+from sam2_widget.export.values import (
+    LabeledMask,
+    LabeledMasks,
+    ObjectLike,
+    ResultLike,
+    told_provenance,
+)
 from sam2_widget.files import Source, Target, name_of, read_json, write_json
 
 Transform: TypeAlias = Sequence[float]
@@ -63,7 +69,12 @@ def write_geojson(
         "type": "FeatureCollection",
         **({"crs": _crs_member(crs)} if crs and crs.upper() != "EPSG:4326" else {}),
         # A foreign member, which readers skip: the image that the pixels belong to.
-        "sam2_widget": {"width": result.size[1], "height": result.size[0], "transform": matrix},
+        "sam2_widget": {
+            "width": result.size[1],
+            "height": result.size[0],
+            "transform": matrix,
+            "provenance": told_provenance(result),
+        },
         "features": features,
     }
     write_json(target, value, overwrite=overwrite)

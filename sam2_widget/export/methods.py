@@ -224,4 +224,7 @@ class Exports:
     def to_code(self) -> str:
         """The lines of Python that make these masks again."""
         result = self._to_export()
-        return result.prompts.to_code(result.file_name, result.model)
+        record = result.provenance.image
+        return result.prompts.to_code(
+            record.get("source"), result.model, **record.get("options", {})
+        )

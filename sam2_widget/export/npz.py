@@ -14,17 +14,24 @@ import numpy.typing as npt
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export.label_map import described, legend_of
 from sam2_widget.export.sizes import checked_size
-from sam2_widget.export.values import LabeledMasks, ResultLike, crop_of, label_of
+from sam2_widget.export.values import (
+    LabeledMasks,
+    ResultLike,
+    crop_of,
+    label_of,
+    told_provenance,
+)
 from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, writing
+from sam2_widget.prompts import Prompts
 
 
 def write_npz(result: ResultLike, target: Target, *, overwrite: bool = False) -> None:
     """Write an NPZ, which keeps everything.
 
     Its arrays are ``masks`` (N, H, W) bool, ``boxes`` (N, 4) int of x0, y0, x1, y1 with upper ends
-    exclusive, ``labels`` (N,) text, ``scores`` (N,) float32 (NaN where unknown) and ``legend``, a
-    JSON text of all that is known of each object. The masks are deflated one by one, so that only
-    one is in memory at a time.
+    exclusive, ``labels`` (N,) text, ``scores`` (N,) float32 (NaN where unknown), and as JSON texts
+    ``legend``, what is known of each object, ``provenance`` and ``prompts``, which
+    `Prompts.from_json` reads. The masks are deflated one by one: only one is in memory at a time.
     """
     objects = result.objects
     scores = [np.nan if found.score is None else found.score for found in objects]
@@ -37,7 +44,14 @@ def write_npz(result: ResultLike, target: Target, *, overwrite: bool = False) ->
         _write(archive, "boxes", boxes)
         _write(archive, "labels", np.array([label_of(found) for found in objects], np.str_))
         _write(archive, "scores", np.array(scores, np.float32))
-        _write(archive, "legend", np.array(json.dumps(legend_of(result), ensure_ascii=False)))
+        _write(archive, "legend", _text(json.dumps(legend_of(result), ensure_ascii=False)))
+        _write(archive, "provenance", _text(json.dumps(told_provenance(result), default=str)))
+        if isinstance(prompts := getattr(result, "prompts", None), Prompts):
+            _write(archive, "prompts", _text(prompts.to_json()))
+
+
+def _text(value: str) -> npt.NDArray[Any]:
+    return np.array(value, np.str_)
 
 
 def _write(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -180,3 +180,9 @@ UNLABELED = "object"
 def label_of(found: ObjectLike) -> str:
     """The class of an object, `UNLABELED` if it has none."""
     return UNLABELED if found.label is None else found.label
+
+
+def told_provenance(result: ResultLike) -> dict[str, Any]:
+    """How the masks were made, if the result knows it, as plain values."""
+    provenance = getattr(result, "provenance", None)
+    return {} if provenance is None else dict(provenance.to_dict())

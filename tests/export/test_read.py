@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from skimage.measure import regionprops
 
-from sam2_widget import AnnotationError, LossWarning, Point, read_masks, segment
+from sam2_widget import AnnotationError, LossWarning, Point, Prompts, read_masks, segment
 from sam2_widget.errors import MissingLibraryError
 from sam2_widget.testing import FakePredictor
 from tests.export.strategies import assert_same, result_of
@@ -187,10 +187,34 @@ def test_objects_know_their_outline_and_where_they_come_from():
     assert found.provenance is result.provenance
     told = result.provenance.to_dict()
     assert told["model"] == "fake"
-    assert told["image"]["shape"] == (60, 80, 3)
+    assert told["image"]["shape"] == [60, 80, 3]
     assert set(told["versions"]) <= {"sam2-widget", "sam2", "torch", "numpy"}
     assert told["versions"]["numpy"] == np.__version__
     json.dumps(told)
+
+
+def test_files_tell_how_their_masks_were_made(tmp_path):
+    result = segmentation()
+    result.to_npz(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as loaded:
+        assert json.loads(str(loaded["provenance"]))["model"] == "fake"
+        assert Prompts.from_json(str(loaded["prompts"])) == result.prompts
+    result.to_coco(tmp_path / "a.json")
+    info = json.loads((tmp_path / "a.json").read_text())["info"]
+    assert info["provenance"]["image"]["dtype"] == "uint8"
+
+
+def test_a_provenance_of_odd_numbers_can_be_written(tmp_path):
+    result = segment(
+        np.zeros((6, 8, 9), np.uint16),
+        [],
+        model=FakePredictor(),
+        axes="CYX",
+        channels={np.int64(2): "red"},
+        contrast_limits=np.array([0, 9]),
+    )
+    result.to_coco(tmp_path / "a.json")
+    assert 'channels={2: "red"}, contrast_limits=[0, 9]' in result.to_code()
 
 
 def test_a_missing_library_is_named(monkeypatch):

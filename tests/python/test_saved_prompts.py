@@ -101,29 +101,37 @@ def test_what_is_refused_does_not_fit_the_schema(objects):
         jsonschema.validate(value, Prompts.schema())
 
 
-def run(code, monkeypatch):
+def run(code, monkeypatch, **names):
     """The code's prompts and result, with the fake in place of a model."""
     given = {}
 
-    def remembered(image, prompts, *, model):
-        given.update(image=image, model=model)
+    def remembered(image, prompts, **options):
+        given.update(image=image, **options)
         return segment(IMAGE, prompts, model=FakePredictor())
 
     monkeypatch.setattr(sam2_widget, "segment", remembered)
-    names = {}
     exec(code, names)
     return names["prompts"], names["result"], given
 
 
 def test_the_code_of_a_result_makes_it_again(monkeypatch):
     result = segment(IMAGE, ALL, model=FakePredictor())
-    again, made, given = run(result.to_code(), monkeypatch)
+    again, made, given = run(result.to_code(), monkeypatch, image=IMAGE)
     assert again == ALL
-    assert given == {"image": "image.jpg", "model": "fake"}
+    assert given == {"image": IMAGE, "model": "fake"}
     np.testing.assert_array_equal(made.masks, result.masks)
 
 
-@given(value=prompts, name=st.text(max_size=20))
+def test_the_code_loads_the_image_in_the_same_way(tmp_path, monkeypatch):
+    path = str(tmp_path / "stäck.npy")
+    np.save(path, np.zeros((4, 60, 80), np.uint16))
+    options = {"axes": "CYX", "channels": {0: "red", 3: "#00ff00"}, "contrast_limits": (0, 9)}
+    result = segment(path, ALL, model=FakePredictor(), **options)
+    _, _, given = run(result.to_code(), monkeypatch)
+    assert given == {"image": path, "model": "fake", **options}
+
+
+@given(value=prompts, name=st.none() | st.text(max_size=20))
 def test_any_prompts_are_code(value, name):
     names = {}
     lines = value.to_code(image=name)
