@@ -187,7 +187,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             _labels=wire.labels_message(self._session.classes),
             _state=self._publisher.state,
             _status=self._annotator.engine.status.to_dict(),
-            brush_size=max(width, height) / BRUSH_SHARE,
+            brush_size=max(max(width, height) / BRUSH_SHARE, 1.0),
         )
         self.on_msg(lambda _, content, __: self._receiver.message(content))
         self._annotator.engine.load(model)

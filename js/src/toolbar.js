@@ -120,8 +120,9 @@ function createBrushSize(commands, signal) {
   /** @param {Snapshot} snapshot */
   function update(snapshot) {
     const { picture, options } = snapshot;
-    node.hidden = !picture || (options.tool !== "brush" && options.tool !== "eraser");
-    if (node.hidden || !picture) return;
+    const off = !picture || (options.tool !== "brush" && options.tool !== "eraser");
+    setAttribute(node, "data-off", off ? "" : null);
+    if (!picture) return;
     largest = largestBrush(picture);
     const diameter = brushDiameter(snapshot);
     setText(size, texts.brush.size(diameter));

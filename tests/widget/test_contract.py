@@ -476,6 +476,11 @@ def test_the_brush_fits_the_image(widget):
     assert widget.brush_size == 80 / 25
 
 
+def test_the_brush_of_a_tiny_image_is_a_pixel():
+    tiny = np.zeros((1, 1, 3), np.uint8)
+    assert SegmentWidget(tiny, model=FakePredictor()).brush_size == 1
+
+
 # --- questions ------------------------------------------------------------------------------------
 
 
