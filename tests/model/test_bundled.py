@@ -88,4 +88,5 @@ def test_bfloat16_is_near_float32(coffee):
         masks.append(
             predictor.predict(predictor.embed(coffee), prompts, multimask=False).logits > 0
         )
-    assert iou(*masks) > 0.97
+    assert iou(*masks) > 0.93
+    assert load_model("bundled")._dtype == torch.float32
