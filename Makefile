@@ -48,7 +48,7 @@ test-model: $(STAMPS)/test  ## The true sam2 package, and a hub on loopback
 test-notebooks: $(STAMPS)/test  ## All notebooks, executed
 	$(PYTEST) tests/notebooks
 
-test-browser: $(STAMPS)/test $(STAMPS)/chromium  ## A live JupyterLab in Chromium
+test-browser: $(STAMPS)/test $(STAMPS)/js $(STAMPS)/chromium  ## A live JupyterLab in Chromium
 	$(PYTEST) tests/browser
 
 test-hosts: $(STAMPS)/hosts $(STAMPS)/chromium  ## Notebook 7, Voila and marimo, live in Chromium

@@ -15,6 +15,7 @@ import torch
 import torchvision.transforms.v2.functional as transforms
 from cachetools import LRUCache
 from PIL import Image
+from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget import compact, zoom
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
@@ -61,7 +62,16 @@ class CompactEmbedding:
 
 
 class CompactPredictor(Sam2Predictor):
-    """The bundled model; everything else as in `Sam2Predictor`."""
+    """The bundled model; everything else as in `Sam2Predictor`.
+
+    It computes in float32 unless told otherwise: quick enough anywhere, and the outlines, which
+    turn on small differences, are then the same on every processor.
+    """
+
+    def __init__(
+        self, model: SAM2Base, *, name: str, dtype: torch.dtype | None = torch.float32
+    ) -> None:
+        super().__init__(model, name=name, dtype=dtype)
 
     @property
     def logits_size(self) -> tuple[int, int]:

@@ -173,6 +173,10 @@ class Editing:
         """Do not show ``objects[i]`` in the widget; its mask is there all the same."""
         self._on_object(i, lambda found: self._annotator.session.show(found, visible=False))
 
+    def is_shown(self, i: int) -> bool:
+        """Whether ``objects[i]`` is shown in the widget."""
+        return self._annotator.id_of(i) not in self._annotator.session.hidden
+
     def lock(self, i: int) -> None:
         """Keep ``objects[i]`` from being selected, renamed and deleted."""
         self._on_object(i, lambda found: self._annotator.session.lock(found, locked=True))
@@ -180,6 +184,10 @@ class Editing:
     def unlock(self, i: int) -> None:
         """Let ``objects[i]`` be edited again."""
         self._on_object(i, lambda found: self._annotator.session.lock(found, locked=False))
+
+    def is_locked(self, i: int) -> bool:
+        """Whether ``objects[i]`` is kept from being selected, renamed and deleted."""
+        return self._annotator.id_of(i) in self._annotator.session.locked
 
     def _on_object(self, i: int, change: Callable[[int], None]) -> None:
         self._annotator.edit(lambda: change(self._annotator.id_of(i)))

@@ -35,7 +35,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 0..1, or None where the hub does not say how large it is."""
 
 BUNDLED = Path(__file__).parent / "weights" / "bundled.safetensors"
-BUNDLED_SHA256 = "426b6f29e164ab1231a3bc923745c09cb12045318edeab6d7bb6d9073ad5cc2f"
+BUNDLED_SHA256 = "be9ab4ac405b03ad397b0008dffe2fbf73a2b65f8b38f56e07ad2b09bbce2779"
 
 HUB_IDS = {
     "tiny": "facebook/sam2.1-hiera-tiny",

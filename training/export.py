@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import torch
@@ -41,6 +42,7 @@ def main() -> None:
     saved = torch.load(args.checkpoint, weights_only=True, map_location="cpu")
     state = saved.get("average", saved)
     export(state, args.output, image_size=args.image_size, made_by=args.made_by)
+    print(hashlib.sha256(args.output.read_bytes()).hexdigest())
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ PLAN = (
     Stage(400, 1.2e-3, 0.6, prompts=8, image_size=192, corrections=False),
     Stage(1250, 7e-4, 0.6, trunk_rate=0.25, image_size=192),
     Stage(560, 4e-4, 0.02, trunk_rate=0.25),
-    Stage(2300, 3e-4, 0.01, trunk_rate=0.25),
+    Stage(1250, 3e-4, 0.01, trunk_rate=0.25),
 )
 
 

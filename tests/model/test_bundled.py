@@ -88,7 +88,8 @@ def test_bfloat16_is_near_float32(coffee):
         masks.append(
             predictor.predict(predictor.embed(coffee), prompts, multimask=False).logits > 0
         )
-    assert iou(*masks) > 0.97
+    assert iou(*masks) > 0.93
+    assert load_model("bundled")._dtype == torch.float32
 
 
 def test_every_kind_of_prompt_is_answered_and_replayed(coffee):
