@@ -178,13 +178,21 @@ def _from_file(path: Path, options: Options) -> LoadedImage:
         hint = "it is a folder" if os.path.isdir(path) else "there is no such file"  # noqa: PTH112
         raise ImageError(f"cannot read the image {str(path)!r}: {hint} (in {Path.cwd()})")
     what = f"the image {str(path)!r}"
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         array = _decoded(lambda: np.load(path, mmap_mode="r", allow_pickle=False), what)
         return _from_array(array, options, name=path.name)
-    if suffix in (".tif", ".tiff") and find_spec("tifffile"):
+    if _is_tiff(path) and find_spec("tifffile"):
         return _decoded(partial(_from_tiff, path, options), what)
     return _decoded(partial(_from_picture, path, options), what)
+
+
+def _is_tiff(path: Path) -> bool:
+    """By the content: microscopes call their TIFFs .stk, .lsm, .svs and more."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except OSError:  # which the decoder will tell
+        return False
 
 
 def _from_picture(path: Path, options: Options) -> LoadedImage:
