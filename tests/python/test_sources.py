@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sam2_widget import ImageError
-from sam2_widget.sources import ImageStack, load_image
+from sam2_widget.sources import load_image
+from sam2_widget.stacks import ImageStack
 
 H, W = 20, 30
 ROW, COLUMN = 4, 17
@@ -271,6 +272,7 @@ def test_what_pillow_cannot_read_imageio_may(tmp_path, monkeypatch):
 def test_without_tifffile_pillow_reads_what_it_can(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "deep.tif", marked(value=3000, dtype=np.uint16))
     monkeypatch.setattr("sam2_widget.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("sam2_widget.stacks.find_spec", lambda name: None)
     assert_marked(load_image(tmp_path / "deep.tif"))
     with pytest.raises(ImageError, match="pip install tifffile"):
         ImageStack(tmp_path / "deep.tif")
