@@ -6,6 +6,7 @@
 torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
+from sam2_widget.arrays import LoadedImage
 from sam2_widget.errors import (
     AnnotationError,
     CheckpointError,
@@ -44,7 +45,8 @@ from sam2_widget.prompts import (
 from sam2_widget.provenance import Provenance
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
-from sam2_widget.sources import ImageStack, LoadedImage, load_image
+from sam2_widget.sources import load_image
+from sam2_widget.stacks import ImageStack
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 

@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
+    # What is said of the argument in Python holds for the option here.
+    text = text.replace("overwrite=True", "--overwrite")
     sys.stderr.write(f"sam2-widget: {text}\n")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from sam2_widget.arrays import MAX_PIXELS
 from sam2_widget.predictor import UInt8Array
-from sam2_widget.sources import MAX_PIXELS, ImageLike, load_image
+from sam2_widget.sources import ImageLike, load_image
 
 __all__ = ["MAX_PIXELS", "MAX_VIEW_SIDE", "ImageLike", "View", "encode_view", "to_rgb"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.answers import Answer, Answers
+from sam2_widget.arrays import LoadedImage
 from sam2_widget.export.methods import Exports
 from sam2_widget.masks import BoolArray, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
@@ -18,7 +19,6 @@ from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.provenance import Provenance
 from sam2_widget.session import Annotation, Session
 from sam2_widget.settings import DEFAULTS, Settings
-from sam2_widget.sources import LoadedImage
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon

@@ -237,5 +237,8 @@ def _ring(flat: Any) -> Ring:
 
 
 def _box_ring(box: Any) -> Ring:
-    x, y, width, height = _ring(box).ravel().tolist() if len(box) == 4 else (0, 0, 0, 0)  # noqa: PLR2004
+    numbers = _ring(box).ravel().tolist()
+    if len(numbers) != 4:  # noqa: PLR2004
+        raise AnnotationError(f"a box must be [x, y, width, height], got {box!r}")
+    x, y, width, height = numbers
     return np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], float)

@@ -140,10 +140,11 @@ def fill(shells: Iterable[Sequence[Ring]], size: tuple[int, int], repairs: Repai
     """
     found = EMPTY
     for part in shells:
-        usable = [ring for ring in part if _is_usable(ring, size, repairs)]
-        if usable:
-            pixels = [_ring_pixels(ring, size) for ring in usable]
-            found = union(found, _minus(pixels[0], pixels[1:]))
+        shell, *holes = part or [np.zeros((0, 2))]
+        if _is_usable(shell, size, repairs):
+            usable = [hole for hole in holes if _is_usable(hole, size, repairs)]
+            cut = [_ring_pixels(hole, size) for hole in usable]
+            found = union(found, _minus(_ring_pixels(shell, size), cut))
     return found
 
 

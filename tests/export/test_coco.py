@@ -175,8 +175,9 @@ json_values = st.recursive(
 @pytest.mark.filterwarnings("ignore::sam2_widget.RepairWarning")
 @given(st.sampled_from(["segmentation", "bbox", "id", "category_id", "score"]), json_values)
 def test_hostile_annotations_are_read_or_refused(field, value):
+    without = {"segmentation": None} if field == "bbox" else {}
     try:
-        found = read({"annotations": [annotation(**{field: value})]})
+        found = read({"annotations": [annotation(**{**without, field: value})]})
     except AnnotationError:
         return
     assert isinstance(found, LabeledMasks)

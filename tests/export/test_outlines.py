@@ -97,6 +97,12 @@ def test_what_reaches_outside_is_cut_off():
     assert "outside the image" in notes[0]
 
 
+def test_holes_of_a_broken_shell_are_no_shells():
+    mask, notes = noted([[[(1, 1), (5, 5)], [(0, 0), (4, 0), (4, 4)]], []], (6, 8))
+    assert not mask.any()
+    assert len(notes) == 2
+
+
 def test_too_few_vertices_are_no_polygon():
     mask, notes = noted([[[(1, 1), (5, 5), (1, 1)]]], (6, 8))
     assert not mask.any()

@@ -183,7 +183,7 @@ def test_a_folder(tmp_path, photo, fake, capsys):
     assert "broken.jpg" in told
     assert "2 of 3 images were segmented" in told
     assert main([*command, "--format", "coco"]) == 1
-    assert "overwrite" in capsys.readouterr().err
+    assert "--overwrite" in capsys.readouterr().err
 
 
 def test_a_folder_of_prompts(tmp_path, photo, fake):

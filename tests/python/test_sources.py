@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sam2_widget import ImageError
-from sam2_widget.sources import ImageStack, load_image
+from sam2_widget.sources import load_image
+from sam2_widget.stacks import ImageStack
 
 H, W = 20, 30
 ROW, COLUMN = 4, 17
@@ -250,9 +251,28 @@ def test_tiff_of_16_bits_and_of_a_picture(tmp_path):
     assert_marked(load_image(tmp_path / "planar.tif", axes="CYX", channels=2))
 
 
+def test_a_tiff_is_known_by_its_content(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.stk", CHANNELS, photometric="minisblack", metadata={"axes": "CYX"}
+    )
+    assert_marked(load_image(tmp_path / "a.stk", channels=2))
+    with pytest.raises(ImageError, match="has 5 channels"):
+        load_image(tmp_path / "a.stk")
+
+
+def test_what_pillow_cannot_read_imageio_may(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.stk", marked(dtype=np.float64))
+    monkeypatch.setattr("sam2_widget.sources._is_tiff", lambda path: False)
+    assert_marked(load_image(tmp_path / "a.stk"))
+    monkeypatch.setattr("sam2_widget.sources.find_spec", lambda name: None)
+    with pytest.raises(ImageError, match="not an image that Pillow can read"):
+        load_image(tmp_path / "a.stk")
+
+
 def test_without_tifffile_pillow_reads_what_it_can(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "deep.tif", marked(value=3000, dtype=np.uint16))
     monkeypatch.setattr("sam2_widget.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("sam2_widget.stacks.find_spec", lambda name: None)
     assert_marked(load_image(tmp_path / "deep.tif"))
     with pytest.raises(ImageError, match="pip install tifffile"):
         ImageStack(tmp_path / "deep.tif")

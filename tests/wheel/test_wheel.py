@@ -56,8 +56,14 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
         "static/widget.css",
         "weights/bundled.safetensors",
         "py.typed",
+        "export/coco.py",
+        "cli.py",
     ):
         assert f"sam2_widget/{needed}" in names
+    (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+    assert (
+        "sam2-widget = sam2_widget.cli:main" in zipfile.ZipFile(wheel).read(entry_points).decode()
+    )
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sam2_widget"}
     assert wheel.stat().st_size < 13e6

@@ -357,6 +357,7 @@ def test_classes_have_colours(predictor):
         {"name": "dog", "color": "#0000ff"},
     ]
     page.prompts(point(40, 30))
+    settle()
     assert page.state["active"]["color"] == "#ff0000"
     page.act("class_add", name="cow", color="#123456")
     assert w._labels[-1] == {"name": "cow", "color": "#123456"}
