@@ -267,11 +267,19 @@ def to_arrays(prompts: PromptList, logits: Float32Array | None = None) -> Prompt
     points = [p for some in clicks for p in some if isinstance(p, Point)]
     boxes = [p for p in prompts if isinstance(p, Box)]
     return PromptArrays(
-        points=np.array([(p.x, p.y) for p in points], np.float32).reshape(-1, 2),
+        points=_in_their_pixels([(p.x, p.y) for p in points]),
         labels=np.array([p.label for p in points], np.int32),
         box=_box_array(boxes[-1]) if boxes else None,
         logits=logits,
     )
+
+
+def _in_their_pixels(points: list[tuple[float, float]]) -> Float32Array:
+    """(N, 2) float32, where no point has been rounded up into the next pixel."""
+    exact = np.array(points, np.float64).reshape(-1, 2)
+    rounded = exact.astype(np.float32)
+    below = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(np.floor(rounded) > np.floor(exact), below, rounded)
 
 
 def _box_array(box: Box) -> Float32Array:

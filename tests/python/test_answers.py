@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam2_widget import Box, Choice, MaskPrompt, Point, Scribble, Settings, Stroke, worker
-from sam2_widget.answers import NOTHING, Answers, without_model
+from sam2_widget.answers import NOTHING, Answers, to_arrays, without_model
 from sam2_widget.testing import FakePredictor
 
 
@@ -327,3 +327,10 @@ def test_a_preview_is_the_answer_and_is_not_kept(answers, predictor):
     assert (len(answers._said), len(answers._logits), len(answers._derived)) == kept
     assert ask(answers, P1, N1) == preview
     assert worker.run(lambda: answers.preview((N1,))) is NOTHING
+
+
+def test_a_point_stays_in_its_pixel_in_single_precision():
+    points = to_arrays((Point(0, 44.999998807907104), Point(12.25, 7))).points
+    assert points.dtype == np.float32
+    np.testing.assert_array_equal(np.floor(points), [(0, 44), (12, 7)])
+    assert points[1].tolist() == [12.25, 7]
