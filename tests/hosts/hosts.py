@@ -85,7 +85,7 @@ class Asking:
     def value(self, expression):
         """A JSON-able value from the kernel."""
         number = f"#{next(self._numbers)}"
-        field = self.page.get_by_label("ask")
+        field = self.page.get_by_label("ask", exact=True)
         field.fill(f"{expression} {number}")
         field.press("Enter")
         answer = self.page.get_by_text(f"answer {number}:")
