@@ -84,8 +84,8 @@ export function connect(model, signal) {
 
   /** @param {OptionName} name */
   function readOption(name) {
-    // What the user has just chosen is newer than what comes back from the kernel.
-    if (name in waitingOptions) return;
+    // Not an echo, which would change nothing: Python has set it since the user did.
+    delete waitingOptions[name];
     store.receiveOptions({ [name]: parseOption(name, model.get(OPTION_TRAITS[name])) });
   }
 

@@ -15,7 +15,7 @@ function fakeModel() {
     /** @type {(value?: unknown) => void} called after each save */
     saved() {},
     fire: (/** @type {string} */ event) => handlers.get(event)?.(),
-    get: () => undefined,
+    get: (/** @type {string} */ _name) => /** @type {unknown} */ (undefined),
     set: (/** @type {string} */ name, /** @type {unknown} */ value) => (changes[name] = value),
     save_changes() {
       crossed.push({ trait: changes });
@@ -46,19 +46,21 @@ test("every edit writes a trait after it has left: a reactive host runs its cell
   ending.abort();
 });
 
-test("options are written once they rest, and not overwritten by what comes back meanwhile", async () => {
+test("options are written once they rest; what Python sets meanwhile is newer", async () => {
   const model = fakeModel();
   const ending = new AbortController();
   const store = connect(/** @type {any} */ (model), ending.signal);
   model.crossed.length = 0;
   for (const opacity of [0.1, 0.2, 0.3]) store.setOption("opacity", opacity);
   store.setOption("maskStyle", "contour");
+  store.setOption("height", 200);
   assert.deepEqual(model.crossed, []);
-  model.fire("change:opacity");
   assert.equal(store.snapshot().options.opacity, 0.3);
+  model.get = (/** @type {string} */ name) => (name === "height" ? 300 : undefined);
+  model.fire("change:height");
+  assert.equal(store.snapshot().options.height, 300);
   await new Promise((resolve) => (model.saved = resolve));
   assert.deepEqual(model.crossed, [{ trait: { opacity: 0.3, mask_style: "contour" } }]);
-  model.fire("change:opacity");
-  assert.equal(store.snapshot().options.opacity, 0.45, "this kernel has none");
+  assert.equal(store.snapshot().options.height, 300);
   ending.abort();
 });
