@@ -24,10 +24,15 @@ POSTER = """
 }
 """
 
+# Not `wait_for_function`, for which the promise of an asynchronous function is true already.
 SAVED = """
 async () => {
-  const answer = await fetch("/api/contents/poster.ipynb", { cache: "no-store" });
-  return (await answer.json()).content.cells[0].outputs.length > 1;
+  for (let tries = 0; tries < 300; tries += 1) {
+    const answer = await fetch("/api/contents/poster.ipynb", { cache: "no-store" });
+    if ((await answer.json()).content.cells[0].outputs.length > 1) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
 }
 """
 
@@ -52,7 +57,7 @@ def test_the_picture_follows_clicks_and_is_seen_only_in_the_saved_file(notebook,
     )
     assert all(height < 4 for height in heights[1:])
     notebook.save()
-    page.wait_for_function(SAVED)
+    assert page.evaluate(SAVED)
     saved = nbformat.read(folder / "poster.ipynb", 4)
     file = base64.b64decode(saved.cells[0].outputs[1]["data"]["image/jpeg"])
     shown = np.array(Image.open(io.BytesIO(file))).astype(int)
