@@ -97,6 +97,38 @@ class MaskCrop:
         canvas[self.y : self.y + height, self.x : self.x + width][self.pixels] = value
 
 
+class Cropped:
+    """What has the crop of a mask, and the size of its image: all else follows from these.
+
+    Attributes
+    ----------
+    crop : MaskCrop
+    size : (int, int)
+        (height, width) of the image in pixels.
+    """
+
+    __slots__ = ()
+    crop: MaskCrop
+    size: tuple[int, int]
+
+    @property
+    def mask(self) -> BoolArray:
+        """Mask of the image's size, (H, W) bool."""
+        mask = np.zeros(self.size, bool)
+        self.crop.paste(mask, value=True)
+        return mask
+
+    @property
+    def area(self) -> int:
+        """Pixels in the mask."""
+        return self.crop.area
+
+    @property
+    def bbox(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) in pixels, the upper ends exclusive; all 0 for an empty mask."""
+        return self.crop.bbox
+
+
 @dataclass(frozen=True, slots=True)
 class LogitMask:
     """A mask as it is kept and sent: low-resolution logits, quantised and deflated.

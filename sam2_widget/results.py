@@ -13,7 +13,8 @@ import numpy.typing as npt
 from sam2_widget.answers import Answer, Answers
 from sam2_widget.arrays import LoadedImage
 from sam2_widget.export.methods import Exports
-from sam2_widget.masks import BoolArray, Float32Array, MaskCrop, without
+from sam2_widget.export.values import full_masks, paint
+from sam2_widget.masks import BoolArray, Cropped, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.provenance import Provenance
@@ -29,7 +30,7 @@ NO_NAME = "image.jpg"
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentedObject:
+class SegmentedObject(Cropped):
     """An object and its mask.
 
     Attributes
@@ -62,7 +63,7 @@ class SegmentedObject:
         return self.answer.score
 
     @cached_property
-    def crop(self) -> MaskCrop:
+    def crop(self) -> MaskCrop:  # type: ignore[override]  # read-only there, too: both are frozen
         """The part of the mask that is not empty."""
         return without(self._whole, [other._whole for other in self.above])  # noqa: SLF001
 
@@ -70,23 +71,6 @@ class SegmentedObject:
     def _whole(self) -> MaskCrop:
         """The same before other objects are cut out."""
         return self.answer.mask.crop(*self.size)
-
-    @property
-    def mask(self) -> BoolArray:
-        """Mask of the image's size, (H, W) bool."""
-        mask = np.zeros(self.size, bool)
-        self.crop.paste(mask, value=True)
-        return mask
-
-    @property
-    def area(self) -> int:
-        """Pixels in the mask."""
-        return self.crop.area
-
-    @property
-    def bbox(self) -> tuple[int, int, int, int]:
-        """(x0, y0, x1, y1) in pixels, the upper ends exclusive; all 0 for an empty mask."""
-        return self.crop.bbox
 
     @property
     def centroid(self) -> tuple[float, float]:
@@ -145,10 +129,7 @@ class Segmentation(Exports):
     @property
     def masks(self) -> BoolArray:
         """All masks, (N, H, W) bool."""
-        masks = np.zeros((len(self.objects), *self.size), bool)
-        for mask, found in zip(masks, self.objects, strict=True):
-            found.crop.paste(mask, value=True)
-        return masks
+        return full_masks(self)
 
     @property
     def scores(self) -> Float32Array:
@@ -158,10 +139,7 @@ class Segmentation(Exports):
     @property
     def label_map(self) -> npt.NDArray[np.int32]:
         """(H, W) int32: 0 is background, ``i + 1`` is ``objects[i]``; later objects lie on top."""
-        label_map = np.zeros(self.size, np.int32)
-        for number, found in enumerate(self.objects, start=1):
-            found.crop.paste(label_map, number)
-        return label_map
+        return paint(self)
 
     @property
     def prompts(self) -> Prompts:

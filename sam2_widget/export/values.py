@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks import BoolArray, MaskCrop
+from sam2_widget.masks import BoolArray, Cropped, MaskCrop, tight
 
 
 class ObjectLike(Protocol):
@@ -45,7 +45,7 @@ class ResultLike(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabeledMask:
+class LabeledMask(Cropped):
     """A mask that was read from a file or made by another program.
 
     Attributes
@@ -64,23 +64,6 @@ class LabeledMask:
     label: str | None = None
     score: float | None = None
     color: str | None = None
-
-    @property
-    def mask(self) -> BoolArray:
-        """Mask of the image's size, (H, W) bool."""
-        mask = np.zeros(self.size, bool)
-        self.crop.paste(mask, value=True)
-        return mask
-
-    @property
-    def area(self) -> int:
-        """Pixels in the mask."""
-        return self.crop.area
-
-    @property
-    def bbox(self) -> tuple[int, int, int, int]:
-        """(x0, y0, x1, y1) in pixels, the upper ends exclusive; all 0 for an empty mask."""
-        return self.crop.bbox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,12 +129,9 @@ def paint(result: ResultLike, values: Sequence[int] | None = None) -> npt.NDArra
 
 def crop_of(mask: npt.NDArray[np.generic], x: int = 0, y: int = 0) -> MaskCrop:
     """The part of `mask`, (h, w), that is not zero; its first pixel is (x, y) of the image."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return MaskCrop(0, 0, np.zeros((0, 0), bool))
-    top, left = int(rows[0]), int(columns[0])
-    inner = mask[top : rows[-1] + 1, left : columns[-1] + 1] != 0
-    return MaskCrop(x + left, y + top, np.ascontiguousarray(inner))
+    found = tight(x, y, mask.astype(bool, copy=False))
+    # Not a view, which would keep the whole mask in memory.
+    return replace(found, pixels=np.ascontiguousarray(found.pixels))
 
 
 def clipped(crop: MaskCrop, size: tuple[int, int]) -> MaskCrop:
