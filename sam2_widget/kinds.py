@@ -320,7 +320,7 @@ class MaskPrompt(
 
     def __post_init__(self) -> None:
         try:
-            rle.decode(self.counts, self.size)
+            rle.checked_runs(self.counts, self.size)
         except ValueError as error:
             raise PromptError(f"the mask cannot be read: {error}") from error
 

@@ -48,6 +48,13 @@ def _written(value: int) -> str:
 
 def decode(counts: str, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The mask, (H, W) bool; ValueError if `counts` encodes none of `size`, (height, width)."""
+    runs = checked_runs(counts, size)
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(inside, runs).reshape(size[1], size[0]).T)
+
+
+def checked_runs(counts: str, size: tuple[int, int]) -> list[int]:
+    """What `read_runs` returns; ValueError if that is no mask of `size`, (height, width)."""
     if len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):  # noqa: PLR2004
         raise ValueError(f"its size must be (height, width), got {size!r}")
     height, width = size
@@ -56,8 +63,7 @@ def decode(counts: str, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     runs = read_runs(counts)
     if sum(runs) != height * width:
         raise ValueError(f"its runs cover {sum(runs)} pixels, not {height} x {width}")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+    return runs
 
 
 def read_runs(counts: str) -> list[int]:
