@@ -127,9 +127,7 @@ class Receiver:
         if epoch == self._annotator.epoch:
             self._annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
         else:
-            self._annotator.say(
-                "The objects were changed elsewhere at the same moment: click again."
-            )
+            self._annotator.say(ELSEWHERE)
 
     def _resolved(self, prompt: requests.SentPrompt) -> Prompt:
         if not isinstance(prompt, requests.Known):

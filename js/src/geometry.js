@@ -10,7 +10,7 @@
  */
 
 /** A pointer that moved less than this (CSS pixels) has clicked, not dragged. */
-export const DRAG_THRESHOLD = 4;
+const DRAG_THRESHOLD = 4;
 
 /** A side shorter than this (CSS pixels) could not be clicked: 1x5000 images are stretched to it. */
 const MIN_SIDE = 32;

@@ -21,7 +21,7 @@
 export const TOOLS = Object.freeze(["point", "box", "scribble", "brush", "eraser", "select", "pan"]);
 
 /** @type {readonly MaskStyle[]} */
-export const MASK_STYLES = Object.freeze(["fill", "contour", "both"]);
+const MASK_STYLES = Object.freeze(["fill", "contour", "both"]);
 
 /** @type {Readonly<Options>} */
 export const DEFAULT_OPTIONS = Object.freeze({

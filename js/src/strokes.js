@@ -139,7 +139,7 @@ function between(slope, low, high) {
 }
 
 /** Index of the first value that is not below `value`. @param {Int32Array} sorted @param {number} value */
-export function lowerBound(sorted, value) {
+function lowerBound(sorted, value) {
   let [low, high] = [0, sorted.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -43,7 +43,7 @@ export function paintThumbnail(canvas, { mask, color, image, picture, bounds = b
  * @param {Size} surface
  * @returns {import("./mask.js").Placement}
  */
-export function closeUp(bounds, image, surface) {
+function closeUp(bounds, image, surface) {
   const { x0, y0, x1, y1 } = bounds ?? { x0: 0, y0: 0, x1: image.width, y1: image.height };
   const margin = bounds ? 1 + 2 * MARGIN : 1;
   const scale = Math.min(surface.width / (x1 - x0) / margin, surface.height / (y1 - y0) / margin);

@@ -269,6 +269,8 @@ def test_objects_can_be_hidden_locked_and_moved(widget, page):
     page.act("lock", object=1, locked=True)
     assert [o["visible"] for o in page.objects()] == [False, True, True]
     assert [o["locked"] for o in page.objects()] == [False, True, False]
+    assert [widget.is_shown(i) for i in range(3)] == [False, True, True]
+    assert [widget.is_locked(i) for i in range(3)] == [False, True, False]
     for action in ("select", "delete", "label"):
         page.act(action, object=1)
         assert "Object 2 is locked" in page.state["notice"]
@@ -279,6 +281,11 @@ def test_objects_can_be_hidden_locked_and_moved(widget, page):
     assert [o["id"] for o in page.objects()] == [0, 1, 2]
     assert not page.objects()[0]["visible"]
     assert widget.masks.any(axis=(1, 2)).all()
+    widget.show(0)
+    widget.unlock(1)
+    assert all(o["visible"] and not o["locked"] for o in page.objects())
+    assert widget.is_shown(0)
+    assert not widget.is_locked(1)
 
 
 def test_moving_one_of_many_sends_only_that_one(widget, page):
