@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
 from sam2_widget import wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Answer
 from sam2_widget.errors import PromptError
 from sam2_widget.kinds import Point
-from sam2_widget.publishing import Publisher
+from sam2_widget.publishing import Publisher, Send
 from sam2_widget.requests import Hover
 
 logger = logging.getLogger(__name__)
@@ -32,7 +30,7 @@ class Previews:
         self,
         annotator: Annotator,
         publisher: Publisher,
-        send: Callable[[dict[str, Any], list[bytes]], None],
+        send: Send,
     ) -> None:
         self._annotator = annotator
         self._publisher = publisher

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +10,11 @@ import numpy.typing as npt
 from sam2_widget import wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.previews import Previews
-from sam2_widget.publishing import Publisher
+from sam2_widget.publishing import Publisher, Send
 from sam2_widget.pyramid import Pyramid
 from sam2_widget.requests import Hover, Probe, Question, Tiles
 
 logger = logging.getLogger(__name__)
-
-Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
 
 
 class Questions:
