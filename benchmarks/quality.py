@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality SET [SET ...] [--model NAME ...] [--out TABLE.md]
 
-A set is a tar file or a folder with images and label maps, see `benchmarks.cases`. Of each set the
+A set is a tar file or a folder with images and label maps, see `training.cases`. Of each set the
 same objects are looked for by every method. Images are brought to 256 pixels on their longest side.
 A user clicks the object's innermost pixel and then, up to 20 times, the centre of the largest
 error; apart from that the object is looked for with its tight box. Everything is fixed by the seed;
@@ -24,11 +24,11 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from benchmarks.cases import Case, load_cases, opened
 from benchmarks.classical import CLASSICAL
 from benchmarks.methods import Mask, Method, ours
 from sam2_widget import load_model
 from sam2_widget.errors import ModelError
+from training.cases import Case, load_cases, opened
 from training.clicks import Click, bounding_box, correcting_click, first_click
 from training.pseudo import iou
 

@@ -1,7 +1,7 @@
 """Judge a checkpoint as a user would: click, look, correct.
 
-``python -m training.evaluate bundled.safetensors EVAL_FOLDER`` prints one line of JSON. The
-folder has ``images`` and 16-bit label maps in ``masks``. Images are brought to 256 pixels on
+``python -m training.evaluate bundled.safetensors EVAL_SET`` prints one line of JSON. The
+set is a folder or a tar file, see `training.cases`. Images are brought to 256 pixels on
 their longest side (``--longest``); the first click is at the target's centre, each next one at the
 centre of the largest error; a box is the target's tight one. What is judged is what ships: the
 predictor and the fold of prompts, not the bare network.
@@ -24,15 +24,16 @@ from sam2_widget.answers import Answers, to_arrays
 from sam2_widget.masks import LogitMask
 from sam2_widget.prompts import Box, Point
 from sam2_widget.sam2_predictor import load
+from training.cases import LEAST_AREA, load_cases, opened
 from training.clicks import bounding_box, correcting_click, first_click
-from training.prepare import paths_of, read
-from training.pseudo import iou, shrink
+from training.pseudo import iou
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sam2_widget.predictor import Embedding, Predictor
     from sam2_widget.prompts import Prompt
+    from training.cases import Case
     from training.clicks import Click
 
     Mask = NDArray[np.bool_]
@@ -41,32 +42,6 @@ LONGEST = 256
 MOST_CLICKS = 20
 LEVELS = (0.85, 0.90)
 REPORTED = (1, 2, 3, 5, 10, 20)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One object to be found in an image."""
-
-    image: NDArray[np.uint8]
-    """(H, W, 3) RGB."""
-    target: Mask
-    """(H, W)."""
-
-
-def cases(
-    folder: Path, least_area: float, count: int, seed: int, longest: int = LONGEST
-) -> list[Case]:
-    """Return a fixed choice of the objects that cover at least ``least_area`` of their image."""
-    found: list[Case] = []
-    for path in paths_of("instances", folder):
-        image = shrink(read(path), longest)
-        labels = read(folder / "masks" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
-        size = image.shape[1::-1]
-        small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-        masks = (small == label for label in np.unique(small[small > 0]))
-        found += [Case(image, mask) for mask in masks if mask.mean() >= least_area]
-    chosen = np.random.default_rng(seed).permutation(len(found))[:count]
-    return [found[index] for index in sorted(chosen)]
 
 
 def to_mask(mask: LogitMask, size: tuple[int, ...]) -> Mask:
@@ -179,8 +154,8 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--least-area", type=float, default=0.01, help="of the image")
+    parser.add_argument("sets", type=Path, nargs="+")
+    parser.add_argument("--least-area", type=float, default=LEAST_AREA, help="of the image")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=int, default=LONGEST, help="side in pixels")
@@ -188,8 +163,15 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     predictor = load(args.checkpoint, name=args.checkpoint.stem, device="cpu")
-    for folder in args.folders:
-        chosen = cases(folder, args.least_area, args.count, args.seed, args.longest)
+    for path in args.sets:
+        with opened(path) as folder:
+            chosen = load_cases(
+                folder,
+                count=args.count,
+                seed=args.seed,
+                longest=args.longest,
+                least_area=args.least_area,
+            )
         figures = {key: round(value, 3) for key, value in evaluate(predictor, chosen).items()}
         print(json.dumps({"set": folder.name, "cases": len(chosen), **figures}))
 

@@ -12,6 +12,7 @@ import torch
 from sam2_widget.compact import load_compact
 from sam2_widget.sam2_predictor import load
 from training import evaluate, prepare
+from training.cases import load_cases
 from training.clicks import bounding_box, correcting_click, first_click
 from training.library import Library
 from training.pseudo import iou
@@ -101,7 +102,7 @@ def test_a_run_that_was_cut_off_gives_the_same_weights(tmp_path: Path, library: 
 def test_evaluation_gives_every_figure(tmp_path: Path, sources: Path, library: Library) -> None:
     file = _train(tmp_path / "run", library, PLAN[:1], 1)
     predictor = load(file, name="run", device="cpu")
-    chosen = evaluate.cases(sources / "set", 0.01, count=1, seed=0)
+    chosen = load_cases(sources / "set", count=1, seed=0, longest=256)
     figures = evaluate.evaluate(predictor, chosen)
     assert 0 <= figures["box"] <= 1
     assert 1 <= figures["clicks_85%"] <= 20

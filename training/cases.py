@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 OBJECT, BAND = 255, 128
 LEAST_AREA = 0.01
-"""Objects that cover less of their image are left out."""
+"""Share of its image that an object covers at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,9 @@ def _find_set(folder: Path, given: Path) -> Path:
     raise ValueError(f"{given} must have the folders images and masks, and has not")
 
 
-def load_cases(folder: Path, *, count: int, seed: int, longest: int) -> list[Case]:
+def load_cases(
+    folder: Path, *, count: int, seed: int, longest: int, least_area: float = LEAST_AREA
+) -> list[Case]:
     """Return a fixed choice of the objects in a set, in the order of their images.
 
     Parameters
@@ -79,18 +81,21 @@ def load_cases(folder: Path, *, count: int, seed: int, longest: int) -> list[Cas
     folder : Path
         From `opened`.
     count : int
-        How many at most. The same as `training.evaluate` takes, for the same seed and size.
+        How many at most.
     seed : int
     longest : int
         The longest side of an image in pixels; larger images are shrunk to it.
+    least_area : float
+        Objects that cover a smaller share of their image are left out.
     """
     found: list[Case] = []
     for path in paths_of("instances", folder):
         image = shrink(read(path), longest)
         labels = read(folder / "masks" / f"{path.stem}.png", cv2.IMREAD_UNCHANGED)
-        found += [Case(image, mask) for mask in _objects(labels, image.shape[1::-1])]
+        masks = _objects(labels, image.shape[1::-1])
+        found += [Case(image, mask) for mask in masks if mask.mean() >= least_area]
     if not found:
-        raise ValueError(f"no object in {folder} covers {LEAST_AREA:.0%} of its image")
+        raise ValueError(f"no object in {folder} covers {least_area:.0%} of its image")
     chosen = np.random.default_rng(seed).permutation(len(found))[:count]
     return [found[index] for index in sorted(chosen)]
 
@@ -99,8 +104,7 @@ def _objects(labels: NDArray[np.integer], size: tuple[int, int]) -> list[Mask]:
     if np.array_equal(np.unique(labels), [0, BAND, OBJECT]):
         labels = split_band(labels)
     small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    masks = [np.asarray(small == label) for label in np.unique(small[small > 0])]
-    return [mask for mask in masks if mask.mean() >= LEAST_AREA]
+    return [np.asarray(small == label) for label in np.unique(small[small > 0])]
 
 
 def split_band(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
