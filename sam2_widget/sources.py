@@ -146,7 +146,8 @@ def _from_tiff(path: Path, options: Options) -> LoadedImage:
             if series.axes in ("YX", "YXS") and series.dtype == np.uint8 and not options.said:
                 return _from_picture(path, options)
             layout = options.axes or tiff_axes(series.axes)
-            return from_array(_TiffArray(path, series), _with_axes(options, layout), name=path.name)
+            options = replace(options, axes=layout)
+            return from_array(_TiffArray(path, series), options, name=path.name)
     except tifffile.TiffFileError:
         # A broken TIFF, or one of Pillow's own: let it say what is wrong.
         return _from_picture(path, options)
@@ -183,10 +184,6 @@ class _TiffArray:
 def tiff_axes(letters: str) -> str:
     """Tifffile's letters; where there are channels and samples, the channels are planes."""
     return letters.replace("C", "P") if "C" in letters and "S" in letters else letters
-
-
-def _with_axes(options: Options, axes: str) -> Options:
-    return Options(axes, options.plane, options.channels, options.contrast_limits)
 
 
 def decoded(decode: Callable[[], T], what: str) -> T:

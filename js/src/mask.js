@@ -51,6 +51,9 @@
 import { union } from "./geometry.js";
 import { paintStroke, strokeBounds, strokeCovers } from "./strokes.js";
 
+/** No pixels. @type {Mask} */
+export const NO_MASK = Object.freeze({ base: null, strokes: [] });
+
 /**
  * Keep the bounding box of the positive logits and one ring around it: no other logit takes
  * part in a positive pixel, and most objects are small.

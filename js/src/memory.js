@@ -8,12 +8,10 @@
  * @typedef {import("./prompts.js").StrokePrompt} StrokePrompt
  * @typedef {import("./wire.js").ActiveObject} ActiveObject
  */
+import { NO_MASK } from "./mask.js";
 
 /** More strokes than these are not remembered: the kernel sends them with its masks anyway. */
 const MAX_KNOWN = 512;
-
-/** @type {Mask} */
-const NO_MASK = Object.freeze({ base: null, strokes: [] });
 
 /** @param {readonly Prompt[]} prompts @returns {StrokePrompt[]} */
 const strokesOf = (prompts) => prompts.flatMap((prompt) => (prompt.type === "stroke" ? [prompt] : []));

@@ -10,15 +10,13 @@
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
  */
 import { createMaskLayer } from "./layers.js";
+import { NO_MASK } from "./mask.js";
 import { strokeBounds } from "./strokes.js";
 import { FALLBACK_COLOR } from "./wire.js";
 
 /** Stand-ins for the id of an object that has none. */
 const NEXT = -1;
 const PREVIEW = -2;
-
-/** @type {Mask} */
-const NO_MASK = Object.freeze({ base: null, strokes: [] });
 
 /** The mask under a brush that is at work: each time only what was added is painted again. */
 export function createDraftMask() {
