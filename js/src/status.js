@@ -12,6 +12,7 @@
  * @property {number} zoom 1 = fit
  * @property {{ roundTrip: number | null, paused: boolean }} preview
  * @property {boolean} placing a box or a stroke was begun with the keyboard
+ * @property {boolean} byKeys the image has the focus, and not from the pointer
  */
 import { commandButton, iconButton, listenToButtons } from "./button.js";
 import { enabledCommands } from "./commands.js";
@@ -29,10 +30,10 @@ const WORKING = new Set(["loading", "downloading", "encoding"]);
  * What to say, the most pressing thing first.
  *
  * @param {Snapshot} snapshot
- * @param {{ broken: boolean, slow: boolean, placing?: boolean }} view `slow`: the kernel owes an answer for longer than usual
+ * @param {{ broken: boolean, slow: boolean, placing?: boolean, byKeys?: boolean }} view `slow`: the kernel owes an answer for longer than usual
  * @returns {Message}
  */
-export function messageOf({ status, notice, prompts, rows, options, gone, unsent, pending }, { broken, slow, placing = false }) {
+export function messageOf({ status, notice, prompts, rows, options, gone, unsent, pending }, { broken, slow, placing = false, byKeys = false }) {
   const { phase, hint } = status;
   const said = sentenceOf(status) || texts.phases[phase] || "";
   const told = hint ? sentences(said, hint) : said;
@@ -46,14 +47,20 @@ export function messageOf({ status, notice, prompts, rows, options, gone, unsent
   if (placing) return { text: texts.status.placing, tone: "quiet" };
   // Whatever else the kernel says, e.g. that it had to take another model, comes before advice.
   const routine = told === texts.phases.ready || phase === "predicting";
-  return { text: routine ? adviceFor(options.tool, prompts.length, rows.length) : told, tone: "quiet" };
+  return { text: routine ? adviceFor(options.tool, prompts, rows.length, byKeys) : told, tone: "quiet" };
 }
 
-/** @param {Snapshot["options"]["tool"]} tool @param {number} prompts @param {number} rows */
-function adviceFor(tool, prompts, rows) {
+/** Tools with which Space starts and ends what arrows draw. */
+const DRAWN = new Set(["box", "scribble", "brush", "eraser"]);
+
+/** @param {Snapshot["options"]["tool"]} tool @param {Snapshot["prompts"]} prompts @param {number} rows @param {boolean} byKeys */
+function adviceFor(tool, prompts, rows, byKeys) {
+  if (tool === "box" && prompts.some(({ type }) => type === "box")) return texts.boxed;
+  if (byKeys && DRAWN.has(tool)) return texts.keyHints.drawing;
   if (tool in texts.toolHints) return texts.toolHints[tool];
-  if (prompts) return texts.hints.editing;
-  return rows ? texts.hints.next : texts.hints.first;
+  const hints = byKeys ? texts.keyHints : texts.hints;
+  if (prompts.length) return hints.editing;
+  return rows ? hints.next : hints.first;
 }
 
 /**
@@ -89,7 +96,7 @@ export function createStatus({ commands, focusStage, repaint, signal }) {
   function update(snapshot, stage) {
     const { status, gone, options } = snapshot;
     bar.update(status, gone);
-    const { text, tone } = messageOf(snapshot, { broken: stage.broken, placing: stage.placing, slow: patience(snapshot.pending) });
+    const { text, tone } = messageOf(snapshot, { broken: stage.broken, placing: stage.placing, byKeys: stage.byKeys, slow: patience(snapshot.pending) });
     setText(alert, tone === "error" ? text : "");
     setText(polite, tone === "error" ? "" : text);
     line.dataset.tone = tone;

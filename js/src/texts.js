@@ -68,6 +68,17 @@ export const hints = {
   next: touch ? "Tap the next object." : "Click the next object.",
 };
 
+/** The same for who works with the keyboard. */
+export const keyHints = {
+  first: "Arrows move the crosshair, Space adds a point. ? shows all keys.",
+  editing: `Space adds, ${shift}Space removes. N: next object.`,
+  next: "Arrows to the next object, then Space.",
+  drawing: "Arrows to where it starts, then Space; arrows, then Space ends it.",
+};
+
+/** A second box of an object takes the place of the first. */
+export const boxed = "N: next object. Another box replaces this one.";
+
 /** What the next press does, by tool; shown while nothing else is to be said. */
 export const toolHints = /** @type {Record<string, string>} */ ({
   box: "Drag a box around the object.",

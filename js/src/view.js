@@ -31,6 +31,8 @@ import { createToolbar } from "./toolbar.js";
  */
 export function mountView(el, store, signal) {
   let frame = 0;
+  /** Whether the pointer was used last. */
+  let pointing = false;
   const ui = newViewState();
   const commands = createCommands(store, ui, schedule, () => display);
   const stage = createStage({ store, ui, repaint: schedule, signal });
@@ -65,6 +67,9 @@ export function mountView(el, store, signal) {
 
   const { cancel } = listenToPointer({ stage, store, ui, commands, gesture, signal });
   listenToKeys(root, { stage, store, ui, commands, gesture: { ...gesture, cancel }, leave, signal });
+  root.addEventListener("pointerdown", () => (pointing = true), { signal, capture: true });
+  root.addEventListener("keydown", () => (pointing = false), { signal, capture: true });
+  for (const type of ["focus", "blur"]) stage.canvas.addEventListener(type, schedule, { signal });
   showTips(root, signal);
   observeRoom(room, stage.setRoom, signal);
   store.subscribe(storeChanged, signal);
@@ -113,13 +118,14 @@ export function mountView(el, store, signal) {
     room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
     const placing = ui.crosshair && gesture.isActive();
+    const byKeys = ui.crosshair || (!pointing && stage.canvas.matches(":focus"));
     toolbar.update(snapshot, ui);
     popovers.update(ui.open);
     if (ui.open === "settings") settings.update(snapshot);
     objects.update(snapshot);
     candidates.update(snapshot);
     resizer.update();
-    status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing });
+    status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
     announcer.update(snapshot, ui);
     tellState(snapshot);
     if (animating) schedule();

@@ -63,3 +63,20 @@ test("the way out is said with what went wrong", () => {
   const { text, tone } = message("error", { status: { ...blank.status, phase: "error", message: "It failed", hint: "Run the cell again." } });
   assert.deepEqual([text, tone], ["It failed. Run the cell again.", "error"]);
 });
+
+test("who works with the keyboard is told of keys", () => {
+  const ready = { ...blank, status: { ...blank.status, phase: "ready", message: texts.phases.ready } };
+  const said = (/** @type {Partial<import("../src/store.js").Snapshot>} */ more) =>
+    messageOf({ ...ready, ...more }, { broken: false, slow: false, byKeys: true }).text;
+  assert.equal(said({}), texts.keyHints.first);
+  assert.equal(said({ prompts }), texts.keyHints.editing);
+  assert.equal(said({ options: { ...blank.options, tool: "brush" } }), texts.keyHints.drawing);
+});
+
+test("another box would replace the first: the line says so", () => {
+  const status = { ...blank.status, phase: "ready", message: texts.phases.ready };
+  const options = { ...blank.options, tool: /** @type {const} */ ("box") };
+  assert.equal(message("ready", { status, options }).text, texts.toolHints.box);
+  const box = /** @type {const} */ ({ type: "box", x0: 0, y0: 0, x1: 1, y1: 1 });
+  assert.equal(message("ready", { status, options, prompts: [box] }).text, texts.boxed);
+});
