@@ -34,7 +34,9 @@ def default_palette() -> tuple[str, ...]:
     """The colours of objects, the first object's first."""
     colors = [color for color in _stops(PALETTE) if color != GREY]
     first = colors.index(FIRST_COLOR)
-    return (*colors[first:], *colors[:first])
+    turned = (*colors[first:], *colors[:first])
+    # Every other one: neighbours in the palette are two blues.
+    return (*turned[::2], *turned[1::2])
 
 
 def _stops(name: str) -> list[str]:
