@@ -29,12 +29,12 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from sam2_widget import Point
 from sam2_widget.answers import Answer, to_arrays
-from sam2_widget.masks import LogitMask
-from sam2_widget.models import Checkpoint, load_checkpoint
-from sam2_widget.sam2_predictor import Sam2Predictor
+from sam2_widget.comm.wire import state_message
+from sam2_widget.masks.logits import LogitMask
+from sam2_widget.masks.strokes import Mask
+from sam2_widget.models.checkpoints import Checkpoint, load_checkpoint
+from sam2_widget.models.sam2_predictor import Sam2Predictor
 from sam2_widget.session import Session
-from sam2_widget.strokes import Mask
-from sam2_widget.wire import state_message
 
 SIZES = {"0.3 MP": (480, 640), "2 MP": (1080, 1920), "48 MP": (6000, 8000)}
 RUNS = 15

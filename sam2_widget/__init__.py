@@ -6,7 +6,6 @@
 torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
-from sam2_widget.arrays import LoadedImage
 from sam2_widget.errors import (
     AnnotationError,
     CheckpointError,
@@ -30,7 +29,10 @@ from sam2_widget.errors import (
 from sam2_widget.export.read import read_masks
 from sam2_widget.export.values import LabeledMask, LabeledMasks
 from sam2_widget.headless import segment
-from sam2_widget.models import available_models, load_model
+from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.images.sources import load_image
+from sam2_widget.images.stacks import ImageStack
+from sam2_widget.models.checkpoints import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
 from sam2_widget.prompts import (
     Box,
@@ -45,8 +47,6 @@ from sam2_widget.prompts import (
 from sam2_widget.provenance import Provenance
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
-from sam2_widget.sources import load_image
-from sam2_widget.stacks import ImageStack
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from sam2_widget import worker
 from sam2_widget.answers import Answer, Answers, without_model
-from sam2_widget.arrays import LoadedImage
 from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError
+from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.models import worker
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status

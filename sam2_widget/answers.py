@@ -16,13 +16,13 @@ from typing import TypeAlias
 import numpy as np
 from cachetools import LRUCache
 
-from sam2_widget.correction import CERTAIN, corrected, given_logits
 from sam2_widget.kinds import Box, Choice, MaskPrompt, Point, Prompt, Scribble
-from sam2_widget.masks import Float32Array, LogitMask
+from sam2_widget.masks.correction import CERTAIN, corrected, given_logits
+from sam2_widget.masks.logits import Float32Array, LogitMask
+from sam2_widget.masks.regions import clean
+from sam2_widget.masks.strokes import Base, Mask, draw_into, standing_strokes
 from sam2_widget.predictor import Embedding, Predictor, PromptArrays
-from sam2_widget.regions import clean
 from sam2_widget.settings import DEFAULTS, Settings
-from sam2_widget.strokes import Base, Mask, draw_into, standing_strokes
 
 DERIVED_KEPT = 8192
 """Cleaned and corrected masks that are kept: the settings of a moment ago may come back."""

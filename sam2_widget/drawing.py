@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sam2_widget.masks import BoolArray, MaskCrop
+from sam2_widget.masks.logits import BoolArray, MaskCrop
 from sam2_widget.predictor import UInt8Array
 
 FINISHED_SHARE = 2 / 3

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sam2_widget import models, worker
 from sam2_widget.answers import Answers
-from sam2_widget.cache import embeddings
 from sam2_widget.errors import ClosedError, ModelError
-from sam2_widget.models import ModelLike
+from sam2_widget.models import checkpoints, worker
+from sam2_widget.models.cache import embeddings
+from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.predictor import Predictor, UInt8Array
 from sam2_widget.status import Phase, Status
 
@@ -142,10 +142,11 @@ class Engine:
         """The model, and what the user must know about it."""
         if not isinstance(model, (str, os.PathLike)):
             return model, ""
-        found = models.fetch(os.fspath(model), device=self._device, progress=self._reporter(token))
+        name, reporter = os.fspath(model), self._reporter(token)
+        found = checkpoints.fetch(name, device=self._device, progress=reporter)
         self._check(token)
         self._show(token, "loading", f"Loading the model {_title(found.name)}")
-        return models.load_checkpoint(found, device=self._device), found.note
+        return checkpoints.load_checkpoint(found, device=self._device), found.note
 
     def _swap(self, answers: Answers, note: str, token: object) -> None:
         """On the model thread, so that no answer is under way while the model changes."""
@@ -179,7 +180,7 @@ class Engine:
         if token is not self._token:
             raise _SupersededError
 
-    def _reporter(self, token: object) -> models.Progress:
+    def _reporter(self, token: object) -> checkpoints.Progress:
         last = 0.0
 
         def report(what: str, fraction: float | None) -> None:

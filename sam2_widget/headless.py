@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from sam2_widget import worker
 from sam2_widget.answers import Answers
-from sam2_widget.axes import Plane
-from sam2_widget.cache import embeddings
-from sam2_widget.contrast import Channels, ContrastLimits
-from sam2_widget.models import ModelLike, check_model, load_model
+from sam2_widget.images.axes import Plane
+from sam2_widget.images.contrast import Channels, ContrastLimits
+from sam2_widget.images.sources import ImageLike, load_image
+from sam2_widget.models import worker
+from sam2_widget.models.cache import embeddings
+from sam2_widget.models.checkpoints import ModelLike, check_model, load_model
 from sam2_widget.prompts import Prompt, Prompts, as_prompts
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import Session
-from sam2_widget.sources import ImageLike, load_image
 
 
 def segment(

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import force_setattr
 
-from sam2_widget import rle
 from sam2_widget.errors import PromptError
-from sam2_widget.masks import PixelMask
+from sam2_widget.masks import rle
+from sam2_widget.masks.logits import PixelMask
 
 Vertices: TypeAlias = tuple[tuple[float, float], ...]
 

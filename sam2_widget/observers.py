@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sam2_widget import worker
 from sam2_widget.annotator import Annotator
+from sam2_widget.models import worker
 
 logger = logging.getLogger(__name__)
 

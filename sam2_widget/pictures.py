@@ -8,11 +8,11 @@ from PIL import Image
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.drawing import Layer, draw, size_at
-from sam2_widget.masks import LogitMask
+from sam2_widget.masks.logits import LogitMask
+from sam2_widget.masks.strokes import shrunk
 from sam2_widget.options import Options
 from sam2_widget.poster import SIDE, Poster
 from sam2_widget.session import AnnotatedObject
-from sam2_widget.strokes import shrunk
 
 MAX_SCREENSHOT = 16_384
 """Longest side of a screenshot in pixels."""

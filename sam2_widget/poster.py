@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from PIL import Image
 
-from sam2_widget.images import encode_jpeg
+from sam2_widget.images.view import encode_jpeg
 
 logger = logging.getLogger(__name__)
 

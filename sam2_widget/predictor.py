@@ -1,8 +1,8 @@
 """The seam between annotation and model.
 
 Whatever implements `Predictor` can stand behind the widget: the real SAM 2
-(`sam2_widget.sam2_predictor`), a fake for tests (`sam2_widget.testing`), or a model on another
-machine. Nothing on this side of the seam knows torch.
+(`sam2_widget.models.sam2_predictor`), a fake for tests (`sam2_widget.testing`), or a model on
+another machine. Nothing on this side of the seam knows torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks import Float32Array
+from sam2_widget.masks.logits import Float32Array
 
 UInt8Array = npt.NDArray[np.uint8]
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_widget.answers import Answer, Answers
-from sam2_widget.arrays import LoadedImage
 from sam2_widget.export.methods import Exports
 from sam2_widget.export.values import full_masks, paint
-from sam2_widget.masks import BoolArray, Cropped, Float32Array, MaskCrop, without
+from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.masks.logits import BoolArray, Cropped, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
 from sam2_widget.provenance import Provenance

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam2_widget import worker
-from sam2_widget.masks import Float32Array
+from sam2_widget.masks.logits import Float32Array
+from sam2_widget.models import worker
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 

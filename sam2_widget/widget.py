@@ -17,31 +17,33 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import models, options, wire, worker
+from sam2_widget import options
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
-from sam2_widget.axes import Plane
 from sam2_widget.colors import checked_classes
+from sam2_widget.comm import wire
+from sam2_widget.comm.publishing import Publisher
+from sam2_widget.comm.questions import Questions
+from sam2_widget.comm.receiving import Receiver
 from sam2_widget.configuring import Configuring
-from sam2_widget.contrast import Channels, ContrastLimits
 from sam2_widget.editing import Editing
 from sam2_widget.export.methods import Exports
-from sam2_widget.images import encode_view
+from sam2_widget.images.axes import Plane
+from sam2_widget.images.contrast import Channels, ContrastLimits
+from sam2_widget.images.pyramid import Pyramid
+from sam2_widget.images.sources import ImageLike, load_image
+from sam2_widget.images.view import encode_view
 from sam2_widget.loading import Loading, MasksLike, as_objects
-from sam2_widget.masks import BoolArray, Float32Array
-from sam2_widget.models import ModelLike
+from sam2_widget.masks.logits import BoolArray, Float32Array
+from sam2_widget.models import checkpoints, worker
+from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.observers import Changes, Event
 from sam2_widget.pictures import Pictures
 from sam2_widget.poster import Poster
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import Prompts
-from sam2_widget.publishing import Publisher
-from sam2_widget.pyramid import Pyramid
-from sam2_widget.questions import Questions
-from sam2_widget.receiving import Receiver
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
-from sam2_widget.sources import ImageLike, load_image
 from sam2_widget.status import Status
 
 logger = logging.getLogger(__name__)
@@ -140,8 +142,8 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         channels: Channels | None = None,
         contrast_limits: ContrastLimits = "auto",
     ) -> None:
-        models.check_model(model)
-        models.check_device(device)
+        checkpoints.check_model(model)
+        checkpoints.check_device(device)
         loaded = load_image(
             image, axes=axes, plane=plane, channels=channels, contrast_limits=contrast_limits
         )
@@ -252,7 +254,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
 
     @model.setter
     def model(self, model: ModelLike) -> None:
-        models.check_model(model)
+        checkpoints.check_model(model)
         self._annotator.engine.load(model)
 
     # --- events -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sam2_widget.compact import draw_prompts
+from sam2_widget.models.compact import draw_prompts
 from training.clicks import bounding_box, correcting_click, first_click
 
 if TYPE_CHECKING:

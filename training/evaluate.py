@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from sam2_widget.answers import Answers, to_arrays
-from sam2_widget.masks import LogitMask
+from sam2_widget.masks.logits import LogitMask
+from sam2_widget.models.sam2_predictor import load
 from sam2_widget.prompts import Box, Point
-from sam2_widget.sam2_predictor import load
 from training.cases import LEAST_AREA, load_cases, opened
 from training.clicks import bounding_box, correcting_click, first_click
 from training.pseudo import iou

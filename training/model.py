@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sam2_widget.compact import build_compact
+from sam2_widget.models.compact import build_compact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from sam2_widget.answers import Answers
+from sam2_widget.models.sam2_predictor import load
 from sam2_widget.prompts import Box, Point
-from sam2_widget.sam2_predictor import load
 from training.evaluate import to_mask
 from training.prepare import save
 from training.pseudo import WORK_SIDE, iou, is_plausible, shrink

@@ -23,7 +23,7 @@ from sam2_widget.export.values import (
     told_provenance,
 )
 from sam2_widget.files import Source, Target, name_of, read_json, write_json
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 Segmentation: TypeAlias = Literal["rle", "polygons"]
 

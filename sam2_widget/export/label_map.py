@@ -26,7 +26,7 @@ from sam2_widget.export.values import (
     paint,
 )
 from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 Values: TypeAlias = Literal["objects", "classes"]
 

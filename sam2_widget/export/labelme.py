@@ -25,7 +25,7 @@ from sam2_widget.export.values import (
     label_of,
 )
 from sam2_widget.files import Source, Target, decoded, name_of, read_json, write_json
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 VERSION = "5.5.0"
 """Version of LabelMe whose form this is."""

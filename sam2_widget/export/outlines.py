@@ -17,7 +17,7 @@ from sam2_widget.errors import AnnotationError
 from sam2_widget.export import rle
 from sam2_widget.export.notes import Repairs
 from sam2_widget.export.values import clipped, crop_of
-from sam2_widget.masks import BoolArray, MaskCrop
+from sam2_widget.masks.logits import BoolArray, MaskCrop
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon

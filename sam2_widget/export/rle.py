@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget import rle
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export.values import crop_of
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks import rle
+from sam2_widget.masks.logits import MaskCrop
 
 
 def encode(crop: MaskCrop, size: tuple[int, int]) -> dict[str, Any]:

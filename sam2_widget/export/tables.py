@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sam2_widget.export.label_map import warn_of_overlaps
 from sam2_widget.export.notes import optional
 from sam2_widget.export.values import ResultLike, class_names, full_masks, label_of, paint
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 if TYPE_CHECKING:
     import pandas as pd

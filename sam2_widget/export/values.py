@@ -9,7 +9,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks import BoolArray, Cropped, MaskCrop, tight
+from sam2_widget.masks.logits import BoolArray, Cropped, MaskCrop, tight
 
 
 class ObjectLike(Protocol):

@@ -13,7 +13,7 @@ from sam2_widget.export import rle
 from sam2_widget.export.notes import Repairs
 from sam2_widget.export.outlines import fill, joined, outline, rings
 from sam2_widget.export.values import clipped, crop_of
-from sam2_widget.masks import MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 

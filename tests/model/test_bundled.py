@@ -7,8 +7,8 @@ import torch
 
 from sam2_widget import Box, Point, SegmentWidget, available_models, load_model, segment
 from sam2_widget.answers import to_arrays
-from sam2_widget.compact_predictor import CompactPredictor
-from sam2_widget.models import BUNDLED
+from sam2_widget.models.checkpoints import BUNDLED
+from sam2_widget.models.compact_predictor import CompactPredictor
 
 
 @pytest.fixture(scope="module")

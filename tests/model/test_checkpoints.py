@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from sam2_widget import CheckpointError, Point, UnknownModelError, load_model, segment
-from sam2_widget.models import BUNDLED, Checkpoint, load_checkpoint
-from sam2_widget.sam2_predictor import _recognise
+from sam2_widget.models.checkpoints import BUNDLED, Checkpoint, load_checkpoint
+from sam2_widget.models.sam2_predictor import _recognise
 
 from .conftest import random_sam2
 

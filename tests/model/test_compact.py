@@ -10,11 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sam2_widget import compact
-from sam2_widget.compact import build_compact, draw_prompts, load_compact, read_metadata
-from sam2_widget.models import BUNDLED_SHA256
+from sam2_widget.models.checkpoints import BUNDLED, BUNDLED_SHA256
+from sam2_widget.models.compact import build_compact, draw_prompts, load_compact, read_metadata
 
-WEIGHTS = Path(compact.__file__).parent / "weights" / "bundled.safetensors"
+WEIGHTS = BUNDLED
 CHECK = np.load(Path(__file__).parent / "data" / "compact_check.npz")
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

@@ -58,7 +58,7 @@ PRELUDE = """
 import json, warnings
 import numpy as np
 from sam2_widget import *
-from sam2_widget.models import fetch
+from sam2_widget.models.checkpoints import fetch
 image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
 def error_of(call):
     try:

@@ -8,8 +8,8 @@ import torch
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from sam2_widget import DeviceError
+from sam2_widget.models.sam2_predictor import Sam2Predictor, resolve_device
 from sam2_widget.predictor import PromptArrays
-from sam2_widget.sam2_predictor import Sam2Predictor, resolve_device
 
 SIZE = (90, 160)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from sam2_widget.compact import load_compact
-from sam2_widget.sam2_predictor import load
+from sam2_widget.models.compact import load_compact
+from sam2_widget.models.sam2_predictor import load
 from training import evaluate, prepare
 from training.cases import load_cases
 from training.clicks import bounding_box, correcting_click, first_click

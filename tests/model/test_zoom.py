@@ -11,10 +11,20 @@ from hypothesis import strategies as st
 
 from sam2_widget import Box, Point, load_model, segment
 from sam2_widget.answers import Answers, to_arrays
-from sam2_widget.compact_predictor import CompactEmbedding
-from sam2_widget.masks import LogitMask
-from sam2_widget.refine import refine
-from sam2_widget.zoom import CELLS, SIZES, WHOLE, Window, cut, is_cut_off, obey, paste, window_of
+from sam2_widget.masks.logits import LogitMask
+from sam2_widget.models.compact_predictor import CompactEmbedding
+from sam2_widget.models.refine import refine
+from sam2_widget.models.zoom import (
+    CELLS,
+    SIZES,
+    WHOLE,
+    Window,
+    cut,
+    is_cut_off,
+    obey,
+    paste,
+    window_of,
+)
 
 SIDES = st.integers(1, 5000)
 SHARES = st.floats(0, 1, width=32)

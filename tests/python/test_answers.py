@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from sam2_widget import Box, Choice, MaskPrompt, Point, Scribble, Settings, Stroke, worker
+from sam2_widget import Box, Choice, MaskPrompt, Point, Scribble, Settings, Stroke
 from sam2_widget.answers import NOTHING, Answers, to_arrays, without_model
+from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor
 
 

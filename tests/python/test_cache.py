@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2_widget.cache import EmbeddingCache, image_key
+from sam2_widget.models.cache import EmbeddingCache, image_key
 from sam2_widget.testing import FakePredictor
 
 

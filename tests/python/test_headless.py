@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam2_widget import Box, ObjectPrompts, Point, PromptError, Prompts, segment
-from sam2_widget.cache import embeddings
+from sam2_widget.models.cache import embeddings
 from sam2_widget.testing import FakePredictor
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (60, 80, 3), np.uint8)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from sam2_widget import ImageError
-from sam2_widget.images import (
+from sam2_widget.images.view import (
     MAX_VIEW_BYTES,
     MAX_VIEW_SIDE,
     encode_view,

@@ -20,8 +20,8 @@ from sam2_widget import (
     Scribble,
     Settings,
     Stroke,
-    rle,
 )
+from sam2_widget.masks import rle
 from sam2_widget.prompts import add_prompt
 
 finite = st.floats(-(2**20), 2**20, width=32)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sam2_widget.masks import LogitMask, MaskCrop, quantise, upsample
+from sam2_widget.masks.logits import LogitMask, MaskCrop, quantise, upsample
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 logits = hnp.arrays(

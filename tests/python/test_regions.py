@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage import measure
 
-from sam2_widget.masks import LogitMask, quantise
-from sam2_widget.regions import clean, shrink, touched
+from sam2_widget.masks.logits import LogitMask, quantise
+from sam2_widget.masks.regions import clean, shrink, touched
 
 logits = hnp.arrays(
     np.float32,

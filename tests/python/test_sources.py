@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sam2_widget import ImageError
-from sam2_widget.sources import load_image
-from sam2_widget.stacks import ImageStack
+from sam2_widget.images.sources import load_image
+from sam2_widget.images.stacks import ImageStack
 
 H, W = 20, 30
 ROW, COLUMN = 4, 17
@@ -262,17 +262,17 @@ def test_a_tiff_is_known_by_its_content(tmp_path):
 
 def test_what_pillow_cannot_read_imageio_may(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.stk", marked(dtype=np.float64))
-    monkeypatch.setattr("sam2_widget.sources._is_tiff", lambda path: False)
+    monkeypatch.setattr("sam2_widget.images.sources._is_tiff", lambda path: False)
     assert_marked(load_image(tmp_path / "a.stk"))
-    monkeypatch.setattr("sam2_widget.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("sam2_widget.images.sources.find_spec", lambda name: None)
     with pytest.raises(ImageError, match="not an image that Pillow can read"):
         load_image(tmp_path / "a.stk")
 
 
 def test_without_tifffile_pillow_reads_what_it_can(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "deep.tif", marked(value=3000, dtype=np.uint16))
-    monkeypatch.setattr("sam2_widget.sources.find_spec", lambda name: None)
-    monkeypatch.setattr("sam2_widget.stacks.find_spec", lambda name: None)
+    monkeypatch.setattr("sam2_widget.images.sources.find_spec", lambda name: None)
+    monkeypatch.setattr("sam2_widget.images.stacks.find_spec", lambda name: None)
     assert_marked(load_image(tmp_path / "deep.tif"))
     with pytest.raises(ImageError, match="pip install tifffile"):
         ImageStack(tmp_path / "deep.tif")
@@ -378,7 +378,7 @@ def test_the_record_can_be_kept():
 
 
 def test_torch_is_not_imported_to_look_at_an_array():
-    code = "import sys, numpy; from sam2_widget.sources import load_image\n"
+    code = "import sys, numpy; from sam2_widget.images.sources import load_image\n"
     code += "load_image(numpy.zeros((3, 3)))\nassert 'torch' not in sys.modules"
     import subprocess  # noqa: PLC0415
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sam2_widget import Choice, Point, Scribble, Stroke
-from sam2_widget.brush import segments, under
-from sam2_widget.masks import LogitMask, PixelMask
-from sam2_widget.strokes import Mask, covers, draw_into, standing_strokes
+from sam2_widget.masks.brush import segments, under
+from sam2_widget.masks.logits import LogitMask, PixelMask
+from sam2_widget.masks.strokes import Mask, covers, draw_into, standing_strokes
 
 sizes = st.tuples(st.integers(1, 25), st.integers(1, 25))
 coordinate = st.floats(-8, 33, width=32) | st.integers(-4, 28).map(float)
@@ -66,7 +66,7 @@ def test_runs_give_the_same_pixels_as_the_test_of_each(points, radius, few):
     stroke = Stroke(points, radius)
     xs, ys = np.arange(0.5, 26), np.arange(0.5, 23)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sam2_widget.brush.FEW", few)
+        patch.setattr("sam2_widget.masks.brush.FEW", few)
         found = under(segments(stroke.vertices, radius), xs, ys)
     expected = [[is_under(stroke, x, y) for x in range(26)] for y in range(23)]
     np.testing.assert_array_equal(found, expected)
@@ -78,7 +78,7 @@ def test_runs_give_the_same_pixels_as_the_test_of_each(points, radius, few):
 )
 @pytest.mark.parametrize("radius", [5, 3, 10, 0.5])
 def test_pixels_exactly_on_the_rim_are_tested_one_by_one(points, radius, monkeypatch):
-    monkeypatch.setattr("sam2_widget.brush.FEW", 0)
+    monkeypatch.setattr("sam2_widget.masks.brush.FEW", 0)
     stroke = Stroke(points, radius)
     found = under(segments(stroke.vertices, radius), np.arange(0.5, 60), np.arange(0.5, 60))
     expected = [[is_under(stroke, x, y) for x in range(60)] for y in range(60)]
@@ -102,7 +102,7 @@ def test_wide_strokes_are_worked_in_parts(monkeypatch):
     stroke = Stroke([(10, 10), (80, 60)], 30)
     mask = Mask(PixelMask.from_pixels(np.zeros((100, 120), bool)), (stroke,))
     at_once = full(mask.crop(100, 120), (100, 120))
-    monkeypatch.setattr("sam2_widget.brush.CELLS_AT_ONCE", 500)
+    monkeypatch.setattr("sam2_widget.masks.brush.CELLS_AT_ONCE", 500)
     np.testing.assert_array_equal(full(mask.crop(100, 120), (100, 120)), at_once)
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from comm.base_comm import BaseComm
 
-from sam2_widget import SegmentWidget, worker
+from sam2_widget import SegmentWidget
+from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor
 
 

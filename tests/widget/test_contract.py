@@ -19,8 +19,8 @@ from sam2_widget import (
     Stroke,
     segment,
 )
-from sam2_widget.masks import upsample
-from sam2_widget.publishing import out_of_order
+from sam2_widget.comm.publishing import out_of_order
+from sam2_widget.masks.logits import upsample
 from sam2_widget.testing import FakePredictor
 
 from .conftest import IMAGE, MockComm, Page, observed, point, served, settle

@@ -18,7 +18,7 @@ from sam2_widget import (
     UnknownModelError,
     segment,
 )
-from sam2_widget.masks import upsample
+from sam2_widget.masks.logits import upsample
 from sam2_widget.testing import FakePredictor
 
 from .conftest import IMAGE, Page, observed, point, settle
@@ -239,7 +239,7 @@ def test_a_page_that_opens_later_sees_everything(widget, page):
 
 
 def test_many_objects_are_sent_in_parts(widget, page, monkeypatch):
-    monkeypatch.setattr("sam2_widget.wire.MAX_BATCH", 500)
+    monkeypatch.setattr("sam2_widget.comm.wire.MAX_BATCH", 500)
     for x in range(12):
         widget.add_point(x * 5, 30)
         widget.commit()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sam2_widget import requests
 from sam2_widget.annotator import Annotator
+from sam2_widget.comm import requests
+from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
 from sam2_widget.prompts import Prompt
-from sam2_widget.publishing import Publisher
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sam2_widget.masks import BoolArray, Float32Array
+from sam2_widget.masks.logits import BoolArray, Float32Array
 from sam2_widget.predictor import PromptArrays, UInt8Array
 
 BAND = 2.0

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from sam2_widget.kinds import Box, MaskPrompt, Point, Prompt, Scribble
-from sam2_widget.masks import BoolArray, Float32Array, LogitMask, MaskCrop, PixelMask
-from sam2_widget.regions import shrink, touched
-from sam2_widget.rle import decode
+from sam2_widget.masks.logits import BoolArray, Float32Array, LogitMask, MaskCrop, PixelMask
+from sam2_widget.masks.regions import shrink, touched
+from sam2_widget.masks.rle import decode
 
 CERTAIN = 10.0
 """Logit of what was given or drawn by hand: as sure as the model itself becomes."""

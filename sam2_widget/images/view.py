@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from sam2_widget.arrays import MAX_PIXELS
+from sam2_widget.images.arrays import MAX_PIXELS
+from sam2_widget.images.sources import ImageLike, load_image
 from sam2_widget.predictor import UInt8Array
-from sam2_widget.sources import ImageLike, load_image
 
 __all__ = ["MAX_PIXELS", "MAX_VIEW_SIDE", "ImageLike", "View", "encode_view", "to_rgb"]
 
@@ -27,7 +27,7 @@ QUALITIES = (90, 80, 65, 50)
 
 
 def to_rgb(image: ImageLike) -> UInt8Array:
-    """RGB of anything that is an image, (H, W, 3) uint8; see `sam2_widget.sources.load_image`."""
+    """RGB of anything that is an image, (H, W, 3) uint8; see `load_image`."""
     return load_image(image).rgb
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from sam2_widget.arrays import (
+from sam2_widget.errors import ImageError
+from sam2_widget.images.arrays import (
     MAX_PIXELS,
     ArrayLike,
     LoadedImage,
@@ -27,9 +28,8 @@ from sam2_widget.arrays import (
     check_size,
     from_array,
 )
-from sam2_widget.axes import Plane
-from sam2_widget.contrast import Channels, ContrastLimits
-from sam2_widget.errors import ImageError
+from sam2_widget.images.axes import Plane
+from sam2_widget.images.contrast import Channels, ContrastLimits
 from sam2_widget.predictor import UInt8Array
 
 ImageLike: TypeAlias = (

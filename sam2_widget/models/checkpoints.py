@@ -18,7 +18,6 @@ from typing import Any, TypeAlias, TypeVar
 
 from tqdm import tqdm
 
-from sam2_widget import worker
 from sam2_widget.errors import (
     CheckpointError,
     DeviceError,
@@ -26,6 +25,7 @@ from sam2_widget.errors import (
     ModelError,
     UnknownModelError,
 )
+from sam2_widget.models import worker
 from sam2_widget.predictor import Predictor
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 """Told ``(what, fraction)`` while a checkpoint is downloaded: its hub id, and how much is here,
 0..1, or None where the hub does not say how large it is."""
 
-BUNDLED = Path(__file__).parent / "weights" / "bundled.safetensors"
+BUNDLED = Path(__file__).parents[1] / "weights" / "bundled.safetensors"
 BUNDLED_SHA256 = "be9ab4ac405b03ad397b0008dffe2fbf73a2b65f8b38f56e07ad2b09bbce2779"
 
 HUB_IDS = {
@@ -205,7 +205,7 @@ def _best_for(device: str | None) -> str:
 
 def _free_gpu_memory(device: str | None) -> int | None:
     """Bytes free on the GPU that `device` names; None without one."""
-    from sam2_widget import sam2_predictor  # noqa: PLC0415 - imports torch
+    from sam2_widget.models import sam2_predictor  # noqa: PLC0415 - imports torch
 
     return sam2_predictor.free_gpu_memory(device)
 
@@ -354,7 +354,7 @@ def load_checkpoint(checkpoint: Checkpoint, *, device: str | None = None) -> Pre
 
 def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
     try:
-        from sam2_widget import sam2_predictor  # noqa: PLC0415 - imports torch
+        from sam2_widget.models import sam2_predictor  # noqa: PLC0415 - imports torch
     except ImportError as error:
         raise ModelError(
             f"SAM 2 is not installed properly: {error}; see 'Install' in the README"

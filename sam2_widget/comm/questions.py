@@ -7,12 +7,13 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget import wire, worker
 from sam2_widget.annotator import Annotator
-from sam2_widget.previews import Previews
-from sam2_widget.publishing import Publisher, Send
-from sam2_widget.pyramid import Pyramid
-from sam2_widget.requests import Hover, Probe, Question, Tiles
+from sam2_widget.comm import wire
+from sam2_widget.comm.previews import Previews
+from sam2_widget.comm.publishing import Publisher, Send
+from sam2_widget.comm.requests import Hover, Probe, Question, Tiles
+from sam2_widget.images.pyramid import Pyramid
+from sam2_widget.models import worker
 
 logger = logging.getLogger(__name__)
 

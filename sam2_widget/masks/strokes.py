@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sam2_widget.brush import segments, under
 from sam2_widget.kinds import Point, Prompt, Stroke
-from sam2_widget.masks import (
+from sam2_widget.masks.brush import segments, under
+from sam2_widget.masks.logits import (
     BoolArray,
     Float32Array,
     LogitMask,

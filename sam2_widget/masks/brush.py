@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks import BoolArray, Float64Array
+from sam2_widget.masks.logits import BoolArray, Float64Array
 
 CELLS_AT_ONCE = 1 << 22
 """Pixels painted in one go, so that the counts of a large image fit in memory."""

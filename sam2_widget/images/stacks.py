@@ -11,12 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from sam2_widget import axes as axes_
-from sam2_widget.arrays import LoadedImage, Options, described
-from sam2_widget.axes import Layout, Plane
-from sam2_widget.contrast import Channels, ContrastLimits
 from sam2_widget.errors import ImageError
-from sam2_widget.sources import ImageLike, decoded, load_image, tiff_axes
+from sam2_widget.images import axes as axes_
+from sam2_widget.images.arrays import LoadedImage, Options, described
+from sam2_widget.images.axes import Layout, Plane
+from sam2_widget.images.contrast import Channels, ContrastLimits
+from sam2_widget.images.sources import ImageLike, decoded, load_image, tiff_axes
 
 
 class ImageStack(Sequence[LoadedImage]):

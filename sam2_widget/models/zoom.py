@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sam2_widget.masks import BoolArray, Float32Array
+from sam2_widget.masks.logits import BoolArray, Float32Array
 from sam2_widget.predictor import PromptArrays
 
 CELLS = 256

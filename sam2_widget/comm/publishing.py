@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from sam2_widget import wire
 from sam2_widget.annotator import Annotator
+from sam2_widget.comm import wire
 from sam2_widget.kinds import MaskPrompt, Stroke
 
 Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]

@@ -3,7 +3,7 @@
 As traits: ``_image`` (`image_message`), ``_labels`` (`labels_message`), ``_status`` and ``_state``
 (`state_message`). As custom messages: finished objects (`objects_messages`), each once when it
 changes, and the answers to what a page has asked for. What browsers send is in
-`sam2_widget.requests`.
+`sam2_widget.comm.requests`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, TypeAlias
 import msgspec
 
 from sam2_widget.answers import Answer
-from sam2_widget.images import View
+from sam2_widget.comm.requests import Hover, Probe, Tiles
+from sam2_widget.images.pyramid import TILE
+from sam2_widget.images.view import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
-from sam2_widget.masks import LogitMask
-from sam2_widget.pyramid import TILE
-from sam2_widget.requests import Hover, Probe, Tiles
+from sam2_widget.masks.logits import LogitMask
+from sam2_widget.masks.strokes import Mask
 from sam2_widget.session import AnnotatedObject, Session
-from sam2_widget.strokes import Mask
 
 Content: TypeAlias = dict[str, Any]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from sam2_widget import wire, worker
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Answer
+from sam2_widget.comm import wire
+from sam2_widget.comm.publishing import Publisher, Send
+from sam2_widget.comm.requests import Hover
 from sam2_widget.errors import PromptError
 from sam2_widget.kinds import Point
-from sam2_widget.publishing import Publisher, Send
-from sam2_widget.requests import Hover
+from sam2_widget.models import worker
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget import axes as axes_
-from sam2_widget.axes import Layout, Plane
-from sam2_widget.contrast import (
+from sam2_widget.errors import ImageError
+from sam2_widget.images import axes as axes_
+from sam2_widget.images.axes import Layout, Plane
+from sam2_widget.images.contrast import (
     GREY,
     Channels,
     ContrastLimits,
@@ -24,7 +25,6 @@ from sam2_widget.contrast import (
     shown_channels,
     to_bytes,
 )
-from sam2_widget.errors import ImageError
 from sam2_widget.predictor import UInt8Array
 
 MAX_PIXELS = 150_000_000

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks import BoolArray, Float32Array, Int8Array, LogitMask
+from sam2_widget.masks.logits import BoolArray, Float32Array, Int8Array, LogitMask
 
 LabelArray = npt.NDArray[np.int32]
 

@@ -1,7 +1,6 @@
 """The real SAM 2 behind `sam2_widget.predictor.Predictor`.
 
-This module, `sam2_widget.compact` and `sam2_widget.compact_predictor` are the only ones that import
-torch and sam2.
+This module, `compact` and `compact_predictor` are the only ones that import torch and sam2.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from safetensors.torch import load_file
 from sam2.build_sam import build_sam2
 from sam2.modeling.sam2_base import SAM2Base
 
-from sam2_widget import compact, worker
 from sam2_widget.errors import CheckpointError, DeviceError
+from sam2_widget.models import compact, worker
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 T = TypeVar("T")
@@ -110,7 +109,7 @@ class Sam2Embedding:
 class Sam2Predictor:
     """SAM 2 for images: the same masks as sam2's `SAM2ImagePredictor`, without its state.
 
-    Every call runs on the model thread, see `sam2_widget.worker`.
+    Every call runs on the model thread, see `sam2_widget.models.worker`.
 
     Parameters
     ----------
@@ -280,7 +279,7 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
     DeviceError
         If the memory of the device does not suffice.
     """
-    from sam2_widget.compact_predictor import (  # noqa: PLC0415 - it builds on this module
+    from sam2_widget.models.compact_predictor import (  # noqa: PLC0415 - it builds on this module
         CompactPredictor,
     )
 

@@ -1,7 +1,7 @@
 """The bundled model behind `sam2_widget.predictor.Predictor`.
 
-It was trained with small pictures and drawn prompts (`sam2_widget.compact`), looks at the object
-again from near (`sam2_widget.zoom`) and lets a graph cut follow the outline (`sam2_widget.refine`).
+It was trained with small pictures and drawn prompts (`compact`), looks at the object again from
+near (`zoom`) and lets a graph cut follow the outline (`refine`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from cachetools import LRUCache
 from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 
-from sam2_widget import compact, zoom
+from sam2_widget.models import compact, zoom
+from sam2_widget.models.refine import refine
+from sam2_widget.models.sam2_predictor import MEAN, STD, Sam2Embedding, Sam2Predictor, to_tensor
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
-from sam2_widget.refine import refine
-from sam2_widget.sam2_predictor import MEAN, STD, Sam2Embedding, Sam2Predictor, to_tensor
 
 KEPT_SIDE = 1024
 """Longest side in pixels of the image that is kept to look closer at."""

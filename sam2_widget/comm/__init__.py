@@ -1,0 +1,1 @@
+"""What crosses the comm: from pages (`requests`, `receiving`), to pages (`wire`, `publishing`)."""

@@ -1,0 +1,1 @@
+"""Masks: from logits, strokes and run lengths to pixels."""

@@ -1,0 +1,1 @@
+"""Models: names → weights, what runs them, and the embeddings that they make."""
