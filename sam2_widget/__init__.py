@@ -47,6 +47,7 @@ from sam2_widget.prompts import (
 from sam2_widget.provenance import Provenance
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
+from sam2_widget.stack_prompts import StackPrompts
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 
@@ -90,6 +91,7 @@ __all__ = [
     "SegmentedObject",
     "SettingError",
     "Settings",
+    "StackPrompts",
     "Status",
     "Stroke",
     "UnknownModelError",

@@ -15,8 +15,9 @@ from typing import TypeAlias, TypeVar
 from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError
-from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.images.arrays import ImageSource
 from sam2_widget.models import worker
+from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status
@@ -35,7 +36,7 @@ class Annotator:
 
     Parameters
     ----------
-    image : LoadedImage
+    image : ImageSource
     session : Session
     device : str or None
         See `load_model`.
@@ -43,6 +44,10 @@ class Annotator:
         Called without arguments, on some thread, when a page may have to be told something.
     settled : callable
         The same when all objects have their answers.
+    lock : threading.RLock, optional
+        One that several annotators share.
+    epoch : int
+        Where its epochs begin.
 
     Attributes
     ----------
@@ -54,25 +59,32 @@ class Annotator:
 
     def __init__(
         self,
-        image: LoadedImage,
+        image: ImageSource,
         session: Session,
         *,
         device: str | None,
         changed: Callable[[], None],
         settled: Callable[[], None],
+        lock: threading.RLock | None = None,
+        epoch: int = 0,
     ) -> None:
         self.image = image
-        self.rgb = image.rgb
         self.session = session
-        self.lock = threading.RLock()
-        self.epoch = 0
+        self.lock = lock or threading.RLock()
+        self.epoch = epoch
         self._said = ""
         self._changed = changed
         self._settled = settled
         self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
-        self.engine = Engine(image.rgb, device=device, changed=self._engine_changed)
+        size = (session.height, session.width)
+        self.engine = Engine(image, size, device=device, changed=self._engine_changed)
+
+    @property
+    def rgb(self) -> UInt8Array:
+        """The image as shown and as the model sees it, (H, W, 3) uint8."""
+        return self.image.rgb
 
     # --- edits ------------------------------------------------------------------------------------
 
@@ -91,6 +103,10 @@ class Annotator:
             change()
             self._result = None
         self.after_edit()
+
+    def rest(self) -> None:
+        """Let go of what can be had again, for others are looked at now."""
+        self._result = None
 
     def after_edit(self, *, answer_follows: bool = False) -> None:
         """Publish what is known, and have the model answer the rest.

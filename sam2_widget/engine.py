@@ -15,10 +15,11 @@ from pathlib import Path
 
 from sam2_widget.answers import Answers
 from sam2_widget.errors import ClosedError, ModelError
+from sam2_widget.images.arrays import ImageSource
 from sam2_widget.models import checkpoints, worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike
-from sam2_widget.predictor import Predictor, UInt8Array
+from sam2_widget.predictor import Predictor
 from sam2_widget.status import Phase, Status
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,9 @@ class Engine:
 
     Parameters
     ----------
-    rgb : (H, W, 3) uint8 ndarray
+    image : ImageSource
+    size : (int, int)
+        Its (height, width) in pixels.
     device : str or None
         See `load_model`.
     changed : callable
@@ -45,10 +48,18 @@ class Engine:
         has changed.
     """
 
-    def __init__(self, rgb: UInt8Array, *, device: str | None, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        image: ImageSource,
+        size: tuple[int, int],
+        *,
+        device: str | None,
+        changed: Callable[[], None],
+    ) -> None:
         self.status = Status("loading", "Loading the model")
         self.answers: Answers | None = None
-        self._rgb = rgb
+        self._image = image
+        self._size = size
         self._device = device
         self._changed = changed
         # Guards what follows; signalled when an attempt has ended.
@@ -69,8 +80,21 @@ class Engine:
         """Whether there is no model and none is on its way."""
         return self.answers is None and not self._loading and self._failure is not None
 
-    def load(self, model: ModelLike) -> None:
-        """Start to load a model; the one there is goes on answering until it is replaced."""
+    @property
+    def loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._loading
+
+    @property
+    def note(self) -> str:
+        """What the user must know about the model."""
+        return self._note
+
+    def load(self, model: ModelLike, *, note: str = "") -> None:
+        """Start to load a model; the one there is goes on answering until it is replaced.
+
+        `note` is what the user must know about a model that is there already.
+        """
         with self._state:
             if self._closed:
                 raise ClosedError("the widget is closed: make another one")
@@ -79,7 +103,7 @@ class Engine:
             self._failure = None
         self._show(token, "loading", "Loading the model")
         # Not on the model thread: a download must not keep other widgets from their model.
-        threading.Thread(target=self._load, args=(model, token), daemon=True).start()
+        threading.Thread(target=self._load, args=(model, note, token), daemon=True).start()
 
     def wait(self) -> Answers:
         """The answers of the newest model, as soon as it is there.
@@ -121,18 +145,18 @@ class Engine:
             self.status = Status("closed", "Closed", None, model, device, "Run the cell again.")
             self._state.notify_all()
 
-    def _load(self, model: ModelLike, token: object) -> None:
+    def _load(self, model: ModelLike, note: str, token: object) -> None:
         try:
-            predictor, note = self._predictor(model, token)
+            predictor, told = self._predictor(model, token)
             source = embeddings.source(
                 predictor,
-                self._rgb,
+                lambda: self._image.rgb,
                 before=lambda: self._show_encoding(token, predictor),
                 after=lambda: self._show_ready(token, predictor),
             )
             self._check(token)
-            answers = Answers(predictor, source, self._rgb.shape[:2])
-            worker.run(lambda: self._swap(answers, note, token))
+            answers = Answers(predictor, source, self._size)
+            worker.run(lambda: self._swap(answers, told or note, token))
         except _SupersededError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sam2_widget.answers import Answer, Answers
 from sam2_widget.export.methods import Exports
 from sam2_widget.export.values import full_masks, paint
-from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.images.arrays import ImageSource
 from sam2_widget.masks.logits import BoolArray, Cropped, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
@@ -153,7 +153,7 @@ def make_segmentation(
     answers: Answers,
     *,
     annotation: Annotation | None = None,
-    image: LoadedImage | None = None,
+    image: ImageSource | None = None,
 ) -> Segmentation:
     """Put the model's answers to the objects' prompts together; on the model thread."""
     annotation = annotation or session.annotation

@@ -9,6 +9,7 @@ from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
+from sam2_widget.planes import Planes
 from sam2_widget.prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -24,26 +25,26 @@ class Receiver:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     publisher : Publisher
     ack : dict of str to int
         Newest request applied, by client: kept up to date here.
     ask : callable
         Takes a question, which changes nothing and may be answered later.
     committed : callable
-        Told the id of an object that a page has finished.
+        Told the annotator and the id of an object that a page has finished.
     """
 
     def __init__(
         self,
-        annotator: Annotator,
+        planes: Planes,
         publisher: Publisher,
         ack: dict[str, int],
         *,
         ask: Callable[[requests.Question], None],
-        committed: Callable[[int], None],
+        committed: Callable[[Annotator, int], None],
     ) -> None:
-        self._annotator = annotator
+        self._planes = planes
         self._publisher = publisher
         self._ack = ack
         self._ask = ask
@@ -69,39 +70,53 @@ class Receiver:
 
     def _refuse(self, content: object, notice: str) -> None:
         """Say why nothing was done. The page waits for every request to be acknowledged."""
-        with self._annotator.lock:
+        with self._planes.lock:
             rid = requests.request_id(content)
             if rid is not None:
                 self._acknowledge(rid)
-            self._annotator.say(notice)
-        self._annotator.after_edit()
+            self._planes.shown.say(notice)
+        self._planes.shown.after_edit()
 
     def _take_prompts(self, content: object) -> None:
         request = requests.parse_prompts(content)
-        with self._annotator.lock:
+        annotator = self._planes.of_epoch(request.epoch)
+        with annotator.lock:
             if not self._acknowledge(request.rid):
                 return
-            self._apply(request.epoch, request.prompts)
-        self._annotator.after_edit(answer_follows=not self._annotator.said)
+            self._apply(annotator, request.epoch, request.prompts)
+            in_view = annotator is self._planes.shown
+        annotator.after_edit(answer_follows=in_view and not annotator.said)
 
     def _take_message(self, content: object) -> None:
         message = requests.parse_message(content)
         if isinstance(message, requests.Hello):
-            with self._annotator.lock:
+            with self._planes.lock:
                 self._publisher.publish_all()
         elif isinstance(message, requests.Question):
             self._ask(message)
+        elif isinstance(message, requests.Turn):
+            self._take_turn(message)
         elif not isinstance(message, requests.Nudge):
             self._take_action(message)
 
+    def _take_turn(self, turn: requests.Turn) -> None:
+        annotator, plane = self._planes.of_epoch(turn.epoch), self._planes.checked(turn.plane)
+        with annotator.lock:
+            if not self._acknowledge(turn.rid):
+                return
+            if turn.prompts is not None:
+                self._apply(annotator, turn.epoch, turn.prompts)
+            self._planes.turn_later(plane)
+        annotator.after_edit()
+
     def _take_action(self, action: requests.Action) -> None:
-        annotator = self._annotator
+        annotator = self._planes.of_epoch(action.epoch)
         with annotator.lock:
             if not self._acknowledge(action.rid):
                 return
             annotator.epoch += 1
             if action.prompts is not None:
-                self._apply(action.epoch + 1, action.prompts)
+                self._apply(annotator, action.epoch + 1, action.prompts)
             active = annotator.session.annotation.active_id
             try:
                 action.apply(annotator.session)
@@ -109,7 +124,7 @@ class Receiver:
                 raise MessageError("That object is no longer there.") from error
         annotator.after_edit()
         if isinstance(action, requests.Commit) and active is not None:
-            self._committed(active)
+            self._committed(annotator, active)
 
     def _acknowledge(self, rid: requests.RequestId) -> bool:
         """Note a request; False if a later one of the same browser was here before."""
@@ -119,15 +134,15 @@ class Receiver:
         self._ack[rid.client] = rid.n
         while len(self._ack) > CLIENTS_KEPT:
             del self._ack[next(iter(self._ack))]
-        self._annotator.say("")
+        self._planes.shown.say("")
         return True
 
-    def _apply(self, epoch: int, prompts: requests.SentPrompts) -> None:
+    def _apply(self, annotator: Annotator, epoch: int, prompts: requests.SentPrompts) -> None:
         """Take the browser's prompts, unless they are about another object than ours."""
-        if epoch == self._annotator.epoch:
-            self._annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
+        if epoch == annotator.epoch:
+            annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
         else:
-            self._annotator.say(ELSEWHERE)
+            self._planes.shown.say(ELSEWHERE)
 
     def _resolved(self, prompt: requests.SentPrompt) -> Prompt:
         if not isinstance(prompt, requests.Known):

@@ -198,6 +198,15 @@ class Clear(_Action, frozen=True, tag="clear"):
         session.clear()
 
 
+class Turn(_Action, frozen=True, tag="plane", kw_only=True):
+    """Show another plane. No edit: `epoch` and `prompts` are those of the plane before."""
+
+    plane: Count
+
+    def apply(self, session: Session) -> None:
+        """Nothing is changed in a session."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     """A page has opened and has seen none of the objects."""
 
@@ -223,6 +232,7 @@ class Tiles(msgspec.Struct, frozen=True, tag_field="type", tag="tiles"):
     client: ClientId
     level: Level
     tiles: Annotated[tuple[tuple[Count, Count], ...], msgspec.Meta(max_length=MAX_TILES)]
+    plane: Count = 0
 
 
 class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
@@ -232,6 +242,7 @@ class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
     n: Count
     x: float
     y: float
+    plane: Count = 0
 
 
 Action: TypeAlias = (
@@ -248,6 +259,7 @@ Action: TypeAlias = (
     | Undo
     | Redo
     | Clear
+    | Turn
 )
 Question: TypeAlias = Hover | Tiles | Probe
 Message: TypeAlias = Action | Question | Hello | Nudge

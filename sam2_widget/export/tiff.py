@@ -73,6 +73,31 @@ def write_tiff(
     write_bytes(target, file.getvalue(), overwrite=overwrite)
 
 
+def write_label_stack(
+    volume: npt.NDArray[np.int32], target: Target, *, axis: str = "Z", overwrite: bool = False
+) -> None:
+    """Write a label volume (planes, H, W) as a 16-bit TIFF stack for ImageJ.
+
+    Raises
+    ------
+    ExportError
+        If a plane has more than 65535 objects.
+    """
+    most = int(volume.max(initial=0))
+    if most > MAX_16_BIT:
+        raise ExportError(f"a label map can hold {MAX_16_BIT} objects, got {most}")
+    planes = volume.astype(np.uint16)
+    # ImageJ knows slices and frames, and takes any other axis for slices.
+    shape = (len(planes), 1) if axis == "T" else (1, len(planes))
+    stack = planes.reshape(*shape, 1, *planes.shape[1:], 1)
+    metadata = {"axes": "TZCYXS", "min": 0, "max": max(most, 1)}
+    file = io.BytesIO()
+    optional("tifffile").imwrite(
+        file, stack, imagej=True, photometric="minisblack", metadata=metadata
+    )
+    write_bytes(target, file.getvalue(), overwrite=overwrite)
+
+
 def _write_map(
     file: io.BytesIO, label_map: npt.NDArray[np.int32], legend: list[dict[str, Any]]
 ) -> None:

@@ -76,7 +76,7 @@ shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], d
 
 def check(widget):
     settle()
-    session = widget._session
+    session = widget._annotator.session
     assert widget.masks.shape[0] == len(session.annotation.objects)
     for annotated in session.annotation.objects:
         for prompt in annotated.prompts:
