@@ -14,6 +14,7 @@ import {
   parsePicture,
   parsePreview,
   parseProbe,
+  parseStack,
   parseState,
   parseStatus,
   parseTiles,
@@ -116,6 +117,7 @@ export function connect(model, signal) {
   /** @type {[string, (...args: any[]) => void][]} */
   const handlers = [
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
+    ["change:_stack", () => store.receiveStack(parseStack(model.get("_stack")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
     ["change:_state", () => store.receiveState(parseState(model.get("_state"), strokes))],

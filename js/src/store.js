@@ -11,6 +11,7 @@
  * @typedef {import("./wire.js").Status} Status
  * @typedef {import("./wire.js").Picture} Picture
  * @typedef {import("./wire.js").Settings} Settings
+ * @typedef {import("./wire.js").Stack} Stack
  * @typedef {import("./wire.js").ObjectClass} ObjectClass
  * @typedef {import("./wire.js").Candidate} Candidate
  * @typedef {import("./wire.js").ActiveObject} ActiveObject
@@ -48,6 +49,9 @@
  * @property {readonly SegmentedObject[]} finished
  * @property {readonly SegmentedObject[]} rows finished objects and the active one, in list order
  * @property {number} epoch
+ * @property {Stack | null} stack
+ * @property {number} plane the one shown: what is done is done to it
+ * @property {number} wantedPlane the one that will be shown
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {boolean} unsent the kernel has not acknowledged everything
@@ -89,6 +93,14 @@ export function createStore({ client, link }) {
   let sent = 0;
   let questions = 0;
   let gone = false;
+  /** @type {Stack | null} */
+  let stack = null;
+  /** What has arrived of a plane whose state has not: nothing is shown of two planes at a time. */
+  let coming = { plane: -1, picture: /** @type {Picture | null} */ (null), finished: /** @type {readonly SegmentedObject[]} */ ([]) };
+  /** @type {number | null} */
+  let wantedPlane = null;
+  /** @type {{ n: number, plane: number } | null} */
+  let turn = null;
   /** @type {Snapshot | null} */
   let snapshot = null;
   /** @type {Set<() => void>} */
@@ -167,6 +179,51 @@ export function createStore({ client, link }) {
       local = null;
     }
     if (!action && queue.length) drainQueue();
+    settleTurn(done);
+  }
+
+  /** @param {number} done newest request acknowledged */
+  function settleTurn(done) {
+    if (turn && done >= turn.n && state.turning !== turn.plane) {
+      if (wantedPlane === turn.plane) wantedPlane = null;
+      turn = null;
+    }
+    sendTurn();
+  }
+
+  /** One at a time, and the newest waits: a slider runs through many planes. */
+  function sendTurn() {
+    // What an action does to the prompts is not known yet; they belong to the plane before.
+    if (turn || wantedPlane === null || action || queue.length) return;
+    const plane = wantedPlane;
+    if (plane === state.plane && state.turning === null) wantedPlane = null;
+    else {
+      const message = { type: /** @type {const} */ ("plane"), epoch: currentEpoch(), prompts: local && local.map(toWire), plane };
+      if (request((rid) => link.sendAction({ ...message, rid }))) turn = { n: sent, plane };
+      else wantedPlane = null;
+    }
+  }
+
+  /** Another plane is shown: what was said of the one before has been sent, and is its own. */
+  function leavePlane() {
+    const edits = waitingEdits();
+    // They waited for an action when Python turned to another plane: the kernel says what comes of them.
+    if (edits.length) sendLocal(applied(edits, currentPrompts()));
+    [local, action, queue, patches] = [null, null, [], []];
+    memory.remember(null);
+  }
+
+  /** @param {number} plane */
+  function adopt(plane) {
+    if (coming.plane === plane) ({ picture, finished } = coming);
+    else finished = [];
+    coming = { plane: -1, picture: null, finished: [] };
+  }
+
+  /** @param {number} plane */
+  function arriving(plane) {
+    if (coming.plane !== plane) coming = { plane, picture: null, finished: [] };
+    return coming;
   }
 
   const shownPrompts = () => applied(waitingEdits(), action?.leaves ? NO_PROMPTS : currentPrompts());
@@ -211,6 +268,9 @@ export function createStore({ client, link }) {
       finished: others,
       rows: active ? insertAll(others, [active]) : others,
       epoch: currentEpoch(),
+      stack,
+      plane: state.plane,
+      wantedPlane: wantedPlane ?? state.turning ?? state.plane,
       canUndo: state.canUndo || local !== null,
       canRedo: state.canRedo && local === null,
       unsent,
@@ -265,6 +325,14 @@ export function createStore({ client, link }) {
       changed();
     },
 
+    /** @param {number} plane to be shown as soon as the kernel has it */
+    turnTo(plane) {
+      if (!stack || plane < 0 || plane >= stack.count) return;
+      wantedPlane = plane;
+      sendTurn();
+      changed();
+    },
+
     /**
      * @template {OptionName} Name
      * @param {Name} name
@@ -315,7 +383,10 @@ export function createStore({ client, link }) {
     /** @param {State} next */
     receiveState(next) {
       if (next.revision < state.revision) return;
+      const turned = next.plane !== state.plane;
+      if (turned) leavePlane();
       state = next;
+      if (turned) adopt(next.plane);
       gone = false;
       settle();
       memory.remember(state.active);
@@ -323,16 +394,26 @@ export function createStore({ client, link }) {
     },
 
     /** @param {ObjectsMessage} message */
-    receiveObjects({ reset, put, drop }) {
+    receiveObjects({ plane, reset, put, drop }) {
       const dropped = new Set(drop);
-      finished = insertAll(reset ? [] : finished.filter(({ id }) => !dropped.has(id)), put);
+      /** @param {readonly SegmentedObject[]} known */
+      const after = (known) => insertAll(reset ? [] : known.filter(({ id }) => !dropped.has(id)), put);
+      if (plane === state.plane) finished = after(finished);
+      else arriving(plane).finished = after(arriving(plane).finished);
       gone = false;
       changed();
     },
 
     /** @param {Picture | null} next */
     receivePicture(next) {
-      picture = next;
+      if (next && next.plane !== state.plane) arriving(next.plane).picture = next;
+      else picture = next;
+      changed();
+    },
+
+    /** @param {Stack | null} next */
+    receiveStack(next) {
+      stack = next;
       changed();
     },
 

@@ -44,6 +44,8 @@ export const buttons = {
   lower: { label: "Move object down the list", hint: "What is lower in the list lies on top in the image", keys: `${alt}+↓`, shortcut: "Alt+ArrowDown" },
   smaller: { label: "Smaller brush", keys: "[" },
   larger: { label: "Larger brush", keys: "]" },
+  previousPlane: { label: "Previous plane", keys: "<  PgUp", shortcut: "PageUp" },
+  nextPlane: { label: "Next plane", keys: ">  PgDn", shortcut: "PageDown" },
   zoomIn: { label: "Zoom in", keys: "+", shortcut: "+" },
   zoomOut: { label: "Zoom out", keys: "−", shortcut: "-" },
   fit: { label: "Fit the image", keys: "0", shortcut: "0" },
@@ -137,6 +139,7 @@ export const help = [
       ["+  −", "zoom in, zoom out"],
       ["0  1", "fit, actual size"],
       ["F", "full screen"],
+      ["<  >, PgUp PgDn", "previous, next plane of a stack"],
     ],
   },
   {
@@ -217,6 +220,16 @@ export const settings = {
   signed: (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(Math.round(value * 100))}`,
 };
 
+export const planes = {
+  title: "Planes",
+  /** @param {string} axis @param {number} index @param {number} count */
+  place: (axis, index, count) => `${axis || "Plane"} ${index + 1} / ${count}`,
+  /** @param {string} axis @param {number} index @param {number} count */
+  spoken: (axis, index, count) => `${axis ? `${axis} ` : "Plane "}${index + 1} of ${count}`,
+  /** @param {number} index */
+  hint: (index) => `In Python: w.plane = ${index}`,
+};
+
 export const brush = {
   label: "Brush size",
   /** @param {number} pixels */
@@ -271,6 +284,8 @@ export const announce = {
   finished: (count) => `Object finished. ${objectsInAll(count)}`,
   /** @param {number} count */
   deleted: (count) => `Deleted. ${objectsInAll(count)}`,
+  /** @param {string} place @param {number} count */
+  plane: (place, count) => `${place}, ${objectsInAll(count)}`,
   /** @param {string} tool */
   tool: (tool) => `Tool: ${tool}`,
   /** @param {boolean} negative */

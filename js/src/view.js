@@ -13,6 +13,7 @@ import { listenToKeys } from "./keys.js";
 import { createObjectList } from "./objects.js";
 import { createGesture } from "./gesture.js";
 import { listenToPointer } from "./pointer.js";
+import { createPlaneBar } from "./planes.js";
 import { createPopovers } from "./popovers.js";
 import { createResizer } from "./resizer.js";
 import { createSettings } from "./settings.js";
@@ -33,6 +34,8 @@ export function mountView(el, store, signal) {
   let frame = 0;
   /** Whether the pointer was used last. */
   let pointing = false;
+  /** @type {number | null} */
+  let plane = null;
   const ui = newViewState();
   const commands = createCommands(store, ui, schedule, () => display);
   const stage = createStage({ store, ui, repaint: schedule, signal });
@@ -50,6 +53,7 @@ export function mountView(el, store, signal) {
   const settings = createSettings({ commands, close, isPreviewPaused, signal });
   const objects = createObjectList({ commands, looks: { areaOf: stage.areaOf, thumbnail }, focusStage, signal });
   const candidates = createCandidates({ commands, thumbnail, focusStage, signal });
+  const planes = createPlaneBar({ commands, focusStage, signal });
   const status = createStatus({ commands, focusStage, repaint: schedule, signal });
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
   const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme() });
@@ -61,7 +65,7 @@ export function mountView(el, store, signal) {
   root.append(
     element("div", { class: "sam2-frame" },
       element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
-      toolbar.bar, stage.canvas, candidates.node, objects.panel, settings.node, help.node, resizer.node, status.line),
+      toolbar.bar, stage.canvas, planes.bar, candidates.node, objects.panel, settings.node, help.node, resizer.node, status.line),
     announcer.node,
   );
 
@@ -89,6 +93,13 @@ export function mountView(el, store, signal) {
     schedule();
   }
 
+  /** What was being drawn on one plane is not for another. @param {number} next */
+  function leavePlane(next) {
+    plane = next;
+    cancel();
+    Object.assign(ui, { grabbed: null, candidate: null });
+  }
+
   /** @returns {boolean} whether something that lies over the widget was closed */
   function leave() {
     if (ui.open === null) return fullScreen.leave();
@@ -113,6 +124,7 @@ export function mountView(el, store, signal) {
   function render(time) {
     frame = 0;
     const snapshot = store.snapshot();
+    if (plane !== snapshot.plane) leavePlane(snapshot.plane);
     if (!snapshot.rows.some(({ id }) => id === ui.hovered)) ui.hovered = null;
     const { height } = snapshot.options;
     room.style.height = height > 0 ? `${height}px` : "";
@@ -120,6 +132,7 @@ export function mountView(el, store, signal) {
     const placing = ui.crosshair && gesture.isActive();
     const byKeys = ui.crosshair || (!pointing && stage.canvas.matches(":focus"));
     toolbar.update(snapshot, ui);
+    planes.update(snapshot);
     popovers.update(ui.open);
     if (ui.open === "settings") settings.update(snapshot);
     objects.update(snapshot);
@@ -132,7 +145,7 @@ export function mountView(el, store, signal) {
   }
 
   /** For style sheets and tests. @param {import("./store.js").Snapshot} snapshot */
-  function tellState({ status: { phase }, rows, pending, options, candidates: offered }) {
+  function tellState({ status: { phase }, rows, pending, options, candidates: offered, plane: at, wantedPlane }) {
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
@@ -141,6 +154,8 @@ export function mountView(el, store, signal) {
     setAttribute(root, "data-tool", options.tool);
     setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");
     setAttribute(root, "data-zoom", stage.zoom().toFixed(3));
+    setAttribute(root, "data-plane", at);
+    setAttribute(root, "data-turning", wantedPlane !== at);
     setAttribute(root, "data-candidates", offered?.length ?? 0);
   }
 }
