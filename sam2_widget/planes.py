@@ -140,6 +140,10 @@ class Planes:
             raise MessageError(f"there is no plane {index}: there are {self._count}")
         return self[index]
 
+    def number(self, annotator: Annotator) -> int:
+        """Number of an annotator's plane."""
+        return annotator.epoch // EPOCHS
+
     @property
     def annotated(self) -> list[int]:
         """Numbers of the planes with objects."""

@@ -25,6 +25,7 @@ from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.comm.questions import Questions
 from sam2_widget.comm.receiving import Receiver
+from sam2_widget.comm.transfers import Transfers
 from sam2_widget.configuring import Configuring
 from sam2_widget.editing import Editing
 from sam2_widget.export.methods import Exports
@@ -179,6 +180,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             self._publisher,
             ack,
             ask=questions.ask,
+            transfer=Transfers(self._planes, send=self._send_custom).take,
             committed=self._tell_committed,
         )
         super().__init__(
@@ -189,7 +191,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             _status=self._annotator.engine.status.to_dict(),
             brush_size=max(max(session.width, session.height) / BRUSH_SHARE, 1.0),
         )
-        self.on_msg(lambda _, content, __: self._receiver.message(content))
+        self.on_msg(lambda _, content, buffers: self._receiver.message(content, buffers))
         self._planes.load(model)
 
     # --- the result -------------------------------------------------------------------------------

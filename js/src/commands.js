@@ -6,7 +6,7 @@
  * @typedef {import("./options.js").Options} Options
  * @typedef {import("./store.js").Snapshot} Snapshot
  *
- * @typedef {"help" | "settings"} Popover
+ * @typedef {"help" | "settings" | "files"} Popover
  *
  * @typedef {object} ViewState what one display of the widget knows by itself; never sent
  * @property {boolean} negative clicks remove
@@ -30,7 +30,7 @@
  * @property {(position: Position) => number | null} markAt
  *
  * @typedef {"undo" | "redo" | "commit" | "delete" | "clear" | "raise" | "lower" | "polarity" | "smaller" | "larger"
- *   | "previousPlane" | "nextPlane" | "zoomIn" | "zoomOut" | "fit" | "actual" | "preview" | "settings" | "full" | "help"} CommandName
+ *   | "previousPlane" | "nextPlane" | "zoomIn" | "zoomOut" | "fit" | "actual" | "preview" | "files" | "settings" | "full" | "help"} CommandName
  * @typedef {ReturnType<typeof createCommands>} Commands
  */
 import { boxBetween, clamp, clampPoint, isInside } from "./geometry.js";
@@ -83,6 +83,7 @@ export function enabledCommands({ active, prompts, rows, canUndo, canRedo, statu
     fit: seen,
     actual: seen,
     preview: true,
+    files: true,
     settings: true,
     full: true,
     help: true,
@@ -121,6 +122,7 @@ export function createCommands(store, ui, changed, display) {
     fit: () => display().fit(),
     actual: () => display().actualSize(),
     preview: () => option("hoverPreview", !store.snapshot().options.hoverPreview),
+    files: () => toggle("files"),
     settings: () => toggle("settings"),
     help: () => toggle("help"),
     full: () => display().toggleFull(),

@@ -45,6 +45,7 @@ const COMMANDS = {
   0: "fit",
   l: "preview",
   ",": "settings",
+  g: "files",
   f: "full",
   "?": "help",
 };

@@ -10,7 +10,9 @@ import { createStore } from "./store.js";
 import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
 import {
   parseClasses,
+  parseFile,
   parseObjects,
+  parsePart,
   parsePicture,
   parsePreview,
   parseProbe,
@@ -18,6 +20,7 @@ import {
   parseState,
   parseStatus,
   parseTiles,
+  parseUploaded,
   typeOf,
 } from "./wire.js";
 
@@ -67,7 +70,7 @@ export function connect(model, signal) {
         model.save_changes();
         nudgeSoon();
       },
-      sendQuestion: (question) => model.send(question),
+      sendQuestion: (question, buffers) => (buffers ? model.send(question, undefined, buffers) : model.send(question)),
       sendOptions(change) {
         waitingOptions = { ...waitingOptions, ...change };
         clearTimeout(writing);
@@ -95,6 +98,9 @@ export function connect(model, signal) {
     objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, strokes)),
     preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
+    file: (content) => store.receiveAnswer("file", parseFile(content)),
+    part: (content, buffers) => store.receiveAnswer("part", parsePart(content, buffers)),
+    uploaded: (content) => store.receiveAnswer("uploaded", parseUploaded(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
   };
 

@@ -21,12 +21,12 @@
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] }} PromptsRequest
  * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] | null, type: TurnType, plane: number }} TurnRequest
- * @typedef {"hover" | "tiles" | "probe"} QuestionType
+ * @typedef {"hover" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType
  *
  * @typedef {object} Link the way to the kernel; all throw when it is gone
  * @property {(request: PromptsRequest) => void} sendPrompts newest wins
  * @property {(request: ActionRequest | TurnRequest) => void} sendAction one by one
- * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>) => void} sendQuestion
+ * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>, buffers?: ArrayBuffer[]) => void} sendQuestion
  * @property {(change: Partial<Options>) => void} sendOptions
  *
  * @typedef {{ label?: string | null, visible?: boolean, locked?: boolean }} Patch what shows of an action at once

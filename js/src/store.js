@@ -354,12 +354,13 @@ export function createStore({ client, link }) {
      *
      * @param {QuestionType} type
      * @param {Record<string, unknown>} content
+     * @param {ArrayBuffer[]} [buffers]
      * @returns {number | null} number of the question; null when the kernel is gone
      */
-    ask(type, content) {
+    ask(type, content, buffers) {
       questions += 1;
       try {
-        link.sendQuestion({ ...content, type, client, n: questions });
+        link.sendQuestion({ n: questions, ...content, type, client }, buffers);
         return questions;
       } catch {
         noteGone();
@@ -367,7 +368,7 @@ export function createStore({ client, link }) {
       }
     },
 
-    /** @param {"preview" | "tiles" | "probe"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
+    /** @param {"preview" | "tiles" | "probe" | "file" | "part" | "uploaded"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
     listen(type, listener, signal) {
       if (signal.aborted) return;
       const all = answerListeners.get(type) ?? new Set();

@@ -51,6 +51,7 @@ export const buttons = {
   fit: { label: "Fit the image", keys: "0", shortcut: "0" },
   actual: { label: "Actual size, 1:1", hint: "One image pixel for one screen pixel", keys: "1", shortcut: "1" },
   preview: { label: "Live preview", keys: "L", shortcut: "L" },
+  files: { label: "Files", hint: "Save masks, open masks or prompts", keys: "G", shortcut: "G" },
   settings: { label: "View and masks", keys: ",", shortcut: "," },
   full: { label: "Full screen", keys: "F", shortcut: "F" },
   help: { label: "Help", hint: "Mouse, touch and keys", keys: "?", shortcut: "?" },
@@ -128,6 +129,7 @@ export const help = [
       ["[  ]", "brush size"],
       ["V  H", "select, move the view"],
       [",", "view and mask settings"],
+      ["G", "files: save and open"],
       ["?", "this help"],
     ],
   },
@@ -218,6 +220,41 @@ export const settings = {
   percent: (value) => `${Math.round(value * 100)} %`,
   /** @param {number} value -1..1 */
   signed: (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(Math.round(value * 100))}`,
+};
+
+export const files = {
+  save: "Save masks as",
+  formats: [
+    { format: "coco", label: "COCO", hint: "JSON, exact masks" },
+    { format: "yolo", label: "YOLO", hint: "ZIP, outlines and classes" },
+    { format: "labelme", label: "LabelMe", hint: "JSON" },
+    { format: "geojson", label: "GeoJSON", hint: "QGIS, QuPath" },
+    { format: "voc", label: "Pascal VOC", hint: "ZIP" },
+    { format: "png", label: "Label map", hint: "PNG" },
+    { format: "tiff", label: "Label map", hint: "TIFF, ImageJ" },
+    { format: "pngs", label: "Masks", hint: "ZIP of PNGs" },
+    { format: "npz", label: "NumPy", hint: "NPZ, everything" },
+    { format: "cutout", label: "Cut-out", hint: "PNG" },
+    { format: "csv", label: "Table", hint: "CSV" },
+    { format: "prompts", label: "Prompts", hint: "JSON, to replay" },
+  ],
+  stackFormats: [
+    { format: "stack-tiff", label: "All planes", hint: "TIFF of labels" },
+    { format: "stack-prompts", label: "All planes", hint: "prompts, JSON" },
+  ],
+  openTitle: "Open",
+  open: "Open masks or prompts…",
+  openHint: "Each becomes an object that clicks can correct. Up to 64 MiB.",
+  /** @type {Record<import("./transfers.js").Transfer["kind"], (name: string, share: number) => string>} */
+  state: {
+    idle: () => "",
+    making: () => "Making the file…",
+    receiving: (name, share) => `Saving ${name}… ${Math.round(share * 100)} %`,
+    sending: (name, share) => `Opening ${name}… ${Math.round(share * 100)} %`,
+    saved: (name) => `Saved ${name}.`,
+    opened: (name) => `Opened ${name}.`,
+    failed: (name) => `${name || "The file"} failed: the line below the image says why.`,
+  },
 };
 
 export const planes = {

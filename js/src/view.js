@@ -7,6 +7,7 @@ import { createAnnouncer } from "./announcer.js";
 import { createCandidates } from "./candidates.js";
 import { createCommands, newViewState } from "./commands.js";
 import { element, setAttribute } from "./dom.js";
+import { createFiles } from "./files.js";
 import { createFullScreen } from "./fullscreen.js";
 import { createHelp } from "./help.js";
 import { listenToKeys } from "./keys.js";
@@ -51,12 +52,13 @@ export function mountView(el, store, signal) {
   const toolbar = createToolbar({ commands, focusStage, signal });
   const help = createHelp({ close, signal });
   const settings = createSettings({ commands, close, isPreviewPaused, signal });
+  const files = createFiles({ store, close, repaint: schedule, signal });
   const objects = createObjectList({ commands, looks: { areaOf: stage.areaOf, thumbnail }, focusStage, signal });
   const candidates = createCandidates({ commands, thumbnail, focusStage, signal });
   const planes = createPlaneBar({ commands, focusStage, signal });
   const status = createStatus({ commands, focusStage, repaint: schedule, signal });
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
-  const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme() });
+  const popovers = createPopovers({ help: help.node, settings: settings.node, files: files.node }, { root, focusStage, opened: () => adoptTheme() });
   const resizer = createResizer({
     height: () => stage.canvas.getBoundingClientRect().height,
     resize: (height) => commands.option("height", height),
@@ -65,7 +67,7 @@ export function mountView(el, store, signal) {
   root.append(
     element("div", { class: "sam2-frame" },
       element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
-      toolbar.bar, stage.canvas, planes.bar, candidates.node, objects.panel, settings.node, help.node, resizer.node, status.line),
+      toolbar.bar, stage.canvas, planes.bar, candidates.node, objects.panel, settings.node, files.node, help.node, resizer.node, status.line),
     announcer.node,
   );
 
@@ -135,6 +137,7 @@ export function mountView(el, store, signal) {
     planes.update(snapshot);
     popovers.update(ui.open);
     if (ui.open === "settings") settings.update(snapshot);
+    if (ui.open === "files") files.update(snapshot);
     objects.update(snapshot);
     candidates.update(snapshot);
     resizer.update();

@@ -67,6 +67,9 @@
  * @typedef {import("./wire-masks.js").KnownStrokes} KnownStrokes
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
+ * @typedef {{ client: string, n: number, name: string, mime: string, size: number, parts: number }} FileAnswer no parts: it could not be made
+ * @typedef {{ client: string, n: number, part: number, data: Uint8Array<ArrayBuffer> | null }} PartAnswer
+ * @typedef {{ client: string, n: number, at: number, done: boolean }} UploadedAnswer
  * @typedef {{ col: number, row: number, mime: string, data: Uint8Array<ArrayBuffer> }} Tile
  * @typedef {{ client: string, plane: number, level: number, tiles: Tile[] }} TilesMessage
  */
@@ -257,6 +260,24 @@ export function parseProbe(content) {
     y: numberOrNull(y) ?? 0,
     values: list(values).map(numberOrNull).filter((value) => value !== null),
   };
+}
+
+/** @param {unknown} content @returns {FileAnswer} */
+export function parseFile(content) {
+  const { client, n, name, mime, size, parts } = record(content);
+  return { client: text(client), n: integer(n, -1), name: text(name), mime: text(mime), size: integer(size, 0), parts: integer(parts, 0) };
+}
+
+/** @param {unknown} content @param {readonly unknown[]} buffers @returns {PartAnswer} */
+export function parsePart(content, buffers) {
+  const { client, n, part } = record(content);
+  return { client: text(client), n: integer(n, -1), part: integer(part, -1), data: toBytes(buffers[0]) };
+}
+
+/** @param {unknown} content @returns {UploadedAnswer} */
+export function parseUploaded(content) {
+  const { client, n, at, done } = record(content);
+  return { client: text(client), n: integer(n, -1), at: integer(at, 0), done: done === true };
 }
 
 /** @param {unknown} content @param {readonly unknown[]} buffers @returns {TilesMessage} */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
@@ -31,6 +31,8 @@ class Receiver:
         Newest request applied, by client: kept up to date here.
     ask : callable
         Takes a question, which changes nothing and may be answered later.
+    transfer : callable
+        Takes a request about a file, and the message's buffers.
     committed : callable
         Told the annotator and the id of an object that a page has finished.
     """
@@ -42,21 +44,23 @@ class Receiver:
         ack: dict[str, int],
         *,
         ask: Callable[[requests.Question], None],
+        transfer: Callable[[requests.Transfer, Sequence[object]], None],
         committed: Callable[[Annotator, int], None],
     ) -> None:
         self._planes = planes
         self._publisher = publisher
         self._ack = ack
         self._ask = ask
+        self._transfer = transfer
         self._committed = committed
 
     def prompts(self, content: object) -> None:
         """Take the trait ``prompts``."""
         self._guarded(content, self._take_prompts)
 
-    def message(self, content: object) -> None:
+    def message(self, content: object, buffers: Sequence[object] = ()) -> None:
         """Take a custom message."""
-        self._guarded(content, self._take_message)
+        self._guarded(content, lambda content: self._take_message(content, buffers))
 
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
@@ -87,13 +91,15 @@ class Receiver:
             in_view = annotator is self._planes.shown
         annotator.after_edit(answer_follows=in_view and not annotator.said)
 
-    def _take_message(self, content: object) -> None:
+    def _take_message(self, content: object, buffers: Sequence[object]) -> None:
         message = requests.parse_message(content)
         if isinstance(message, requests.Hello):
             with self._planes.lock:
                 self._publisher.publish_all()
         elif isinstance(message, requests.Question):
             self._ask(message)
+        elif isinstance(message, requests.Transfer):
+            self._transfer(message, buffers)
         elif isinstance(message, requests.Turn):
             self._take_turn(message)
         elif not isinstance(message, requests.Nudge):

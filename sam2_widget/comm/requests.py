@@ -25,6 +25,23 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Format = Literal[
+    "coco",
+    "yolo",
+    "labelme",
+    "geojson",
+    "png",
+    "pngs",
+    "tiff",
+    "npz",
+    "cutout",
+    "voc",
+    "csv",
+    "prompts",
+    "stack-tiff",
+    "stack-prompts",
+]
 Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
 
 
@@ -245,6 +262,34 @@ class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
     plane: Count = 0
 
 
+class Save(msgspec.Struct, frozen=True, tag_field="type", tag="save"):
+    """Make a file of what has been segmented on the plane of that epoch. No path: only bytes."""
+
+    client: ClientId
+    n: Count
+    epoch: Count
+    format: Format
+
+
+class Part(msgspec.Struct, frozen=True, tag_field="type", tag="part"):
+    """Send a part of the file that was made: the next is asked for when it has arrived."""
+
+    client: ClientId
+    n: Count
+    part: Count
+
+
+class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
+    """A part of a file of the user's, in the message's buffer; it begins at byte `at`."""
+
+    client: ClientId
+    n: Count
+    epoch: Count
+    name: FileName
+    size: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    at: Count
+
+
 Action: TypeAlias = (
     Commit
     | Select
@@ -261,8 +306,9 @@ Action: TypeAlias = (
     | Clear
     | Turn
 )
+Transfer: TypeAlias = Save | Part | Upload
 Question: TypeAlias = Hover | Tiles | Probe
-Message: TypeAlias = Action | Question | Hello | Nudge
+Message: TypeAlias = Action | Question | Transfer | Hello | Nudge
 
 
 def _convert(value: object, kind: Any) -> Any:

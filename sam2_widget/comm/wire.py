@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from sam2_widget.answers import Answer
-from sam2_widget.comm.requests import Hover, Probe, Tiles
+from sam2_widget.comm.requests import Hover, Part, Probe, Save, Tiles, Upload
 from sam2_widget.images.pyramid import TILE
 from sam2_widget.images.view import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
@@ -302,3 +302,21 @@ def probe_message(asked: Probe, values: list[float]) -> CustomMessage:
     """The values of the pixel asked for, one per channel; none outside the image."""
     content = {"type": "probe", "client": asked.client, "n": asked.n, "x": asked.x, "y": asked.y}
     return CustomMessage({**content, "values": values}, [])
+
+
+def file_message(asked: Save, name: str, mime: str, size: int, parts: int) -> CustomMessage:
+    """The file asked for is made; its parts can be fetched. None if it could not be made."""
+    content = {"type": "file", "client": asked.client, "n": asked.n, "name": name, "mime": mime}
+    return CustomMessage({**content, "size": size, "parts": parts}, [])
+
+
+def part_message(asked: Part, data: bytes) -> CustomMessage:
+    """A part of a file; empty if it is no longer there."""
+    content = {"type": "part", "client": asked.client, "n": asked.n, "part": asked.part}
+    return CustomMessage(content, [data])
+
+
+def uploaded_message(asked: Upload, at: int, *, done: bool) -> CustomMessage:
+    """How much of a file has arrived, and whether the page has to send no more."""
+    content = {"type": "uploaded", "client": asked.client, "n": asked.n, "at": at, "done": done}
+    return CustomMessage(content, [])

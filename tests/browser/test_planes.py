@@ -11,7 +11,7 @@ from sam2_widget import SegmentWidget
 random = np.random.default_rng(4)
 z, y, x = np.ogrid[:10, :256, :256]
 stack = np.zeros((10, 256, 256))
-for cz, cy, cx, r in zip(*random.uniform([[0], [0], [0], [14]], [[10], [256], [256], [30]], (4, 40))):
+for cz, cy, cx, r in random.uniform([0, 0, 0, 14], [10, 256, 256, 30], (40, 4)):
     inside = ((z - cz) * 5) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < r ** 2
     stack[inside] = random.uniform(80, 230)
 stack = gaussian_filter(stack, (0.4, 2, 2)) + random.normal(12, 4, stack.shape)
