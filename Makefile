@@ -18,7 +18,7 @@ endif
 
 LAYERS := test-python test-export test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
 
-.PHONY: help lab test lint bench bench-quality quality-data clean $(LAYERS)
+.PHONY: help lab test test-programs lint bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -56,6 +56,9 @@ test-hosts: $(STAMPS)/hosts $(STAMPS)/chromium  ## Notebook 7, Voila and marimo,
 
 test-wheel: $(STAMPS)/test  ## The wheel, built and imported on its own
 	$(PYTEST) tests/wheel
+
+test-programs: $(STAMPS)/programs  ## Our files in LabelMe, ImageJ and QGIS themselves: installs these
+	$(PYTEST) tests/programs
 
 lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 	$(BIN)/ruff check .
@@ -102,6 +105,14 @@ $(STAMPS)/test: $(STAMPS)/lab
 
 $(STAMPS)/hosts: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[hosts]'
+	@touch $@
+
+# LabelMe is run as a program, never imported: in an environment of its own.
+$(STAMPS)/programs: $(STAMPS)/test
+	$(PYTHON) -m venv $(STAMPS)/labelme
+	$(STAMPS)/labelme/bin/python -m pip --disable-pip-version-check install --quiet labelme
+	@SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -qq && \
+	  $$SUDO apt-get install -y -qq --no-install-recommends imagej python3-qgis xauth xvfb
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

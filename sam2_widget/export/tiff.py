@@ -105,12 +105,14 @@ def _write_map(
         raise ExportError(f"a label map can hold {MAX_16_BIT} objects, got {len(legend)}")
     small = len(legend) <= MAX_8_BIT
     metadata: dict[str, Any] = {"Info": _info(legend), "min": 0, "max": len(legend)}
-    if small:
-        table = np.zeros((3, 256), np.uint8)
-        colors = np.array(palette([entry["color"] for entry in legend]), np.uint8).reshape(-1, 3)
-        table[:, : len(colors)] = colors.T
-        metadata |= {"LUTs": [table], "min": 0, "max": 255}
-    _save(file, label_map.astype(np.uint8 if small else np.uint16), metadata)
+    if not small:
+        _save(file, label_map.astype(np.uint16), metadata)
+        return
+    # Of ImageJ's own tables, "LUTs", ImageJ heeds none where there is one channel.
+    table = np.zeros((3, 256), np.uint16)
+    colors = np.array(palette([entry["color"] for entry in legend]), np.uint16).reshape(-1, 3)
+    table[:, : len(colors)] = 257 * colors.T
+    _save(file, label_map.astype(np.uint8), {**metadata, "max": 255}, colormap=table)
 
 
 def _write_stack(file: io.BytesIO, result: ResultLike) -> None:
@@ -121,12 +123,22 @@ def _write_stack(file: io.BytesIO, result: ResultLike) -> None:
     _save(file, full_masks(result).astype(np.uint8) * 255, metadata)
 
 
-def _save(file: io.BytesIO, data: npt.NDArray[Any], metadata: dict[str, Any]) -> None:
+def _save(
+    file: io.BytesIO,
+    data: npt.NDArray[Any],
+    metadata: dict[str, Any],
+    colormap: npt.NDArray[np.uint16] | None = None,
+) -> None:
     # All six axes, lest a width of 1 be taken for a channel.
     planes = data.reshape(1, -1, 1, *data.shape[-2:], 1)
     metadata = {**metadata, "axes": "TZCYXS"}
     optional("tifffile").imwrite(
-        file, planes, imagej=True, photometric="minisblack", metadata=metadata
+        file,
+        planes,
+        imagej=True,
+        photometric="minisblack" if colormap is None else "palette",
+        colormap=colormap,
+        metadata=metadata,
     )
 
 
