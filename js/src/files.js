@@ -59,6 +59,6 @@ export function createFiles({ store, close, repaint, signal }) {
   return { node, update };
 }
 
-/** @param {{ format: string, label: string, hint: string }} words */
-const saveButton = ({ format, label, hint }) =>
-  element("button", { type: "button", class: "sam2-button sam2-file", "data-format": format }, element("span", {}, label), element("span", { class: "sam2-note" }, hint));
+/** @param {{ format: string, label: string, type: string, hint: string }} words */
+const saveButton = ({ format, label, type, hint }) =>
+  element("button", { type: "button", class: "sam2-button sam2-file", "data-format": format, "data-tip": hint }, element("span", {}, label), element("span", { class: "sam2-note" }, type));
