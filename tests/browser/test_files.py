@@ -40,8 +40,10 @@ def test_masks_are_saved_and_opened_again_by_mouse(notebook, page, widget, tmp_p
     file.save_as(path)
     assert len(json.loads(path.read_text())["annotations"]) == 1
     area = notebook.value("int(w.masks.sum())")
+    page.keyboard.press("Escape")
     widget.button("clear")
     widget.wait(objects="0")
+    widget.root.locator('[data-action="files"]').click()
     widget.root.locator(".sam2-files input[type=file]").set_input_files(path)
     said(widget, "Opened image.coco.json")
     widget.wait(objects="1")
