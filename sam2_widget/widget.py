@@ -45,6 +45,7 @@ from sam2_widget.prompts import Prompts
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
 from sam2_widget.status import Status
+from sam2_widget.timings import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -246,6 +247,11 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def status(self) -> Status:
         """What the widget is doing."""
         return self._annotator.status
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """Where the time of the newest clicks went, in milliseconds: see `Timing`."""
+        return self._annotator.timings.all()
 
     @property
     def model(self) -> str:

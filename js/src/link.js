@@ -17,11 +17,15 @@ import {
   parseState,
   parseStatus,
   parseTiles,
+  parseTiming,
   typeOf,
 } from "./wire.js";
 
 /** The server's socket holds the second half of an answer back until something is sent to it. */
 const NUDGE_DELAY = 8;
+
+/** After this rest (milliseconds) the kernel is told of the last click, if no other click took it along. */
+const REST = 1000;
 
 /** A slider sends many values; a reactive host would run its cells for each. */
 const OPTION_DELAY = 200;
@@ -38,6 +42,8 @@ export function connect(model, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let nudging;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let resting;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
@@ -46,7 +52,26 @@ export function connect(model, signal) {
 
   function nudgeSoon() {
     clearTimeout(nudging);
-    nudging = setTimeout(() => tell({ type: "nudge" }), NUDGE_DELAY);
+    clearTimeout(resting);
+    nudging = setTimeout(nudge, NUDGE_DELAY);
+    resting = setTimeout(report, REST);
+  }
+
+  function nudge() {
+    const timing = store.timings.untold();
+    tell({ type: "nudge", ...(timing && { timing }) });
+  }
+
+  function report() {
+    const timing = store.timings.untold();
+    if (timing) tell({ type: "nudge", timing });
+  }
+
+  function readState() {
+    const arrived = performance.now();
+    const raw = model.get("_state");
+    store.receiveState(parseState(raw, strokes));
+    store.timings.received(parseTiming(raw), arrived);
   }
 
   const store = createStore({
@@ -97,7 +122,7 @@ export function connect(model, signal) {
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
   };
 
-  /** @param {{ type: "hello" | "nudge" }} message @returns {boolean} whether the kernel is there */
+  /** @param {{ type: "hello" | "nudge", timing?: Record<string, unknown> }} message @returns {boolean} whether the kernel is there */
   function tell(message) {
     if (signal.aborted) return false;
     try {
@@ -118,7 +143,7 @@ export function connect(model, signal) {
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
-    ["change:_state", () => store.receiveState(parseState(model.get("_state"), strokes))],
+    ["change:_state", readState],
     ...OPTION_NAMES.map((name) => /** @type {[string, () => void]} */ ([`change:${OPTION_TRAITS[name]}`, () => readOption(name)])),
   ];
   for (const [, read] of handlers) read();
@@ -132,8 +157,7 @@ export function connect(model, signal) {
   );
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
-    clearTimeout(nudging);
-    clearTimeout(writing);
+    for (const timer of [nudging, resting, writing]) clearTimeout(timer);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
   tell({ type: "hello" });

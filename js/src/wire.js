@@ -110,6 +110,13 @@ export function parsePicture(raw) {
   };
 }
 
+/** @param {unknown} raw the trait `_state` @returns {import("./timings.js").KernelTiming | null} */
+export function parseTiming(raw) {
+  const { client, n, kernel, decoder } = record(record(raw).timing);
+  if (!Number.isInteger(n)) return null;
+  return { client: text(client), n: integer(n, 0), kernel: atLeast(kernel, 0, 0), decoder: atLeast(decoder, 0, 0) };
+}
+
 /** @param {unknown} raw @returns {Status} */
 export function parseStatus(raw) {
   const { phase, message, hint, progress, model, device } = record(raw);
