@@ -28,6 +28,7 @@ def test_a_click_is_told_in_parts(widget, page):
 def test_what_was_known_needed_no_decoder(widget, page):
     page.prompts(point(40, 30))
     page.prompts(point(40, 30), point(20, 30))
+    settle()
     page.act("undo")
     settle()
     assert widget.timings[-1].decoder == 0
