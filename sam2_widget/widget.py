@@ -250,8 +250,15 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
 
     @property
     def timings(self) -> tuple[Timing, ...]:
-        """Where the time of the newest clicks went, in milliseconds: see `Timing`."""
-        return self._annotator.timings.all()
+        """Where the time of the newest clicks went, in milliseconds: see `Timing`.
+
+        What the page measured comes with the next click. It is asked for the last one's here, and
+        answers a moment later.
+        """
+        timings = self._annotator.timings.all()
+        if timings and timings[-1].total is None:
+            self._send_custom({"type": "timings"}, [])
+        return timings
 
     @property
     def model(self) -> str:

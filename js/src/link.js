@@ -24,9 +24,6 @@ import {
 /** The server's socket holds the second half of an answer back until something is sent to it. */
 const NUDGE_DELAY = 8;
 
-/** After this rest (milliseconds) the kernel is told of the last click, if no other click took it along. */
-const REST = 1000;
-
 /** A slider sends many values; a reactive host would run its cells for each. */
 const OPTION_DELAY = 200;
 
@@ -42,8 +39,6 @@ export function connect(model, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let nudging;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let resting;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
@@ -52,11 +47,10 @@ export function connect(model, signal) {
 
   function nudgeSoon() {
     clearTimeout(nudging);
-    clearTimeout(resting);
     nudging = setTimeout(nudge, NUDGE_DELAY);
-    resting = setTimeout(report, REST);
   }
 
+  /** Takes the times of the click before along. */
   function nudge() {
     const timing = store.timings.untold();
     tell({ type: "nudge", ...(timing && { timing }) });
@@ -120,6 +114,7 @@ export function connect(model, signal) {
     preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
+    timings: report,
   };
 
   /** @param {{ type: "hello" | "nudge", timing?: Record<string, unknown> }} message @returns {boolean} whether the kernel is there */
@@ -157,7 +152,7 @@ export function connect(model, signal) {
   );
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
-    for (const timer of [nudging, resting, writing]) clearTimeout(timer);
+    for (const timer of [nudging, writing]) clearTimeout(timer);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
   tell({ type: "hello" });

@@ -62,3 +62,18 @@ def test_times_of_an_unknown_click_are_forgotten(widget, page):
     page.send({"type": "nudge", "timing": PAGE})
     assert widget.timings == ()
     assert page.state["notice"] == ""
+
+
+def test_a_page_is_asked_for_what_it_has_not_told(widget, page):
+    page.prompts(point(40, 30))
+    settle()
+
+    def asked():
+        return [d for _, d, _ in page.published if d.get("content", {}).get("type") == "timings"]
+
+    assert asked() == []
+    _ = widget.timings
+    assert len(asked()) == 1
+    page.send({"type": "nudge", "timing": PAGE})
+    _ = widget.timings
+    assert len(asked()) == 1
