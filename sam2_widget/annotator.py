@@ -20,6 +20,7 @@ from sam2_widget.models import worker
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status
+from sam2_widget.timings import Click, Timings
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Annotator:
     engine : Engine
     epoch : int
         Grows when the active object is replaced by something other than a page's prompts.
+    timings : Timings
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Annotator:
         self.session = session
         self.lock = threading.RLock()
         self.epoch = 0
+        self.timings = Timings()
         self._said = ""
         self._changed = changed
         self._settled = settled
@@ -189,12 +192,13 @@ class Annotator:
 
         It sees the newest edits, so a turn that came too late for its own finds nothing to do.
         """
+        click = self.timings.unanswered
         answers, pending = self.engine.answers, self.pending()
         if answers is None or self.engine.closed:
             return
         try:
             if pending:
-                answers(pending[0].prompts, self.session.annotation.settings)
+                self._answer(answers, pending[0], click)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
             self._failed = pending[0]
             self.engine.failed(error)
@@ -206,6 +210,15 @@ class Annotator:
             self._answer_later()
         else:
             self._settled()
+
+    def _answer(self, answers: Answers, annotated: AnnotatedObject, click: Click | None) -> None:
+        """Have the answer to an object, and note what it cost that click."""
+        before = answers.seconds
+        if click is not None:
+            click.start()
+        answers(annotated.prompts, self.session.annotation.settings)
+        if click is not None:
+            click.decoder += answers.seconds - before
 
     def current_result(self) -> Segmentation:
         """The segmentation of the newest edits; waits for it."""

@@ -29,7 +29,8 @@ MAX_BYTES = 150_000
 """Of the file: 200 kB as base64, which is what a notebook holds."""
 
 DELAY = 2.0
-"""Seconds from an edit in the page to the new picture: many edits cost one picture."""
+"""Seconds of rest after an edit in the page until the new picture is made: drawing it would slow
+the clicks that follow, and many edits cost one picture."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -69,7 +70,9 @@ class Poster:
         """Have the picture made anew soon."""
         with self._lock:
             self._dirty = True
-            if self._ids and self._timer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._ids:
                 self._timer = threading.Timer(DELAY, self.update)
                 self._timer.daemon = True
                 self._timer.start()

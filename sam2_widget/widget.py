@@ -45,6 +45,7 @@ from sam2_widget.prompts import Prompts
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
 from sam2_widget.status import Status
+from sam2_widget.timings import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -246,6 +247,18 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def status(self) -> Status:
         """What the widget is doing."""
         return self._annotator.status
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """Where the time of the newest clicks went, in milliseconds: see `Timing`.
+
+        What the page measured comes with the next click. It is asked for the last one's here, and
+        answers a moment later.
+        """
+        timings = self._annotator.timings.all()
+        if timings and timings[-1].total is None:
+            self._send_custom({"type": "timings"}, [])
+        return timings
 
     @property
     def model(self) -> str:

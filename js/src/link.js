@@ -17,6 +17,7 @@ import {
   parseState,
   parseStatus,
   parseTiles,
+  parseTiming,
   typeOf,
 } from "./wire.js";
 
@@ -46,7 +47,25 @@ export function connect(model, signal) {
 
   function nudgeSoon() {
     clearTimeout(nudging);
-    nudging = setTimeout(() => tell({ type: "nudge" }), NUDGE_DELAY);
+    nudging = setTimeout(nudge, NUDGE_DELAY);
+  }
+
+  /** Takes the times of the click before along. */
+  function nudge() {
+    const timing = store.timings.untold();
+    tell({ type: "nudge", ...(timing && { timing }) });
+  }
+
+  function report() {
+    const timing = store.timings.untold();
+    if (timing) tell({ type: "nudge", timing });
+  }
+
+  function readState() {
+    const arrived = performance.now();
+    const raw = model.get("_state");
+    store.receiveState(parseState(raw, strokes));
+    store.timings.received(parseTiming(raw), arrived);
   }
 
   const store = createStore({
@@ -95,9 +114,10 @@ export function connect(model, signal) {
     preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
+    timings: report,
   };
 
-  /** @param {{ type: "hello" | "nudge" }} message @returns {boolean} whether the kernel is there */
+  /** @param {{ type: "hello" | "nudge", timing?: Record<string, unknown> }} message @returns {boolean} whether the kernel is there */
   function tell(message) {
     if (signal.aborted) return false;
     try {
@@ -118,7 +138,7 @@ export function connect(model, signal) {
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
-    ["change:_state", () => store.receiveState(parseState(model.get("_state"), strokes))],
+    ["change:_state", readState],
     ...OPTION_NAMES.map((name) => /** @type {[string, () => void]} */ ([`change:${OPTION_TRAITS[name]}`, () => readOption(name)])),
   ];
   for (const [, read] of handlers) read();
@@ -132,8 +152,7 @@ export function connect(model, signal) {
   );
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
-    clearTimeout(nudging);
-    clearTimeout(writing);
+    for (const timer of [nudging, writing]) clearTimeout(timer);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
   tell({ type: "hello" });

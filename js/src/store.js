@@ -58,6 +58,7 @@ import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
 import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
 import { leavesObject, patchOf, toWire } from "./requests.js";
+import { createTimings } from "./timings.js";
 import { EMPTY_STATE, insertAll, parseStatus } from "./wire.js";
 
 /** @type {readonly Prompt[]} */
@@ -86,6 +87,7 @@ export function createStore({ client, link }) {
   /** @type {{ n: number, id: number, patch: Patch }[]} */
   let patches = [];
   const memory = createMaskMemory();
+  const timings = createTimings({ client });
   let sent = 0;
   let questions = 0;
   let gone = false;
@@ -116,6 +118,7 @@ export function createStore({ client, link }) {
     sent += 1;
     try {
       send({ client, n: sent });
+      timings.sent(sent);
       gone = false;
     } catch {
       gone = true;
@@ -232,6 +235,7 @@ export function createStore({ client, link }) {
 
   return {
     client,
+    timings,
     snapshot: () => (snapshot ??= takeSnapshot()),
     editPrompts,
 

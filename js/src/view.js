@@ -68,6 +68,7 @@ export function mountView(el, store, signal) {
   const { cancel } = listenToPointer({ stage, store, ui, commands, gesture, signal });
   listenToKeys(root, { stage, store, ui, commands, gesture: { ...gesture, cancel }, leave, signal });
   root.addEventListener("pointerdown", () => (pointing = true), { signal, capture: true });
+  for (const type of ["pointerup", "keydown"]) root.addEventListener(type, ({ timeStamp }) => store.timings.happened(timeStamp), { signal, capture: true });
   root.addEventListener("keydown", () => (pointing = false), { signal, capture: true });
   for (const type of ["focus", "blur"]) stage.canvas.addEventListener(type, schedule, { signal });
   showTips(root, signal);
@@ -121,13 +122,14 @@ export function mountView(el, store, signal) {
     const byKeys = ui.crosshair || (!pointing && stage.canvas.matches(":focus"));
     toolbar.update(snapshot, ui);
     popovers.update(ui.open);
-    if (ui.open === "settings") settings.update(snapshot);
+    if (ui.open === "settings") settings.update(snapshot, store.timings.last());
     objects.update(snapshot);
     candidates.update(snapshot);
     resizer.update();
     status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
     announcer.update(snapshot, ui);
     tellState(snapshot);
+    if (!snapshot.pending) store.timings.painted();
     if (animating) schedule();
   }
 

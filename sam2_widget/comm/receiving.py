@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import perf_counter
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
@@ -48,6 +49,7 @@ class Receiver:
         self._ack = ack
         self._ask = ask
         self._committed = committed
+        self._arrived = 0.0
 
     def prompts(self, content: object) -> None:
         """Take the trait ``prompts``."""
@@ -59,6 +61,7 @@ class Receiver:
 
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
+        self._arrived = perf_counter()
         try:
             take(content)
         except SegmentationError as error:
@@ -91,8 +94,15 @@ class Receiver:
                 self._publisher.publish_all()
         elif isinstance(message, requests.Question):
             self._ask(message)
-        elif not isinstance(message, requests.Nudge):
+        elif isinstance(message, requests.Nudge):
+            self._take_timing(message.timing)
+        else:
             self._take_action(message)
+
+    def _take_timing(self, timing: requests.PageTiming | None) -> None:
+        if timing is not None:
+            page = (timing.browser / 1e3, timing.trip / 1e3, timing.paint / 1e3)
+            self._annotator.timings.told(timing.client, timing.n, page)
 
     def _take_action(self, action: requests.Action) -> None:
         annotator = self._annotator
@@ -117,6 +127,7 @@ class Receiver:
             return False
         self._ack.pop(rid.client, None)
         self._ack[rid.client] = rid.n
+        self._annotator.timings.received(rid.client, rid.n, self._arrived)
         while len(self._ack) > CLIENTS_KEPT:
             del self._ack[next(iter(self._ack))]
         self._annotator.say("")

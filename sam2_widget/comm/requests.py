@@ -21,11 +21,16 @@ MAX_TILES = 16
 
 MAX_LEVEL = 16
 
+MAX_MICROSECONDS = 600_000_000
+"""A page that took longer for a click has slept."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
 Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
+# Whole numbers: a float could be NaN.
+Microseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROSECONDS)]
 
 
 class Known(msgspec.Struct, frozen=True, tag_field="type", tag="known", forbid_unknown_fields=True):
@@ -202,8 +207,26 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     """A page has opened and has seen none of the objects."""
 
 
+class PageTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page measured of its request `n`: see `sam2_widget.timings`."""
+
+    client: ClientId
+    n: Count
+    browser: Microseconds
+    trip: Microseconds
+    paint: Microseconds
+
+
 class Nudge(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
-    """Nothing: its acknowledgement carries that of the message before it."""
+    """Nothing: its acknowledgement carries that of the message before it.
+
+    Attributes
+    ----------
+    timing : PageTiming or None
+        Of a click before, as there is room.
+    """
+
+    timing: PageTiming | None = None
 
 
 class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):

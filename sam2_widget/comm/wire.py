@@ -144,9 +144,14 @@ def _prompt(prompt: Prompt) -> Content:
 
 
 def _candidates(answer: Answer) -> list[Content] | None:
+    """The chosen one without its mask: that is the object's, which is beside it."""
+    others = [
+        None if index == answer.choice else {**_mask(each.mask), "data": each.mask.base.data}
+        for index, each in enumerate(answer.candidates)
+    ]
     return [
-        {"score": found.score, "mask": {**_mask(found.mask), "data": found.mask.base.data}}
-        for found in answer.candidates
+        {"score": found.score, "mask": mask}
+        for found, mask in zip(answer.candidates, others, strict=True)
     ] or None
 
 
