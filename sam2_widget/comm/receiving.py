@@ -10,6 +10,7 @@ from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
+from sam2_widget.interrupts import held_back
 from sam2_widget.prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ class Receiver:
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
         self._arrived = perf_counter()
+        # On ipykernel 6 this is the main thread, where a cell may be interrupted at this moment.
+        with held_back():
+            self._taken(content, take)
+
+    def _taken(self, content: object, take: Callable[[object], None]) -> None:
         try:
             take(content)
         except SegmentationError as error:
