@@ -349,6 +349,11 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         super().open()
         route_as_sent(self.comm)
 
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """Take what arrives on the comm."""
+        if self._receiver.is_framed(msg):
+            super()._handle_msg(msg)
+
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take traits from a browser: prompts and options, and no others, whatever it says."""
         if not isinstance(sync_data, dict):

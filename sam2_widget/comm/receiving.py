@@ -60,6 +60,15 @@ class Receiver:
         """Take a custom message."""
         self._guarded(content, self._take_message)
 
+    def is_framed(self, message: object) -> bool:
+        """Whether a message has the form that ipywidgets unpacks; if not, the user is told."""
+        try:
+            requests.check_frame(message)
+        except MessageError as error:
+            self._refuse(None, str(error))
+            return False
+        return True
+
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
         self._arrived = perf_counter()
