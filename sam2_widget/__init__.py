@@ -32,6 +32,7 @@ from sam2_widget.headless import segment
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.images.sources import load_image
 from sam2_widget.images.stacks import ImageStack
+from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
 from sam2_widget.prompts import (
@@ -45,6 +46,7 @@ from sam2_widget.prompts import (
     Stroke,
 )
 from sam2_widget.provenance import Provenance
+from sam2_widget.resources import Resources, configure
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
 from sam2_widget.status import Status
@@ -83,6 +85,7 @@ __all__ = [
     "Prompts",
     "Provenance",
     "RepairWarning",
+    "Resources",
     "Scribble",
     "SegmentWidget",
     "Segmentation",
@@ -94,6 +97,8 @@ __all__ = [
     "Stroke",
     "UnknownModelError",
     "available_models",
+    "configure",
+    "embeddings",
     "load_image",
     "load_model",
     "read_masks",

@@ -16,6 +16,7 @@ from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError
 from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
@@ -81,19 +82,21 @@ class Annotator:
 
     def edit(self, change: Callable[[], T]) -> T:
         """Change the session from Python."""
-        with self.lock:
-            result = change()
-            self.epoch += 1
-            self._said = ""
-        self.after_edit()
+        with held_back():
+            with self.lock:
+                result = change()
+                self.epoch += 1
+                self._said = ""
+            self.after_edit()
         return result
 
     def configure(self, change: Callable[[], object]) -> None:
         """Change from Python what objects look like and may be called: no edit of any object."""
-        with self.lock:
-            change()
-            self._result = None
-        self.after_edit()
+        with held_back():
+            with self.lock:
+                change()
+                self._result = None
+            self.after_edit()
 
     def after_edit(self, *, answer_follows: bool = False) -> None:
         """Publish what is known, and have the model answer the rest.

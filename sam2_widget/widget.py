@@ -6,7 +6,6 @@ pages are told in `publishing`, what they say in `receiving`.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.comm.questions import Questions
 from sam2_widget.comm.receiving import Receiver
+from sam2_widget.comm.routing import route_as_sent
 from sam2_widget.configuring import Configuring
 from sam2_widget.editing import Editing
 from sam2_widget.export.methods import Exports
@@ -344,20 +344,15 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def _send_custom(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.send(content, buffers)
 
-    def _send(self, msg: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        super()._send(msg, buffers)
-        self._free_reply_route()
-
     def open(self) -> None:
         """Open the comm."""
         super().open()
-        self._free_reply_route()
+        route_as_sent(self.comm)
 
-    def _free_reply_route(self) -> None:
-        # ipykernel 7.4 sends what arrives to the thread that last published on the comm, which for
-        # anything published by a cell is the main thread: clicks would wait for the running cell.
-        with contextlib.suppress(AttributeError):
-            del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """Take what arrives on the comm."""
+        if self._receiver.is_framed(msg):
+            super()._handle_msg(msg)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take traits from a browser: prompts and options, and no others, whatever it says."""

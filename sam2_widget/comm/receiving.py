@@ -10,6 +10,7 @@ from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
+from sam2_widget.interrupts import held_back
 from sam2_widget.prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -59,9 +60,23 @@ class Receiver:
         """Take a custom message."""
         self._guarded(content, self._take_message)
 
+    def is_framed(self, message: object) -> bool:
+        """Whether a message has the form that ipywidgets unpacks; if not, the user is told."""
+        try:
+            requests.check_frame(message)
+        except MessageError as error:
+            self._refuse(None, str(error))
+            return False
+        return True
+
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
         self._arrived = perf_counter()
+        # On ipykernel 6 this is the main thread, where a cell may be interrupted at this moment.
+        with held_back():
+            self._taken(content, take)
+
+    def _taken(self, content: object, take: Callable[[object], None]) -> None:
         try:
             take(content)
         except SegmentationError as error:

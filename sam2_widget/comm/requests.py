@@ -25,7 +25,7 @@ MAX_MICROSECONDS = 600_000_000
 """A page that took longer for a click has slept."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+ClientId = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,64}\Z")]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
 Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
@@ -276,10 +276,40 @@ Question: TypeAlias = Hover | Tiles | Probe
 Message: TypeAlias = Action | Question | Hello | Nudge
 
 
+class _Update(msgspec.Struct, tag_field="method", tag="update"):
+    state: dict[str, Any]
+    buffer_paths: Annotated[list[Any], msgspec.Meta(max_length=0)] = []
+
+
+class _Custom(msgspec.Struct, tag_field="method", tag="custom"):
+    content: Any
+
+
+class _RequestState(msgspec.Struct, tag_field="method", tag="request_state"):
+    pass
+
+
+class _Content(msgspec.Struct):
+    data: _Update | _Custom | _RequestState
+
+
+class _Message(msgspec.Struct):
+    content: _Content
+
+
+def check_frame(message: object) -> None:
+    """Check what ipywidgets unpacks; MessageError if it is malformed.
+
+    Pages send no binary data: paths that say where buffers belong are therefore refused.
+    """
+    _convert(message, _Message)
+
+
 def _convert(value: object, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    # UnicodeError: half a character where one of a few words was expected.
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
         raise MessageError(f"malformed message from the browser: {error}") from error
 
 

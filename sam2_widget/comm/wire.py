@@ -22,6 +22,7 @@ from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks.logits import LogitMask
 from sam2_widget.masks.strokes import Mask
 from sam2_widget.session import AnnotatedObject, Session
+from sam2_widget.text import presentable
 
 Content: TypeAlias = dict[str, Any]
 
@@ -65,7 +66,7 @@ def image_message(view: View, name: str, levels: int) -> Content:
         "height": view.height,
         "mime": view.mime,
         "data": view.data,
-        "name": name,
+        "name": presentable(name),
         "view_width": view.view_width,
         "view_height": view.view_height,
         "tiles": {"size": TILE, "levels": levels} if levels else None,
@@ -98,7 +99,7 @@ def state_message(
         "can_undo": session.can_undo,
         "can_redo": session.can_redo,
         "label": session.label,
-        "notice": notice,
+        "notice": presentable(notice),
         "settings": _settings(session),
     }
 

@@ -145,7 +145,10 @@ def _picture_format(path: Path) -> str:
 
 def read_npy(path: Path, *, size: tuple[int, int] | None = None) -> LabeledMasks:
     """Masks or a label map from an NPY; pickled objects are never loaded."""
-    array = decoded(lambda: np.load(path, allow_pickle=False), name_of(path))
+    # Not read before its size is checked: a file may be larger than the memory.
+    array = decoded(lambda: np.load(path, mmap_mode="r", allow_pickle=False), name_of(path))
+    if not isinstance(array, np.ndarray):
+        raise AnnotationError(f"{name_of(path)} holds several arrays: name it .npz")
     return _from_array(array, size, name_of(path))
 
 

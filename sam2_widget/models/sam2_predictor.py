@@ -5,14 +5,18 @@ This module, `compact` and `compact_predictor` are the only ones that import tor
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+import re
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +40,13 @@ T = TypeVar("T")
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+PREPROCESSING = 1
+"""Counts the ways in which an image has become the network's input: older embeddings differ."""
+
+NUMPY_TYPES = {torch.float16: np.float16, torch.float32: np.float32}
+"""Precisions in which embeddings may be kept."""
+
 BOX_LABELS = (2, 3)
 """How SAM's prompt encoder knows the two corners of a box among the points."""
 
@@ -91,19 +102,35 @@ def _encoder_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Without slots, so that it can be referred to weakly.
+@dataclass(frozen=True, eq=False)
 class Sam2Embedding:
-    """SAM 2's features of one image, and the image's size in pixels."""
+    """SAM 2's features of one image, and the image's size in pixels.
 
-    features: torch.Tensor
-    high_res: tuple[torch.Tensor, ...]
+    Attributes
+    ----------
+    maps : tuple of Tensor
+        Each (1, channels, h, w), the finest first; the last are the features proper.
+    width, height : int
+    """
+
+    maps: tuple[torch.Tensor, ...]
     width: int
     height: int
 
     @property
     def nbytes(self) -> int:
         """Memory of the features in bytes."""
-        return sum(t.numel() * t.element_size() for t in (self.features, *self.high_res))
+        return sum(t.numel() * t.element_size() for t in self.maps)
+
+    @property
+    def device(self) -> str:
+        """Whose memory it is in."""
+        return str(self.maps[-1].device)
+
+    def to(self, device: str) -> Sam2Embedding:
+        """The same in the memory of another device."""
+        return Sam2Embedding(tuple(m.to(device) for m in self.maps), self.width, self.height)
 
 
 class Sam2Predictor:
@@ -120,13 +147,40 @@ class Sam2Predictor:
     dtype : torch.dtype, optional
         Precision of the encoder; by default bfloat16 where the device has it. On CUDA the decoder
         follows; on a CPU it stays in float32, where it is quick enough.
+    kept : torch.dtype, optional
+        Precision in which embeddings are kept. They are rounded when they are made, so that an
+        answer does not depend on where the embedding has been meanwhile.
+    checkpoint : str, optional
+        Hash of the weights.
+
+    Attributes
+    ----------
+    name : str
+    identity : str
+        Of the weights, the preprocessing and the arithmetic.
     """
 
-    def __init__(self, model: SAM2Base, *, name: str, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        model: SAM2Base,
+        *,
+        name: str,
+        dtype: torch.dtype | None = None,
+        kept: torch.dtype = torch.float16,
+        checkpoint: str | None = None,
+    ) -> None:
         self.name = name
         self._model = model
         self._device = next(model.parameters()).device
         self._dtype = dtype or _encoder_dtype(self._device)
+        self._kept = kept
+        # The maps of the embedding used last, as the decoder takes them.
+        self._ready: WeakKeyDictionary[Sam2Embedding, tuple[torch.Tensor, ...]] = (
+            WeakKeyDictionary()
+        )
+        arithmetic = f"{self._device.type} {self._dtype} {kept} torch {torch.__version__}"
+        weights = checkpoint or uuid.uuid4().hex
+        self.identity = f"{type(self).__name__} {PREPROCESSING}, {arithmetic}, {weights}"
 
     @property
     def device(self) -> str:
@@ -184,6 +238,11 @@ class Sam2Predictor:
     def _embed(self, image: UInt8Array) -> Embedding:
         return self._encode(image)
 
+    def _own(self, embedding: Embedding) -> Sam2Embedding:
+        if not isinstance(embedding, Sam2Embedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        return embedding
+
     def _encode(self, image: UInt8Array) -> Sam2Embedding:
         with self._autocast(on_cpu=True):
             backbone = self._model.forward_image(self._pixels(image)[None].to(self._device))
@@ -192,10 +251,44 @@ class Sam2Predictor:
             features[-1] = features[-1] + self._model.no_mem_embed
         # Sequences (h * w, 1, channels) back to maps (1, channels, h, w).
         maps = [f.permute(1, 2, 0).reshape(1, -1, *s) for f, s in zip(features, sizes, strict=True)]
-        if self._device.type == "cpu":
-            maps = [m.float() for m in maps]
         height, width = image.shape[:2]
-        return Sam2Embedding(maps[-1], tuple(maps[:-1]), width, height)
+        most = torch.finfo(self._kept).max
+        kept = tuple(m.float().clamp(-most, most).to(self._kept) for m in maps)
+        return Sam2Embedding(kept, width, height)
+
+    def _maps(self, embedding: Sam2Embedding) -> tuple[torch.Tensor, ...]:
+        """An embedding's maps on this device, in the decoder's precision."""
+        found = self._ready.get(embedding)
+        if found is None:
+            dtype = torch.float32 if self._device.type == "cpu" else self._dtype
+            # Always in the layout that the encoder gives: in another one sums differ in the last
+            # bit, and what comes from disk has another one.
+            found = tuple(
+                m.to(self._device, dtype, memory_format=torch.channels_last) for m in embedding.maps
+            )
+            self._ready.clear()
+            self._ready[embedding] = found
+        return found
+
+    def pack(self, embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
+        """An embedding as arrays."""
+        found = self._own(embedding)
+        arrays = {f"map{i}": m.cpu().numpy() for i, m in enumerate(found.maps)}
+        return {**arrays, "size": np.array([found.width, found.height], np.int64)}
+
+    def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+        """What `pack` has packed; ValueError if it is something else."""
+        width, height = unpacked(arrays, "size", np.int64, (2,)).tolist()
+        maps = (
+            unpacked(arrays, f"map{i}", NUMPY_TYPES[self._kept], shape)
+            for i, shape in enumerate(self._shapes())
+        )
+        return Sam2Embedding(tuple(torch.tensor(m) for m in maps), width, height)
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of an embedding's maps."""
+        channels, side = self._model.hidden_dim, self._model.sam_image_embedding_size
+        return [(1, channels // n, s * side, s * side) for n, s in ((8, 4), (4, 2), (1, 1))]
 
     def _pixels(self, image: UInt8Array) -> torch.Tensor:
         """The image as the network takes it: a normalised square, aspect not kept."""
@@ -207,27 +300,26 @@ class Sam2Predictor:
     def _predict(
         self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
-        if not isinstance(embedding, Sam2Embedding):
-            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
-        return self._decode(embedding, prompts, multimask=multimask)
+        return self._decode(self._own(embedding), prompts, multimask=multimask)
 
     def _decode(
         self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
         encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
         coords, labels = self._points(embedding, prompts)
+        *high_res, features = self._maps(embedding)
         with self._autocast(on_cpu=False):
             sparse, dense = encoder(
                 points=(coords, labels), boxes=None, masks=self._mask_input(coords, labels, prompts)
             )
             logits, scores, _, _ = decoder(
-                image_embeddings=embedding.features,
+                image_embeddings=features,
                 image_pe=encoder.get_dense_pe(),
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask,
                 repeat_image=False,
-                high_res_features=list(embedding.high_res),
+                high_res_features=high_res,
             )
         clamped = logits[0].float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         return Candidates(clamped.cpu().numpy(), scores[0].float().cpu().numpy())
@@ -252,6 +344,24 @@ class Sam2Predictor:
         if prompts.logits is None:
             return None
         return torch.as_tensor(prompts.logits)[None, None].to(self._device)
+
+
+def unpacked(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    name: str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int | None, ...],
+) -> npt.NDArray[Any]:
+    """One of the arrays of a packed embedding; ValueError if it is not of that kind."""
+    array = arrays.get(name)
+    if (
+        array is None
+        or array.dtype != dtype
+        or len(array.shape) != len(shape)
+        or any(want not in (None, n) for want, n in zip(shape, array.shape, strict=True))
+    ):
+        raise ValueError(f"a packed embedding needs {name!r}, {dtype} of shape {shape}")
+    return array
 
 
 def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
@@ -283,7 +393,7 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
         CompactPredictor,
     )
 
-    weights = _read(path)
+    weights, checkpoint = _read(path), sha256_of(path)
     is_compact = "image_encoder.trunk.stem.weight" in weights
     try:
         model = _build_compact(path) if is_compact else _build(path, weights)
@@ -293,7 +403,20 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
             f"{device} has too little memory for the model {name!r}: "
             "use a smaller model, or device='cpu'"
         ) from error
-    return CompactPredictor(model, name=name) if is_compact else Sam2Predictor(model, name=name)
+    kind = CompactPredictor if is_compact else Sam2Predictor
+    return kind(model, name=name, checkpoint=checkpoint)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file. The hub's own cache names its files so, which saves reading them."""
+    real = path.resolve()
+    if real.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", real.name):
+        return real.name
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:
