@@ -252,11 +252,11 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def timings(self) -> tuple[Timing, ...]:
         """Where the time of the newest clicks went, in milliseconds: see `Timing`.
 
-        What the page measured comes with the next click. It is asked for the last one's here, and
-        answers a moment later.
+        What the page measured comes with one of the next clicks. It is asked here for what it has
+        not told yet, and answers a moment later.
         """
         timings = self._annotator.timings.all()
-        if timings and timings[-1].total is None:
+        if any(timing.total is None for timing in timings):
             self._send_custom({"type": "timings"}, [])
         return timings
 

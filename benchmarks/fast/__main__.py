@@ -139,9 +139,9 @@ def machine(count: int) -> str:
     cpu = names[0] if names else platform.processor()
     return (
         f"{cpu}, {os.cpu_count()} cores, one OpenMP thread, no GPU (headless Chromium has none "
-        f"either); torch {torch.__version__}, the bundled model. Medians of {count - stats.WARM_UP} "
-        "clicks (in brackets the quartiles), after "
-        f"{stats.WARM_UP} to warm up."
+        f"either); torch {torch.__version__}, the bundled model. Medians of "
+        f"{count - stats.WARM_UP} clicks (in brackets the quartiles), after {stats.WARM_UP} to "
+        "warm up."
     )
 
 

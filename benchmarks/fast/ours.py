@@ -129,7 +129,7 @@ class Ours:
         return size
 
     def bare_decoder(self) -> float:
-        """Milliseconds of one pass through prompt encoder and mask decoder, in the clicks so far."""
+        """Milliseconds of one pass through prompt encoder and mask decoder, in these clicks."""
         source = "sum(sorted(p)[len(p) // 2] for p in passes.values())"
         return float(self.notebook.value(source))
 

@@ -1,10 +1,10 @@
 """The usual design, written well: FastAPI, a WebSocket, full-size masks as PNG in base64 in JSON.
 
 Its model is ours, so that both sides pay the same for an answer. What follows is what
-`SAM2ImagePredictor.predict` does after its decoder, with sam2's own code: every candidate is brought
-to full size, thresholded and made an array, and the best is sent. The PNG has one bit a pixel, the
-mask's colour and a transparent background, and the quickest compression, which measured better than
-grey or RGBA; the page only has to draw it.
+`SAM2ImagePredictor.predict` does after its decoder, with sam2's own code: every candidate is
+brought to full size, thresholded and made an array, and the best is sent. The PNG has one bit a
+pixel, the mask's colour, a transparent background and the quickest compression, which measured
+better than grey or RGBA; the page only has to draw it.
 
     python -m benchmarks.fast.peer_server PORT
 """

@@ -7,6 +7,7 @@
  * @typedef {import("./options.js").OptionName} OptionName
  */
 import { createStore } from "./store.js";
+import { createNudges } from "./nudges.js";
 import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
 import {
   parseClasses,
@@ -21,9 +22,6 @@ import {
   typeOf,
 } from "./wire.js";
 
-/** The server's socket holds the second half of an answer back until something is sent to it. */
-const NUDGE_DELAY = 8;
-
 /** A slider sends many values; a reactive host would run its cells for each. */
 const OPTION_DELAY = 200;
 
@@ -37,35 +35,33 @@ const PROBE_DELAY = 300;
  */
 export function connect(model, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let nudging;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
   /** @type {import("./wire.js").KnownStrokes} */
   const strokes = new Map();
 
-  function nudgeSoon() {
-    clearTimeout(nudging);
-    nudging = setTimeout(nudge, NUDGE_DELAY);
-  }
+  const nudges = createNudges({ nudge, signal });
 
-  /** Takes the times of the click before along. */
+  /** Takes the times of clicks before along. */
   function nudge() {
-    const timing = store.timings.untold();
-    tell({ type: "nudge", ...(timing && { timing }) });
+    const timings = store.timings.untold();
+    tell({ type: "nudge", ...(timings.length && { timings }) });
   }
 
   function report() {
-    const timing = store.timings.untold();
-    if (timing) tell({ type: "nudge", timing });
+    const timings = store.timings.untold();
+    if (timings.length) tell({ type: "nudge", timings });
   }
 
   function readState() {
     const arrived = performance.now();
     const raw = model.get("_state");
+    const timing = parseTiming(raw);
     store.receiveState(parseState(raw, strokes));
-    store.timings.received(parseTiming(raw), arrived);
+    store.timings.received(timing, arrived);
+    if (timing?.decoder) nudges.learn(timing.kernel / 1e3);
+    if (!store.snapshot().pending) nudges.stop();
   }
 
   const store = createStore({
@@ -76,14 +72,14 @@ export function connect(model, signal) {
         if (store.snapshot().gone) model.send({ type: "nudge" });
         model.set("_prompts", request);
         model.save_changes();
-        nudgeSoon();
+        nudges.start(true);
       },
       sendAction(request) {
         model.send(request);
         // marimo runs the cells that follow the widget when a trait comes, and for no message.
         model.set("_acted", request.rid);
         model.save_changes();
-        nudgeSoon();
+        nudges.start(false);
       },
       sendQuestion: (question) => model.send(question),
       sendOptions(change) {
@@ -117,7 +113,7 @@ export function connect(model, signal) {
     timings: report,
   };
 
-  /** @param {{ type: "hello" | "nudge", timing?: Record<string, unknown> }} message @returns {boolean} whether the kernel is there */
+  /** @param {{ type: "hello" | "nudge", timings?: readonly object[] }} message @returns {boolean} whether the kernel is there */
   function tell(message) {
     if (signal.aborted) return false;
     try {
@@ -152,7 +148,7 @@ export function connect(model, signal) {
   );
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
-    for (const timer of [nudging, writing]) clearTimeout(timer);
+    clearTimeout(writing);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
   tell({ type: "hello" });

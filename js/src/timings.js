@@ -10,6 +10,9 @@
 /** An event longer ago (milliseconds) was about something else. */
 const RECENT = 1000;
 
+/** Clicks that the kernel has not been told of: it takes no more in one message. */
+const KEPT = 100;
+
 /** Microseconds after which a page has slept; the kernel takes no more. */
 const LONGEST = 600_000_000;
 
@@ -22,7 +25,8 @@ export function createTimings({ client, now = () => performance.now(), afterFram
   let current = null;
   /** @type {Click | null} */
   let last = null;
-  let told = 0;
+  /** @type {Click[]} */
+  let untold = [];
 
   return {
     /** A pointer's or key's event, from which a request may come. @param {number} timeStamp */
@@ -51,21 +55,26 @@ export function createTimings({ client, now = () => performance.now(), afterFram
       afterFrame(() => {
         click.painted = now();
         last = click;
+        untold = [...untold.slice(1 - KEPT), click];
       });
     },
 
     /** @returns {Timing | null} of the newest click that is painted */
     last: () => last && partsOf(last),
 
-    /** What the kernel has not been told yet, once. @returns {Record<string, unknown> | null} */
+    /** What the kernel has not been told yet, once. */
     untold() {
-      if (!last || last.n === told) return null;
-      const { n, event: from, sent, received, painted } = last;
-      told = n;
-      const [browser, trip, paint] = [sent - from, received - sent, painted - received].map((ms) => Math.round(1e3 * ms));
-      return Math.max(browser, trip, paint) > LONGEST ? null : { client, n, browser, trip, paint };
+      const clicks = untold.map((click) => measured(client, click));
+      untold = [];
+      return clicks.filter(({ browser, trip, paint }) => Math.max(browser, trip, paint) <= LONGEST);
     },
   };
+}
+
+/** As the kernel takes it, in microseconds. @param {string} client @param {Click} click */
+function measured(client, { n, event, sent, received, painted }) {
+  const [browser, trip, paint] = [sent - event, received - sent, painted - received].map((ms) => Math.round(1e3 * ms));
+  return { client, n, browser, trip, paint };
 }
 
 /** @param {Click} click @returns {Timing} */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 from sam2_widget.annotator import Annotator
@@ -110,12 +110,12 @@ class Receiver:
         elif isinstance(message, requests.Question):
             self._ask(message)
         elif isinstance(message, requests.Nudge):
-            self._take_timing(message.timing)
+            self._take_timings(message.timings)
         else:
             self._take_action(message)
 
-    def _take_timing(self, timing: requests.PageTiming | None) -> None:
-        if timing is not None:
+    def _take_timings(self, timings: Iterable[requests.PageTiming]) -> None:
+        for timing in timings:
             page = (timing.browser / 1e3, timing.trip / 1e3, timing.paint / 1e3)
             self._annotator.timings.told(timing.client, timing.n, page)
 

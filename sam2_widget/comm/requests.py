@@ -21,6 +21,9 @@ MAX_TILES = 16
 
 MAX_LEVEL = 16
 
+MAX_TIMINGS = 100
+"""Clicks that a page tells of at once."""
+
 MAX_MICROSECONDS = 600_000_000
 """A page that took longer for a click has slept."""
 
@@ -222,11 +225,11 @@ class Nudge(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
 
     Attributes
     ----------
-    timing : PageTiming or None
-        Of a click before, as there is room.
+    timings : tuple of PageTiming
+        Of clicks before, as there is room.
     """
 
-    timing: PageTiming | None = None
+    timings: Annotated[tuple[PageTiming, ...], msgspec.Meta(max_length=MAX_TIMINGS)] = ()
 
 
 class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):

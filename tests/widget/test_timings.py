@@ -17,7 +17,7 @@ def test_a_click_is_told_in_parts(widget, page):
     assert half.total is None
     assert half.decoder > 0
     assert "has not told" in str(half)
-    page.send({"type": "nudge", "timing": PAGE})
+    page.send({"type": "nudge", "timings": [PAGE]})
     (whole,) = widget.timings
     assert (whole.browser, whole.paint) == (2, 4)
     assert whole.total == pytest.approx(9006)
@@ -53,13 +53,13 @@ def test_edits_of_python_are_no_clicks(widget, page):
 def test_times_of_a_page_are_checked(widget, page, wrong):
     page.prompts(point(40, 30))
     settle()
-    page.send({"type": "nudge", "timing": {**PAGE, **wrong}})
+    page.send({"type": "nudge", "timings": [{**PAGE, **wrong}]})
     assert widget.timings[0].total is None
     assert "malformed message" in page.state["notice"]
 
 
 def test_times_of_an_unknown_click_are_forgotten(widget, page):
-    page.send({"type": "nudge", "timing": PAGE})
+    page.send({"type": "nudge", "timings": [PAGE]})
     assert widget.timings == ()
     assert page.state["notice"] == ""
 
@@ -74,6 +74,6 @@ def test_a_page_is_asked_for_what_it_has_not_told(widget, page):
     assert asked() == []
     _ = widget.timings
     assert len(asked()) == 1
-    page.send({"type": "nudge", "timing": PAGE})
+    page.send({"type": "nudge", "timings": [PAGE]})
     _ = widget.timings
     assert len(asked()) == 1
