@@ -129,7 +129,7 @@ export function mountView(el, store, signal) {
     status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
     announcer.update(snapshot, ui);
     tellState(snapshot);
-    if (!snapshot.pending) store.timings.painted();
+    if (!snapshot.pending && stage.isExact()) store.timings.painted();
     if (animating) schedule();
   }
 
@@ -138,7 +138,7 @@ export function mountView(el, store, signal) {
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
-    setAttribute(root, "data-pending", pending);
+    setAttribute(root, "data-pending", pending || !stage.isExact());
     setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
     setAttribute(root, "data-tool", options.tool);
     setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");
