@@ -63,8 +63,8 @@ lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 	$(BIN)/mypy
 	cd js && PATH="$(NODE_PATH_FIRST)" npm run check
 
-bench: $(STAMPS)/test  ## The figures of the README
-	$(BIN)/python benchmarks/click.py
+bench: $(STAMPS)/bench $(STAMPS)/js $(STAMPS)/chromium  ## The figures of the README; QUICK=1 for a smoke run
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fast $(if $(QUICK),--quick,--write)
 
 bench-quality: quality-data $(STAMPS)/test  ## The bundled model against others: DATA=folder MODELS="tiny large"
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality $(SETS) $(MODELS:%=--model %)
@@ -98,6 +98,10 @@ $(STAMPS)/lab: $(STAMPS)/sam2 pyproject.toml hatch_build.py $(wildcard js/src/*)
 
 $(STAMPS)/test: $(STAMPS)/lab
 	$(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[bench]'
 	@touch $@
 
 $(STAMPS)/hosts: $(STAMPS)/test
