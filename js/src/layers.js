@@ -58,8 +58,10 @@ export function createPictureLayer() {
    * @param {string} filter
    * @param {{ draw: (context: CanvasRenderingContext2D) => void, version: number }} tiles
    */
-  return function pictureLayer(bitmap, { placement, surface }, filter, tiles) {
-    const nextKey = `${placeKey(placement, surface)},${filter},${tiles.version}`;
+  return function pictureLayer(bitmap, { placement, surface, moving }, filter, tiles) {
+    // A better look takes longer than a frame, and is due when the view rests.
+    const quality = moving ? "low" : "high";
+    const nextKey = `${placeKey(placement, surface)},${filter},${tiles.version},${quality}`;
     if (drawn === bitmap && key === nextKey) return layer;
     [drawn, key] = [bitmap, nextKey];
     layer.width = surface.width;
@@ -69,7 +71,7 @@ export function createPictureLayer() {
     const smooth = Math.min(width / image.width, height / image.height) < PIXELATED_FROM;
     // Pixels of a picture smaller than the image are nobody's pixels.
     context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = quality;
     // For looking only: what the model sees stays as it is.
     context.filter = filter;
     context.drawImage(bitmap, left, top, width, height);

@@ -16,7 +16,7 @@ from sam2_widget.masks.logits import LogitMask, quantise
 
 FILE = Path(__file__).parents[2] / "js" / "tests" / "data" / "same-pixels.json"
 IMAGES = [(1, 1), (7, 5), (64, 64), (100, 37), (451, 300), (1000, 751), (1921, 1079)]
-"""(width, height) in pixels: smaller than the logits, of their size, larger, and none a multiple."""
+"""(width, height) in pixels: smaller than the logits, of their size, larger, mostly no multiple."""
 
 
 def shapes():
