@@ -160,7 +160,7 @@ def main() -> None:
     (RESULTS / "fast.md").write_text(table + "\n", encoding="utf-8")
     plot.draw(found, PICTURE if options.write else RESULTS / "fast.png")
     if options.write:
-        report.update_readme(table)
+        report.update_readme(report.markdown(found, asked=True))
     print(table)
 
 

@@ -17,12 +17,12 @@ INK = "#7d8590"
 
 PARTS = {
     "browser": "#33bbee",
-    "comm": "#0077bb",
+    "comm": "#2f7fd0",
     "kernel": "#ee7733",
     "decoder": "#9aa4af",
     "paint": "#009988",
 }
-OURS, PEER = "#0077bb", "#ee7733"
+OURS, PEER = "#2f8fdd", "#ee7733"
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
@@ -94,7 +94,7 @@ def _lines(axes: Axes, found: dict[str, Any]) -> None:
         axes.annotate(
             label,
             (pixels[-1], medians[-1]),
-            (-4, 8),
+            (-14, 8),
             textcoords="offset points",
             ha="right",
             color=color,
@@ -102,8 +102,10 @@ def _lines(axes: Axes, found: dict[str, Any]) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.margins(y=0.2)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xticks([0.3, 2, 8, 48, 100], ["0.3", "2", "8", "48", "100"])
     axes.minorticks_off()
     axes.grid(axis="y", color=INK, alpha=0.25)
     axes.set_xlabel("megapixels")
-    axes.set_title("Beyond the model, ms a click", loc="left", color=INK)
+    axes.set_title("Beyond the model, ms a click", loc="left", color=INK, pad=14)
