@@ -5,8 +5,10 @@ async ({ kind, count, step }) => {
   const at = (dx, dy) => ({ clientX: left + width / 2 + dx, clientY: top + height / 2 + dy, bubbles: true, cancelable: true, view: window });
   const mouse = (type, target, dx, dy) => target.dispatchEvent(new MouseEvent(type, { ...at(dx, dy), button: 1, buttons: 4 }));
   const circle = (k, radius) => [radius * Math.sin(k / 12), radius * (Math.cos(k / 12) - 1)];
+  const wheel = (deltaY) => canvas.dispatchEvent(new WheelEvent("wheel", { ...at(0, 0), deltaY, ctrlKey: true }));
   const moves = {
-    zoom: (k) => canvas.dispatchEvent(new WheelEvent("wheel", { ...at(0, 0), deltaY: k < count / 2 ? -step : step, ctrlKey: true })),
+    nearer: () => wheel(-step),
+    zoom: (k) => wheel(k < count / 2 ? -step : step),
     pan: (k) => mouse("mousemove", window, ...circle(k, step)),
     pointer: (k) => canvas.dispatchEvent(new PointerEvent("pointermove", { ...at(...circle(k, step)), pointerId: 1, pointerType: "mouse", isPrimary: true })),
     rest: () => {},

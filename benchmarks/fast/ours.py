@@ -47,11 +47,13 @@ watch("decoder", model.sam_mask_decoder)
 
 FILL = """
 import random
+import time
 draw = random.Random(len(w.prompts))
 while len(w.prompts) < {count}:
     w.add_point(draw.uniform(0.02, 0.98) * {width}, draw.uniform(0.02, 0.98) * {height})
     w.commit()
-len(w.masks)
+while w._annotator.pending():
+    time.sleep(0.01)
 """
 
 PARTS = ("browser", "comm", "queue", "decoder", "kernel", "paint", "total")
