@@ -41,7 +41,9 @@ def running(request, tmp_path_factory):
 def kernel(running):
     """A kernel in which the tests before have left nothing."""
     yield running
-    running.run("w = v = box = out = None\nOut.clear()\nipywidgets.Widget.close_all()\nalive.clear()")
+    running.run(
+        "w = v = box = out = None\nOut.clear()\nipywidgets.Widget.close_all()\nalive.clear()"
+    )
 
 
 def settled(kernel, *numbers):
