@@ -6,6 +6,7 @@
 torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
+from sam2_widget.ahead import Precomputed, precompute, prefetch
 from sam2_widget.errors import (
     AnnotationError,
     CheckpointError,
@@ -79,6 +80,7 @@ __all__ = [
     "ModelError",
     "ObjectPrompts",
     "Point",
+    "Precomputed",
     "Predictor",
     "PromptArrays",
     "PromptError",
@@ -101,6 +103,8 @@ __all__ = [
     "embeddings",
     "load_image",
     "load_model",
+    "precompute",
+    "prefetch",
     "read_masks",
     "segment",
 ]

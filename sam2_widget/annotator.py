@@ -22,6 +22,7 @@ from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status
 from sam2_widget.timings import Click, Timings
+from sam2_widget.weak import weakly
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class Annotator:
         self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
-        self.engine = Engine(image.rgb, device=device, changed=self._engine_changed)
+        self.engine = Engine(image.rgb, device=device, changed=weakly(self._engine_changed))
 
     # --- edits ------------------------------------------------------------------------------------
 

@@ -6,17 +6,19 @@ pages are told in `publishing`, what they say in `receiving`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakMethod
 
 import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import options
+from sam2_widget import lifetime, options
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
 from sam2_widget.colors import checked_classes
@@ -46,11 +48,15 @@ from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.session import Session
 from sam2_widget.status import Status
 from sam2_widget.timings import Timing
+from sam2_widget.weak import weakly
 
 logger = logging.getLogger(__name__)
 
 BRUSH_SHARE = 25
 """The brush is at first this part of the image's longer side."""
+
+KERNELS_OWN = ("_image", "_labels", "_state", "_status")
+"""Traits that only the kernel writes."""
 
 STATIC = Path(__file__).parent / "static"
 
@@ -157,17 +163,20 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             loaded,
             self._session,
             device=device,
-            changed=self._publish,
-            settled=self._tell_changed,
+            changed=weakly(self._publish),
+            settled=weakly(self._tell_changed),
         )
         self._committed: Event[SegmentedObject] = Event("on_commit", self._annotator.complain)
         self._changed: Event[SegmentWidget] = Event("on_change", self._annotator.complain)
         self._changes = Changes(self._annotator)
-        self._poster = Poster(self._draw_poster)
+        self._poster = Poster(WeakMethod(self._draw_poster))
         self._name = loaded.name
         ack: dict[str, int] = {}
         self._publisher = Publisher(
-            self._annotator, ack, send=self._send_custom, set_state=self._set_own_state
+            self._annotator,
+            ack,
+            send=weakly(self._send_custom),
+            set_state=weakly(self._set_own_state),
         )
         view = encode_view(self._rgb)
         pyramid = Pyramid(self._rgb, max(view.view_width, view.view_height))
@@ -176,14 +185,14 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             self._publisher,
             pyramid,
             loaded.values,
-            send=self._send_custom,
+            send=weakly(self._send_custom),
         )
         self._receiver = Receiver(
             self._annotator,
             self._publisher,
             ack,
             ask=questions.ask,
-            committed=self._tell_committed,
+            committed=weakly(self._tell_committed),
         )
         super().__init__(
             _image=wire.image_message(view, self._name, pyramid.levels),
@@ -192,7 +201,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             _status=self._annotator.engine.status.to_dict(),
             brush_size=max(max(width, height) / BRUSH_SHARE, 1.0),
         )
-        self.on_msg(lambda _, content, __: self._receiver.message(content))
+        self.on_msg(lambda widget, content, _: widget._receiver.message(content))  # noqa: SLF001
         self._annotator.engine.load(model)
 
     # --- the result -------------------------------------------------------------------------------
@@ -315,12 +324,33 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             logger.exception("an observer of 'masks' failed")
 
     def close(self) -> None:
-        """Remove the widget from the page; what has been segmented can still be read."""
+        """Remove the widget from the page; what has been segmented can still be read.
+
+        Nobody need call it: a widget that no name refers to and no output shows is closed by
+        itself.
+        """
         if hasattr(self, "_annotator") and not self._annotator.engine.closed:
             self._poster.close()
             self._annotator.engine.close()
             self._publish()
+        if self.comm is not None:
+            lifetime.forget(self.model_id)
+            self.comm.on_msg(None)
+            self.layout.close()
         super().close()
+        # Where it puts None, so that a closed widget could not be displayed at all.
+        self.__dict__.pop("_repr_mimebundle_", None)
+
+    def __del__(self) -> None:
+        # Called by the garbage collector, on any thread: nothing is sent, drawn or waited for.
+        with contextlib.suppress(Exception):
+            self._poster.forget()
+            self._annotator.engine.close()
+        with contextlib.suppress(Exception):
+            # Not by the names of the traits, which would make what was not there yet.
+            for orphan in ("layout", "comm"):
+                if self._trait_values.get(orphan) is not None:
+                    lifetime.close_later(self._trait_values[orphan])
 
     def __repr__(self) -> str:
         height, width = self._rgb.shape[:2]
@@ -348,6 +378,29 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         """Open the comm."""
         super().open()
         route_as_sent(self.comm)
+        lifetime.hold_weakly(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            return {"text/plain": repr(self)}, {}
+        lifetime.shown(self)
+        return super()._repr_mimebundle_(**kwargs)
+
+    def _should_send_property(self, key: str, value: object) -> bool:
+        # What the kernel writes is sent at once. A `hold_sync` of one thread holds back all others,
+        # and loses what they set at its end.
+        written_here = key in KERNELS_OWN
+        return written_here or bool(super()._should_send_property(key, value))
+
+    @contextlib.contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Hold nothing back once pages are there.
+
+        It does so by another method on the widget itself, for all threads, and what the model
+        thread sets as it ends is told nobody.
+        """
+        with super().hold_trait_notifications() if self.comm is None else contextlib.nullcontext():
+            yield
 
     def _handle_msg(self, msg: dict[str, Any]) -> None:
         """Take what arrives on the comm."""

@@ -96,12 +96,18 @@ class EmbeddingCache:
     ----------
     limits : callable
         Returns the caps that hold now.
+
+    Attributes
+    ----------
+    forgotten : int
+        How many embeddings had to leave the last place that there was for them.
     """
 
     def __init__(self, limits: Callable[[], Resources] = resources.current) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._tiers: dict[str, _Tier] = {HOST: _Tier()}
+        self.forgotten = 0
         # Of disks nobody knows how slow they are: nothing waits for one, but the kernel's end.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-store")
         self._to_write = threading.Semaphore(WAITING_TO_BE_WRITTEN)
@@ -207,24 +213,26 @@ class EmbeddingCache:
         if embedding.nbytes <= self._capacity(place):
             self._tiers.setdefault(place, _Tier()).put(key, embedding)
             self._trim(place)
-        elif place != HOST:
-            self._to_host(key, embedding)
+        else:
+            self._move_on(place, key, embedding)
 
     def _trim(self, place: str) -> None:
         for key, embedding in self._tiers[place].pop_over(self._capacity(place)):
-            if place != HOST:
-                self._to_host(key, embedding)
+            self._move_on(place, key, embedding)
 
-    def _to_host(self, key: _Key, embedding: Embedding) -> None:
-        if isinstance(embedding, MovableEmbedding):
+    def _move_on(self, place: str, key: _Key, embedding: Embedding) -> None:
+        """From a device to the host; from there to nowhere, as what is on disk stays there."""
+        if place != HOST and isinstance(embedding, MovableEmbedding):
             self._put(HOST, key, embedding.to(HOST))
+        elif self._limits().store is None:
+            self.forgotten += 1
 
     def _release(self, device: str) -> int:
         with self._lock:
             tier = self._tiers.get(device, _Tier())
             freed = tier.nbytes
             for key, embedding in tier.pop_over(-1) if tier.nbytes else ():
-                self._to_host(key, embedding)
+                self._move_on(device, key, embedding)
             # A new object each: copies that the device has for the old ones go with these.
             host = self._tiers[HOST]
             for key in host:

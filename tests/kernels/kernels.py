@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,10 @@ def until(condition, what):
     while not condition():
         assert time.monotonic() < end, f"{what} did not come"
         time.sleep(0.005)
+
+
+def _plain(lines):
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
 
 
 def point(x, y, label=1):
@@ -129,11 +134,11 @@ class Kernel:
         assert self._control.poll(PATIENCE * 1000)
         return self._session.recv(self._control)[1]["content"]["subshell_id"]
 
-    def start(self, code, cell=None):
+    def start(self, code, cell=None, deleted=()):
         """Run a cell and do not wait for it."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
         content |= {"allow_stdin": False, "stop_on_error": False}
-        metadata = {} if cell is None else {"cellId": cell, "deletedCells": []}
+        metadata = {} if cell is None else {"cellId": cell, "deletedCells": list(deleted)}
         message = self._session.msg("execute_request", content, metadata=metadata)
         self._session.send(self._shell, message)
         return message["header"]["msg_id"]
@@ -147,10 +152,10 @@ class Kernel:
         until(lambda: request in self._idle, "the output of a cell")
         return self._replies.pop(request), self._streams.get(request, "").strip()
 
-    def run(self, code, cell=None):
+    def run(self, code, cell=None, deleted=()):
         """Run a cell; returns what it has printed."""
-        content, printed = self.finish(self.start(code, cell))
-        assert content["status"] == "ok", "\n".join(content["traceback"])
+        content, printed = self.finish(self.start(code, cell, deleted))
+        assert content["status"] == "ok", _plain(content["traceback"])
         return printed
 
     def value(self, expression):
