@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 
-from tqdm import tqdm
-
 from sam2_widget.errors import (
     CheckpointError,
     DeviceError,
@@ -329,8 +327,9 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
-    """A progress bar that draws nothing and tells `progress` instead."""
+def _reporter(hub_id: str, progress: Progress) -> Any:
+    """Class of a progress bar that draws nothing and tells `progress` instead."""
+    from tqdm import tqdm  # noqa: PLC0415 - only here
 
     class Reporter(tqdm):  # type: ignore[type-arg]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
