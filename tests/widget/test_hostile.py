@@ -168,3 +168,14 @@ def test_hostile_text_comes_and_goes_as_it_is(widget, page, hostile):
     assert widget.objects[0].label == hostile
     assert page.objects()[0]["label"] == hostile
     assert Page(widget).state["label"] == hostile
+
+
+@pytest.mark.parametrize("kind", ["delete", "label", "show", "lock", "order"])
+def test_an_action_on_no_object_changes_none(widget, page, kind):
+    page.prompts(point(40, 30))
+    page.act("commit")
+    page.act(kind)
+    settle()
+    assert "malformed" in page.state["notice"]
+    assert len(widget.prompts) == 1
+    assert not widget._session.locked | widget._session.hidden
