@@ -1,9 +1,9 @@
 """Two hours of work in ten minutes: clicks, faults and reloads in a live JupyterLab.
 
-A seeded user clicks through 200 images in Chromium, undoes and redoes, reloads the page, opens it in
-a second tab, closes views and interrupts the kernel, while messages get lost, the model runs out of
-memory or fails, and nonsense arrives on the comm. Every click is kept in a list beside; in the end
-no click may be missing, the masks of every image must equal a headless replay of its prompts, the
+A seeded user clicks through 200 images in Chromium, undoes and redoes, reloads the page, opens it
+in a second tab, closes views and interrupts the kernel, while messages get lost, the model runs out
+of memory or fails, and nonsense arrives on the comm. Every click is kept in a list beside; in the
+end no click may be missing, the masks of every image must equal a headless replay of its prompts, the
 kernel's memory must be flat, and no error may be in a console or a log that was not injected.
 
     python -m benchmarks.soak [--minutes 10] [--seed 0]
@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 from jupyter_client import BlockingKernelClient
-from playwright.sync_api import Page, TimeoutError as PlaywrightTimeoutError, sync_playwright
+from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import HARMLESS
 from tests.browser.lab import Notebook, Widget, chromium, jupyter_lab
@@ -137,7 +138,7 @@ class Driver:
 
     def __init__(self, notebook: Notebook, seed: int) -> None:
         self.notebook, self.page = notebook, notebook.page
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - no secret
         self.tally = Tally()
         self.expected = Expected()
         self.kernel = Kernel(notebook.folder)
@@ -219,7 +220,7 @@ class Driver:
             happen()
 
     def settle(self, fault: str) -> None:
-        """Wait for the answer; after a lost message or a failure, click once more as a user does."""
+        """Wait for the answer; after a lost message or a failure, click once more."""
         for attempt in range(4):
             try:
                 self.widget.wait(
@@ -407,20 +408,24 @@ def soak(driver: Driver, minutes: float) -> None:
 def told(tally: Tally, report: dict[str, Any], command: str) -> list[str]:
     """The rows of the README's table."""
     names = {**FAULTS_AT_CLICKS, **FAULTS_AT_IMAGES}
-    faults = ", ".join(f"{tally.faults[n]} × {n}" for n in names if "do" not in n.split())
+    faults = ", ".join(f"{tally.faults[n]} x {n}" for n in names if "do" not in n.split())
     edits = tally.faults["undo"] + tally.faults["redo"]
     memory = tally.memory[len(tally.memory) // 2 :]
     equal = report["checked"] - len(report["different"])
-    return [
-        f"| load held | {tally.clicks:,} clicks on {tally.images} images in a live JupyterLab, "
-        f"{edits} undo and redo | {command} |",
-        f"| faults survived | {faults} | {command} |",
-        f"| nothing lost | masks of {equal} of {report['checked']} images ({report['objects']:,} "
-        f"objects) equal to a headless replay; {len(tally.problems)} clicks or objects missing, "
-        f"{len(report['log'] + report['server'])} errors not injected | {command} |",
-        f"| memory flat | {growth(tally.memory):+.0f} MiB over the second half, at "
-        f"{np.mean(memory):.0f} MiB, embeddings left out | {command} |",
-    ]
+    load = (
+        f"{tally.clicks:,} clicks on {tally.images} images in a live JupyterLab, {edits} undo, redo"
+    )
+    lost = (
+        f"masks of {equal} of {report['checked']} images ({report['objects']:,} objects) equal to a "
+        f"headless replay; {len(tally.problems)} clicks or objects missing, "
+        f"{len(report['log'] + report['server'])} errors that were not injected"
+    )
+    flat = (
+        f"kernel {growth(tally.memory):+.0f} MiB over the second half, at {np.mean(memory):.0f} MiB, "
+        "cached embeddings left out"
+    )
+    rows = {"load held": load, "faults survived": faults, "nothing lost": lost, "memory flat": flat}
+    return [f"| {name} | {text} | {command} |" for name, text in rows.items()]
 
 
 def main() -> int:

@@ -27,13 +27,13 @@ SIZE = (640, 480)
 PHOTOS = ("chelsea", "astronaut", "coffee", "rocket")
 
 
-class Injected(RuntimeError):
+class InjectedError(RuntimeError):
     """What a predictor may raise at any time."""
 
 
 ERRORS: dict[str, Callable[[], Exception]] = {
     "out of memory": lambda: torch.OutOfMemoryError("injected: out of memory"),
-    "exception": lambda: Injected("injected: the model failed"),
+    "exception": lambda: InjectedError("injected: the model failed"),
 }
 
 
@@ -103,7 +103,7 @@ class Log(logging.Handler):
 
 def photo(number: int) -> np.ndarray:
     """A view of one of a few photos, another for each number, (480, 640, 3) uint8."""
-    rng = random.Random(number)
+    rng = random.Random(number)  # noqa: S311 - no secret
     source = getattr(data, PHOTOS[number % len(PHOTOS)])()
     height, width = source.shape[:2]
     side = rng.uniform(0.5, 1)

@@ -18,7 +18,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CORPUS, FOUND = HERE / "corpus", HERE / "found"
 
-SHARES = {"comm": 4, "prompts": 1, "rle": 1, "json_files": 2, "yolo": 1, "binary_files": 2, "images": 2}
+SHARES = {
+    "comm": 4,
+    "prompts": 1,
+    "rle": 1,
+    "json_files": 2,
+    "yolo": 1,
+    "binary_files": 2,
+    "images": 2,
+}
 """How the time is divided."""
 
 PER_INPUT = 10
@@ -52,7 +60,11 @@ def child(target: str, arguments: list[str]) -> None:
 def fuzz(target: str, seconds: float, work: Path) -> tuple[str, bool]:
     """Fuzz one target in a process of its own; returns a line about it, and whether it held."""
     FOUND.mkdir(exist_ok=True)
-    limits = [f"-max_total_time={max(int(seconds), 1)}", f"-timeout={PER_INPUT}", "-rss_limit_mb=3000"]
+    limits = [
+        f"-max_total_time={max(int(seconds), 1)}",
+        f"-timeout={PER_INPUT}",
+        "-rss_limit_mb=3000",
+    ]
     folders = [str(work), str(CORPUS / target)]
     command = [sys.executable, "-m", "tests.fuzz.fuzz", "--child", target, "--"]
     done = subprocess.run(

@@ -16,7 +16,13 @@ ODD = [
 def places(value, where=()):
     """Paths of all parts of a JSON value."""
     yield where
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in items:
         yield from places(inner, (*where, key))
 

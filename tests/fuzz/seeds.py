@@ -1,6 +1,6 @@
 """First inputs of each target: what pages, and this package, really write.
 
-    python -m tests.fuzz.seeds   # writes what is missing into corpus/
+python -m tests.fuzz.seeds   # writes what is missing into corpus/
 """
 
 from __future__ import annotations
@@ -57,7 +57,13 @@ def messages():
     rich = [*listed, box, scribble, {"type": "choice", "index": 2}, stroke]
     first = update({"_prompts": {"rid": rid, "epoch": 0, "prompts": listed}})
     for name, more in fields.items():
-        action = {"type": name, "rid": {"client": "page", "n": 2}, "epoch": 0, "prompts": listed, **more}
+        action = {
+            "type": name,
+            "rid": {"client": "page", "n": 2},
+            "epoch": 0,
+            "prompts": listed,
+            **more,
+        }
         yield name, [first, custom(action), custom({"type": "hello"})]
     yield "rich", [update({"_prompts": {"rid": rid, "epoch": 0, "prompts": rich}})]
     yield "options", [update({"tool": "box", "opacity": 0.5, "brush_size": 3, "height": 300})]
@@ -123,8 +129,19 @@ def seeds():
     yield "binary_files", "pngs", written(pngs.write_pngs, result)
     yield "binary_files", "tiff", written(tiff.write_tiff, result)
     yield "binary_files", "png", written(label_map.write_png, result)
-    for kind, mode in (("PNG", "RGBA"), ("PNG", "I;16"), ("GIF", "P"), ("BMP", "L"), ("JPEG", "CMYK"), ("WEBP", "RGB")):
-        yield "images", f"{kind} {mode.replace(';', '')}", image(kind, "L" if mode == "I;16" else mode)
+    for kind, mode in (
+        ("PNG", "RGBA"),
+        ("PNG", "I;16"),
+        ("GIF", "P"),
+        ("BMP", "L"),
+        ("JPEG", "CMYK"),
+        ("WEBP", "RGB"),
+    ):
+        yield (
+            "images",
+            f"{kind} {mode.replace(';', '')}",
+            image(kind, "L" if mode == "I;16" else mode),
+        )
     yield "images", "tiff 16 bit", tif(np.ones((12, 16), np.uint16), compression="deflate")
     yield "images", "tiff stack", tif(np.ones((3, 12, 16), np.float32), imagej=True)
     yield "images", "npy", npy(np.ones((12, 16, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes, and whatever they are, nothing but our errors comes of it.
+"""What is fuzzed: each target takes bytes, of which nothing but our errors may come.
 
 Run by `test_corpus.py` on kept inputs, and by `fuzz.py` on new ones.
 """
@@ -77,7 +77,7 @@ def fuzz_comm(data: bytes):
     if not isinstance(messages, list):
         return
     widget = SegmentWidget(IMAGE, model=FakePredictor(size=16))
-    fixed = {name: getattr(widget, name) for name in widget.keys if name not in ALLOWED}  # noqa: SIM118
+    fixed = {name: getattr(widget, name) for name in widget.keys if name not in ALLOWED}
     try:
         for message in messages[:20]:
             content = {"content": {"data": message}, "buffers": [b"evil"], "metadata": {}}

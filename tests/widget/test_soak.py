@@ -1,4 +1,4 @@
-"""A small soak: images, edits and faults by the hundred, and nothing is lost (`make soak`: more)."""
+"""A small soak: images, edits and faults by the hundred; nothing is lost. `make soak` does more."""
 
 import logging
 import random
