@@ -3,8 +3,8 @@
 A seeded user clicks through 200 images in Chromium, undoes and redoes, reloads the page, opens it
 in a second tab, closes views and interrupts the kernel, while messages get lost, the model runs out
 of memory or fails, and nonsense arrives on the comm. Every click is kept in a list beside; in the
-end no click may be missing, the masks of every image must equal a headless replay of its prompts, the
-kernel's memory must be flat, and no error may be in a console or a log that was not injected.
+end no click may be missing, the masks of every image must equal a headless replay of its prompts,
+the kernel's memory must be flat, and no error may be in a console or a log that was not injected.
 
     python -m benchmarks.soak [--minutes 10] [--seed 0]
 """
@@ -412,17 +412,15 @@ def told(tally: Tally, report: dict[str, Any], command: str) -> list[str]:
     edits = tally.faults["undo"] + tally.faults["redo"]
     memory = tally.memory[len(tally.memory) // 2 :]
     equal = report["checked"] - len(report["different"])
-    load = (
-        f"{tally.clicks:,} clicks on {tally.images} images in a live JupyterLab, {edits} undo, redo"
-    )
+    load = f"{tally.clicks:,} clicks on {tally.images} images in JupyterLab, {edits} undo, redo"
     lost = (
-        f"masks of {equal} of {report['checked']} images ({report['objects']:,} objects) equal to a "
-        f"headless replay; {len(tally.problems)} clicks or objects missing, "
+        f"masks of {equal} of {report['checked']} images ({report['objects']:,} objects) equal to "
+        f"a headless replay; {len(tally.problems)} clicks or objects missing, "
         f"{len(report['log'] + report['server'])} errors that were not injected"
     )
     flat = (
-        f"kernel {growth(tally.memory):+.0f} MiB over the second half, at {np.mean(memory):.0f} MiB, "
-        "cached embeddings left out"
+        f"kernel {growth(tally.memory):+.0f} MiB over the second half, at {np.mean(memory):.0f} "
+        "MiB, cached embeddings left out"
     )
     rows = {"load held": load, "faults survived": faults, "nothing lost": lost, "memory flat": flat}
     return [f"| {name} | {text} | {command} |" for name, text in rows.items()]

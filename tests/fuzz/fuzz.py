@@ -26,6 +26,7 @@ SHARES = {
     "yolo": 1,
     "binary_files": 2,
     "images": 2,
+    "store": 1,
 }
 """How the time is divided."""
 

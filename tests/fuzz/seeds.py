@@ -18,6 +18,7 @@ from sam2_widget import Box, Choice, MaskPrompt, Point, Prompts, Scribble, Strok
 from sam2_widget.export import coco, geojson, label_map, labelme, npz, pngs, tiff, yolo
 from sam2_widget.export.read import read_masks
 from sam2_widget.masks import rle
+from sam2_widget.models import store
 from sam2_widget.prompts import ObjectPrompts
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -145,6 +146,8 @@ def seeds():
     yield "images", "tiff 16 bit", tif(np.ones((12, 16), np.uint16), compression="deflate")
     yield "images", "tiff stack", tif(np.ones((3, 12, 16), np.float32), imagej=True)
     yield "images", "npy", npy(np.ones((12, 16, 3), np.uint8))
+    arrays = {"features": np.ones((2, 3), np.float16), "none": np.ones((0, 3), np.float32)}
+    yield "store", "two", store.encode(arrays, "model", "image")
 
 
 def main():

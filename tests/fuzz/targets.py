@@ -23,6 +23,7 @@ from sam2_widget.export.label_map import read_png
 from sam2_widget.export.tiff import read_tiff
 from sam2_widget.images import arrays, sources
 from sam2_widget.masks import rle as runs
+from sam2_widget.models import store
 from sam2_widget.prompts import Prompts
 from sam2_widget.session import Session
 from sam2_widget.testing import FakePredictor
@@ -191,6 +192,16 @@ def fuzz_images(data: bytes):
     assert 0 < loaded.rgb.shape[0] * loaded.rgb.shape[1] <= LIMIT
 
 
+def fuzz_store(data: bytes):
+    """Stored embeddings, of a folder that others may write to."""
+    try:
+        arrays = store.decode(data, "model", "image")
+    except store.BadFileError:
+        return
+    again = store.decode(store.encode(arrays, "model", "image"), "model", "image")
+    assert {name: a.shape for name, a in again.items()} == {n: a.shape for n, a in arrays.items()}
+
+
 TARGETS = {
     "comm": fuzz_comm,
     "prompts": fuzz_prompts,
@@ -199,6 +210,7 @@ TARGETS = {
     "yolo": fuzz_yolo,
     "binary_files": fuzz_binary_files,
     "images": fuzz_images,
+    "store": fuzz_store,
 }
 JSON = ("comm", "prompts", "json_files")
 """Targets whose inputs are JSON."""
