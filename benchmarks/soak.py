@@ -74,6 +74,13 @@ NONSENSE = [
     {"method": "custom", "content": {"type": "\ud800" * 1000}},
 ]
 
+SAID = """
+root => {
+  const alerts = [...root.querySelectorAll('[role="alert"]')];
+  return [root.dataset.phase, alerts.map(node => node.innerText).join("").trim()];
+}
+"""
+
 SEND = """
 ([comm_id, data]) => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -230,10 +237,11 @@ class Driver:
                 if not fault:
                     self.problem(f"no answer within {PATIENCE:g} s")
             else:
-                if self.widget.root.get_attribute("data-phase") != "error":
+                phase, alert = self.widget.root.evaluate(SAID)
+                if phase != "error":
                     return
                 self.tally.seen += 1
-                if not self.widget.root.get_by_role("alert").inner_text().strip():
+                if not alert:
                     self.problem("an error that the page does not tell")
                 if attempt:
                     # As the page says: nothing but a model helps where none could be loaded.
@@ -321,12 +329,17 @@ class Driver:
         """Work on one image."""
         self.show_next()
         if self.lucky(3):
-            self.widget.wait(phase="ready")  # else: clicks before the image is encoded
+            self.loaded()  # else: clicks before the image is encoded
         for _ in range(clicks):
             self.step()
         for name in ("reload", "second tab", "view closed", "interrupt"):
             self.maybe(name, getattr(self, name.replace(" ", "_")))
         self.check()
+
+    def loaded(self) -> None:
+        """Wait until the model answers, or has failed to."""
+        ended = self.page.locator('[data-phase="ready"], [data-phase="error"]')
+        self.widget.root.and_(ended).wait_for(timeout=90_000)
 
     def check(self) -> None:
         """No click may be missing, neither in the kernel nor in the page."""
@@ -396,7 +409,7 @@ def soak(driver: Driver, minutes: float) -> None:
     start, tally = time.monotonic(), driver.tally
     while tally.images < IMAGES and time.monotonic() < start + minutes * 60:
         driver.image(CLICKS_AN_IMAGE)
-        if tally.images % 20 == 0:
+        if tally.images % 10 == 0:
             spent = time.monotonic() - start
             print(
                 f"{spent:4.0f} s: {tally.images} images, {tally.clicks} clicks, "

@@ -46,7 +46,7 @@ def _change(owner, key, rng, box, other):
     if kind == 0 and owner is not box:
         del owner[key]
     elif kind == 1:
-        owner[key] = rng.choice(ODD)
+        owner[key] = copy.deepcopy(rng.choice(ODD))
     elif kind == 2:
         owner[key] = [copy.deepcopy(old) for _ in range(rng.choice((2, 3, 40)))]
     elif kind == 3 and isinstance(old, (int, float)) and abs(old) < 1e300:
@@ -57,7 +57,7 @@ def _change(owner, key, rng, box, other):
     elif kind == 5 and isinstance(old, list):
         rng.shuffle(old)
     elif kind == 6 and isinstance(owner, dict) and owner is not box:
-        owner[rng.choice(("x", "type", "prompts", "rid", "extra"))] = old
+        owner[rng.choice(("x", "type", "prompts", "rid", "extra"))] = copy.deepcopy(old)
     else:
         part = box
         for step in other:
