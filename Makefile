@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 STAMPS := .stamps
 PORT ?= 8888
+MINUTES ?= 10
+SEED ?= 0
 SETS = $(wildcard $(DATA)/eval-*.tar)
 
 # Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
@@ -16,9 +18,9 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-notebooks test-browser test-hosts test-wheel
 
-.PHONY: help lab test lint bench bench-quality quality-data clean $(LAYERS)
+.PHONY: help lab test lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -38,6 +40,9 @@ test-export: $(STAMPS)/test  ## Every format, written and read back
 
 test-widget: $(STAMPS)/test  ## The widget over a mock comm
 	$(PYTEST) tests/widget
+
+test-fuzz: $(STAMPS)/test  ## Inputs that fuzzing has found, and new ones of their kind
+	$(PYTEST) tests/fuzz
 
 test-js: $(STAMPS)/js  ## Pure JavaScript, no browser
 	cd js && PATH="$(NODE_PATH_FIRST)" npm test
@@ -62,6 +67,15 @@ lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd js && PATH="$(NODE_PATH_FIRST)" npm run check
+
+audit: $(STAMPS)/audit $(STAMPS)/js  ## Known holes in what is installed, if the services can be reached
+	PATH="$(NODE_PATH_FIRST)" $(BIN)/python tests/audit.py $(AUDIT)
+
+soak: $(STAMPS)/test $(STAMPS)/chromium  ## Two hours of clicks and faults in ten minutes: MINUTES=10 SEED=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: $(STAMPS)/fuzz  ## Ten minutes of coverage-guided fuzzing: MINUTES=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz --seconds $$(( $(MINUTES) * 60 ))
 
 bench: $(STAMPS)/bench $(STAMPS)/js $(STAMPS)/chromium  ## The figures of the README; QUICK=1 for a smoke run
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fast $(if $(QUICK),--quick,--write)
@@ -106,6 +120,14 @@ $(STAMPS)/bench: $(STAMPS)/test
 
 $(STAMPS)/hosts: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[hosts]'
+	@touch $@
+
+$(STAMPS)/audit: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[audit]'
+	@touch $@
+
+$(STAMPS)/fuzz: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[fuzz]'
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

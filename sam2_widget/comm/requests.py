@@ -96,20 +96,20 @@ class Select(_Action, frozen=True, tag="select"):
         session.select(self.object)
 
 
-class Delete(_Action, frozen=True, tag="delete"):
+class Delete(_Action, frozen=True, tag="delete", kw_only=True):
     """Remove an object."""
 
-    object: Count = 0
+    object: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.delete(self.object)
 
 
-class Rename(_Action, frozen=True, tag="label"):
+class Rename(_Action, frozen=True, tag="label", kw_only=True):
     """Give an object another label."""
 
-    object: Count = 0
+    object: Count
     label: Label | None = None
 
     def apply(self, session: Session) -> None:
@@ -117,33 +117,33 @@ class Rename(_Action, frozen=True, tag="label"):
         session.rename(self.object, self.label)
 
 
-class Show(_Action, frozen=True, tag="show"):
+class Show(_Action, frozen=True, tag="show", kw_only=True):
     """Show or hide an object."""
 
-    object: Count = 0
-    visible: bool = True
+    object: Count
+    visible: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.show(self.object, visible=self.visible)
 
 
-class Lock(_Action, frozen=True, tag="lock"):
+class Lock(_Action, frozen=True, tag="lock", kw_only=True):
     """Keep an object from being edited, or let it be edited again."""
 
-    object: Count = 0
-    locked: bool = True
+    object: Count
+    locked: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.lock(self.object, locked=self.locked)
 
 
-class Order(_Action, frozen=True, tag="order"):
+class Order(_Action, frozen=True, tag="order", kw_only=True):
     """Move an object to another place of the list."""
 
-    object: Count = 0
-    index: Count = 0
+    object: Count
+    index: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
