@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 STAMPS := .stamps
 PORT ?= 8888
+MINUTES ?= 10
+SEED ?= 0
 SETS = $(wildcard $(DATA)/eval-*.tar)
 
 # Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
@@ -16,9 +18,9 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-notebooks test-browser test-hosts test-wheel
 
-.PHONY: help lab test test-programs lint bench bench-quality quality-data clean $(LAYERS)
+.PHONY: help lab test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -38,6 +40,9 @@ test-export: $(STAMPS)/test  ## Every format, written and read back
 
 test-widget: $(STAMPS)/test  ## The widget over a mock comm
 	$(PYTEST) tests/widget
+
+test-fuzz: $(STAMPS)/test  ## Inputs that fuzzing has found, and new ones of their kind
+	$(PYTEST) tests/fuzz
 
 test-js: $(STAMPS)/js  ## Pure JavaScript, no browser
 	cd js && PATH="$(NODE_PATH_FIRST)" npm test
@@ -66,8 +71,17 @@ lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 	$(BIN)/mypy
 	cd js && PATH="$(NODE_PATH_FIRST)" npm run check
 
-bench: $(STAMPS)/test  ## The figures of the README
-	$(BIN)/python benchmarks/click.py
+audit: $(STAMPS)/audit $(STAMPS)/js  ## Known holes in what is installed, if the services can be reached
+	PATH="$(NODE_PATH_FIRST)" $(BIN)/python tests/audit.py $(AUDIT)
+
+soak: $(STAMPS)/test $(STAMPS)/chromium  ## Two hours of clicks and faults in ten minutes: MINUTES=10 SEED=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: $(STAMPS)/fuzz  ## Ten minutes of coverage-guided fuzzing: MINUTES=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz --seconds $$(( $(MINUTES) * 60 ))
+
+bench: $(STAMPS)/bench $(STAMPS)/js $(STAMPS)/chromium  ## The figures of the README; QUICK=1 for a smoke run
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fast $(if $(QUICK),--quick,--write)
 
 bench-quality: quality-data $(STAMPS)/test  ## The bundled model against others: DATA=folder MODELS="tiny large"
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality $(SETS) $(MODELS:%=--model %)
@@ -103,6 +117,10 @@ $(STAMPS)/test: $(STAMPS)/lab
 	$(PIP) install --quiet --editable '.[test]'
 	@touch $@
 
+$(STAMPS)/bench: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[bench]'
+	@touch $@
+
 $(STAMPS)/hosts: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[hosts]'
 	@touch $@
@@ -113,6 +131,14 @@ $(STAMPS)/programs: $(STAMPS)/test
 	$(STAMPS)/labelme/bin/python -m pip --disable-pip-version-check install --quiet labelme
 	@SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -qq && \
 	  $$SUDO apt-get install -y -qq --no-install-recommends imagej python3-qgis xauth xvfb
+	@touch $@
+
+$(STAMPS)/audit: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[audit]'
+	@touch $@
+
+$(STAMPS)/fuzz: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[fuzz]'
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

@@ -6,6 +6,7 @@
 torch and sam2 are imported when a model is loaded, in the background, not here.
 """
 
+from sam2_widget.ahead import Precomputed, precompute, prefetch
 from sam2_widget.errors import (
     AnnotationError,
     CheckpointError,
@@ -32,6 +33,7 @@ from sam2_widget.headless import segment
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.images.sources import load_image
 from sam2_widget.images.stacks import ImageStack
+from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
 from sam2_widget.prompts import (
@@ -45,6 +47,7 @@ from sam2_widget.prompts import (
     Stroke,
 )
 from sam2_widget.provenance import Provenance
+from sam2_widget.resources import Resources, configure
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
 from sam2_widget.stack_prompts import StackPrompts
@@ -78,12 +81,14 @@ __all__ = [
     "ModelError",
     "ObjectPrompts",
     "Point",
+    "Precomputed",
     "Predictor",
     "PromptArrays",
     "PromptError",
     "Prompts",
     "Provenance",
     "RepairWarning",
+    "Resources",
     "Scribble",
     "SegmentWidget",
     "Segmentation",
@@ -96,8 +101,12 @@ __all__ = [
     "Stroke",
     "UnknownModelError",
     "available_models",
+    "configure",
+    "embeddings",
     "load_image",
     "load_model",
+    "precompute",
+    "prefetch",
     "read_masks",
     "segment",
 ]

@@ -16,11 +16,14 @@ from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError
 from sam2_widget.images.arrays import ImageSource
+from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status
+from sam2_widget.timings import Click, Timings
+from sam2_widget.weak import weakly
 
 T = TypeVar("T")
 
@@ -48,6 +51,8 @@ class Annotator:
         One that several annotators share.
     epoch : int
         Where its epochs begin.
+    timings : Timings, optional
+        Those of several annotators.
 
     Attributes
     ----------
@@ -55,6 +60,7 @@ class Annotator:
     engine : Engine
     epoch : int
         Grows when the active object is replaced by something other than a page's prompts.
+    timings : Timings
     """
 
     def __init__(
@@ -67,11 +73,13 @@ class Annotator:
         settled: Callable[[], None],
         lock: threading.RLock | None = None,
         epoch: int = 0,
+        timings: Timings | None = None,
     ) -> None:
         self.image = image
         self.session = session
         self.lock = lock or threading.RLock()
         self.epoch = epoch
+        self.timings = timings or Timings()
         self._said = ""
         self._changed = changed
         self._settled = settled
@@ -79,7 +87,7 @@ class Annotator:
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
         size = (session.height, session.width)
-        self.engine = Engine(image, size, device=device, changed=self._engine_changed)
+        self.engine = Engine(image, size, device=device, changed=weakly(self._engine_changed))
 
     @property
     def rgb(self) -> UInt8Array:
@@ -90,19 +98,21 @@ class Annotator:
 
     def edit(self, change: Callable[[], T]) -> T:
         """Change the session from Python."""
-        with self.lock:
-            result = change()
-            self.epoch += 1
-            self._said = ""
-        self.after_edit()
+        with held_back():
+            with self.lock:
+                result = change()
+                self.epoch += 1
+                self._said = ""
+            self.after_edit()
         return result
 
     def configure(self, change: Callable[[], object]) -> None:
         """Change from Python what objects look like and may be called: no edit of any object."""
-        with self.lock:
-            change()
-            self._result = None
-        self.after_edit()
+        with held_back():
+            with self.lock:
+                change()
+                self._result = None
+            self.after_edit()
 
     def rest(self) -> None:
         """Let go of what can be had again, for others are looked at now."""
@@ -205,12 +215,13 @@ class Annotator:
 
         It sees the newest edits, so a turn that came too late for its own finds nothing to do.
         """
+        click = self.timings.unanswered
         answers, pending = self.engine.answers, self.pending()
         if answers is None or self.engine.closed:
             return
         try:
             if pending:
-                answers(pending[0].prompts, self.session.annotation.settings)
+                self._answer(answers, pending[0], click)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
             self._failed = pending[0]
             self.engine.failed(error)
@@ -222,6 +233,15 @@ class Annotator:
             self._answer_later()
         else:
             self._settled()
+
+    def _answer(self, answers: Answers, annotated: AnnotatedObject, click: Click | None) -> None:
+        """Have the answer to an object, and note what it cost that click."""
+        before = answers.seconds
+        if click is not None:
+            click.start()
+        answers(annotated.prompts, self.session.annotation.settings)
+        if click is not None:
+            click.decoder += answers.seconds - before
 
     def current_result(self) -> Segmentation:
         """The segmentation of the newest edits; waits for it."""

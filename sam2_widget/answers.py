@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TypeAlias
 
 import numpy as np
@@ -101,12 +102,18 @@ class Answers:
         Returns the image's embedding; called only when a prediction is needed.
     size : (int, int)
         (height, width) of the image in pixels.
+
+    Attributes
+    ----------
+    seconds : float
+        Spent in the predictor so far.
     """
 
     def __init__(
         self, predictor: Predictor, embedding: Callable[[], Embedding], size: tuple[int, int]
     ) -> None:
         self.predictor = predictor
+        self.seconds = 0.0
         self._embedding = embedding
         self._size = size
         # A few KiB each, so that undo, redo and finished objects never need the model again.
@@ -175,9 +182,11 @@ class Answers:
         """Ask the model; what the answer rests on must be there."""
         arrays = to_arrays(asked, self._feedback(asked))
         alone = len(arrays.points) == 1 and arrays.box is None
+        embedding, start = self._embedding(), perf_counter()
         candidates = self.predictor.predict(
-            self._embedding(), arrays, multimask=alone and arrays.logits is None
+            embedding, arrays, multimask=alone and arrays.logits is None
         )
+        self.seconds += perf_counter() - start
         scores = np.clip(np.nan_to_num(candidates.scores), 0.0, 1.0)
         masks = tuple(LogitMask.from_logits(logits) for logits in candidates.logits)
         return _Said(masks, tuple(scores.tolist()), candidates.best), candidates.logits.copy()

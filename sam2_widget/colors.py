@@ -10,6 +10,7 @@ from functools import cache
 from itertools import cycle
 
 from sam2_widget.errors import LabelError, SettingError
+from sam2_widget.text import is_sendable
 
 PALETTE = "tol:vibrant"
 """Name of the colour map in `cmap`: colours that colour-blind people can tell apart."""
@@ -113,9 +114,16 @@ def checked_classes(labels: object) -> dict[str, str]:
 
 
 def _name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > MAX_LABEL_LENGTH:
+    if not is_name(name):
         raise LabelError(
             f"labels must be distinct texts and not empty, of at most {MAX_LABEL_LENGTH} "
             f"characters, got {name!r}"
         )
     return str(name)
+
+
+def is_name(name: object) -> bool:
+    """Whether a label may be called so."""
+    if not isinstance(name, str) or not name.strip():
+        return False
+    return len(name) <= MAX_LABEL_LENGTH and is_sendable(name)

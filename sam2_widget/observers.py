@@ -35,6 +35,8 @@ class Event(Generic[T]):
 
     def subscribe(self, function: Callable[[T], object]) -> Callable[[], None]:
         """Have `function` called; returns a function that ends that."""
+        if not callable(function):
+            raise TypeError(f"{self._name} needs a function to call, got {function!r}")
         # A wrapper of its own, so that the same function may be given twice.
         entry: Callable[[T], object] = lambda value: function(value)  # noqa: E731, PLW0108
         self._functions.append(entry)

@@ -62,7 +62,7 @@ class Options(traitlets.HasTraits):
             return False
         try:
             self.traits()[name]._validate(self, value)  # noqa: SLF001 - there is no public way
-        except traitlets.TraitError:
+        except (traitlets.TraitError, OverflowError):
             return False
         return True
 

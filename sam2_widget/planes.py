@@ -26,6 +26,7 @@ from sam2_widget.models import worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.session import Session
+from sam2_widget.timings import Timings
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class Planes:
     Attributes
     ----------
     lock : threading.RLock
-        That of all annotators.
+    timings : Timings
+        Those of all annotators.
     along : str
         Letter of the axis; "" for a plain image.
     index : int
@@ -82,6 +84,7 @@ class Planes:
         turned: Callable[[], None],
     ) -> None:
         self.lock = threading.RLock()
+        self.timings = Timings()
         self.along = image.along if isinstance(image, ImageStack) else ""
         self.index = 0
         self.wanted: int | None = None
@@ -131,6 +134,7 @@ class Planes:
             settled=self._settled,
             lock=self.lock,
             epoch=index * EPOCHS,
+            timings=self.timings,
         )
 
     def of_epoch(self, epoch: int) -> Annotator:

@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 from PIL import Image
 
@@ -29,7 +29,8 @@ MAX_BYTES = 150_000
 """Of the file: 200 kB as base64, which is what a notebook holds."""
 
 DELAY = 2.0
-"""Seconds from an edit in the page to the new picture: many edits cost one picture."""
+"""Seconds of rest after an edit in the page until the new picture is made: drawing it would slow
+the clicks that follow, and many edits cost one picture."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -42,12 +43,12 @@ class Poster:
 
     Parameters
     ----------
-    draw : callable
-        Returns the picture, with a longer side of `SIDE` at most, and a text that says what it
-        shows.
+    draw : WeakMethod
+        Of a method that returns the picture, with a longer side of `SIDE` at most, and a text that
+        says what it shows.
     """
 
-    def __init__(self, draw: Callable[[], tuple[Image.Image, str]]) -> None:
+    def __init__(self, draw: WeakMethod[Callable[[], tuple[Image.Image, str]]]) -> None:
         self._draw = draw
         self._ids: list[str] = []
         self._timer: threading.Timer | None = None
@@ -60,7 +61,10 @@ class Poster:
         if publisher is None:
             return
         display_id = uuid.uuid4().hex
-        publisher(self._bundle(), display_id, update=False)
+        bundle = self._bundle()
+        if bundle is None:
+            return
+        publisher(bundle, display_id, update=False)
         self._ids.append(display_id)
         _posters.add(self)
         _watch_cells()
@@ -69,7 +73,9 @@ class Poster:
         """Have the picture made anew soon."""
         with self._lock:
             self._dirty = True
-            if self._ids and self._timer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._ids:
                 self._timer = threading.Timer(DELAY, self.update)
                 self._timer.daemon = True
                 self._timer.start()
@@ -86,7 +92,7 @@ class Poster:
             self._dirty = False
         try:
             bundle = self._bundle()
-            for display_id in self._ids:
+            for display_id in self._ids if bundle else ():
                 publisher(bundle, display_id, update=True)
         except Exception:
             logger.exception("the picture for the saved notebook could not be made")
@@ -96,8 +102,18 @@ class Poster:
         self.update()
         self._ids.clear()
 
-    def _bundle(self) -> dict[str, Any]:
-        picture, text = self._draw()
+    def forget(self) -> None:
+        """Leave the picture as it is, for the widget is gone."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._ids.clear()
+
+    def _bundle(self) -> dict[str, Any] | None:
+        draw = self._draw()
+        if draw is None:
+            return None
+        picture, text = draw()
         _, data = encode_jpeg(picture, MAX_BYTES)
         encoded = base64.b64encode(data).decode("ascii")
         return {WIDGET_VIEW: NO_VIEW, "image/jpeg": encoded, "text/plain": text}

@@ -7,8 +7,9 @@ another machine. Nothing on this side of the seam knows torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,18 @@ class Embedding(Protocol):
     @property
     def nbytes(self) -> int:
         """Memory that the embedding holds, in bytes."""
+
+
+@runtime_checkable
+class MovableEmbedding(Embedding, Protocol):
+    """An embedding that can be kept elsewhere than where it was made."""
+
+    @property
+    def device(self) -> str:
+        """Whose memory it is in, e.g. ``"cpu"`` or ``"cuda:0"``."""
+
+    def to(self, device: str) -> Embedding:
+        """The same, a new object, in the memory of another device; the predictor takes both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,3 +113,20 @@ class Predictor(Protocol):
         self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
         """Decode; quick. One candidate, or three when `multimask` (for an ambiguous prompt)."""
+
+
+@runtime_checkable
+class StorablePredictor(Predictor, Protocol):
+    """A predictor whose embeddings can outlive the kernel.
+
+    What comes back from `unpack` gives the same answers, to the bit.
+    """
+
+    identity: str
+    """Equal for predictors, in whatever kernel, that make the same embedding of an image."""
+
+    def pack(self, embedding: Embedding) -> Mapping[str, npt.NDArray[Any]]:
+        """An embedding as arrays."""
+
+    def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+        """What `pack` has packed; ValueError if it is something else."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
-from sam2_widget.colors import MAX_LABEL_LENGTH, default_palette
+from sam2_widget.colors import MAX_LABEL_LENGTH, default_palette, is_name
 from sam2_widget.errors import LabelError, PromptError
 from sam2_widget.prompts import (
     MaskPrompt,
@@ -21,6 +21,7 @@ from sam2_widget.prompts import (
     check_prompts,
 )
 from sam2_widget.settings import DEFAULTS, Settings, changed
+from sam2_widget.text import is_sendable
 
 MAX_CLASSES = 1000
 
@@ -326,7 +327,7 @@ class Session:
 
     def add_class(self, name: str, color: str | None = None) -> None:
         """Add a label that objects may have, and use it; LabelError if it is no usable text."""
-        if not isinstance(name, str) or not name.strip() or len(name) > MAX_LABEL_LENGTH:
+        if not is_name(name):
             raise LabelError(
                 f"a class needs a name of 1 to {MAX_LABEL_LENGTH} characters, got {name!r}"
             )
@@ -346,6 +347,8 @@ class Session:
             raise LabelError(
                 f"a label can have {MAX_LABEL_LENGTH} characters, got {len(label)}: shorten it"
             )
+        if not is_sendable(label):
+            raise LabelError(f"a label must be text, got half a character in {label!r}: retype it")
         if self.classes and label not in self.classes:
             raise LabelError(f"label must be one of {list(self.classes)}, got {label!r}")
         return label

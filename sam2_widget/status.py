@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from sam2_widget.text import presentable
+
 Phase: TypeAlias = Literal[
     "downloading", "loading", "encoding", "ready", "predicting", "error", "closed"
 ]
@@ -41,4 +43,8 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict for the browser."""
-        return asdict(self)
+        texts = {
+            name: presentable(getattr(self, name))
+            for name in ("message", "model", "device", "hint")
+        }
+        return {**asdict(self), **texts}

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakMethod
 
 import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import options
+from sam2_widget import lifetime, options
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
 from sam2_widget.colors import checked_classes
@@ -25,6 +26,7 @@ from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.comm.questions import Questions
 from sam2_widget.comm.receiving import Receiver
+from sam2_widget.comm.routing import route_as_sent
 from sam2_widget.comm.transfers import Transfers
 from sam2_widget.configuring import Configuring
 from sam2_widget.editing import Editing
@@ -46,11 +48,16 @@ from sam2_widget.prompts import Prompts
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.stack_results import StackResults
 from sam2_widget.status import Status
+from sam2_widget.timings import Timing
+from sam2_widget.weak import weakly
 
 logger = logging.getLogger(__name__)
 
 BRUSH_SHARE = 25
 """The brush is at first this part of the image's longer side."""
+
+KERNELS_OWN = ("_image", "_labels", "_state", "_status")
+"""Traits that only the kernel writes."""
 
 STATIC = Path(__file__).parent / "static"
 
@@ -154,34 +161,34 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             found,
             checked_classes(labels),
             device=device,
-            changed=self._publish,
-            settled=self._settled,
-            turned=self._turned,
+            changed=weakly(self._publish),
+            settled=weakly(self._settled),
+            turned=weakly(self._turned),
         )
         self._annotator: Annotator = self._planes.shown
         session = self._annotator.session
         session.replay(as_objects(masks, session))
-        self._committed: Event[SegmentedObject] = Event("on_commit", self._complain)
-        self._changed: Event[SegmentWidget] = Event("on_change", self._complain)
+        self._committed: Event[SegmentedObject] = Event("on_commit", weakly(self._complain))
+        self._changed: Event[SegmentWidget] = Event("on_change", weakly(self._complain))
         self._changes = Changes(self._planes)
-        self._poster = Poster(self._draw_poster)
+        self._poster = Poster(WeakMethod(self._draw_poster))
         self._name = self._planes.picture.image.name
         ack: dict[str, int] = {}
         self._publisher = Publisher(
             self._planes,
             ack,
-            send=self._send_custom,
-            set_state=self._set_own_state,
-            set_picture=self._set_picture,
+            send=weakly(self._send_custom),
+            set_state=weakly(self._set_own_state),
+            set_picture=weakly(self._set_picture),
         )
-        questions = Questions(self._planes, self._publisher, send=self._send_custom)
+        questions = Questions(self._planes, self._publisher, send=weakly(self._send_custom))
         self._receiver = Receiver(
             self._planes,
             self._publisher,
             ack,
             ask=questions.ask,
-            transfer=Transfers(self._planes, send=self._send_custom).take,
-            committed=self._tell_committed,
+            transfer=Transfers(self._planes, send=weakly(self._send_custom)).take,
+            committed=weakly(self._tell_committed),
         )
         super().__init__(
             _image=self._picture_message(),
@@ -191,7 +198,9 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             _status=self._annotator.engine.status.to_dict(),
             brush_size=max(max(session.width, session.height) / BRUSH_SHARE, 1.0),
         )
-        self.on_msg(lambda _, content, buffers: self._receiver.message(content, buffers))
+        self.on_msg(
+            lambda widget, content, buffers: widget._receiver.message(content, buffers)  # noqa: SLF001
+        )
         self._planes.load(model)
 
     # --- the result -------------------------------------------------------------------------------
@@ -266,6 +275,18 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         return self._annotator.status
 
     @property
+    def timings(self) -> tuple[Timing, ...]:
+        """Where the time of the newest clicks went, in milliseconds: see `Timing`.
+
+        What the page measured comes with one of the next clicks. It is asked here for what it has
+        not told yet, and answers a moment later.
+        """
+        timings = self._planes.timings.all()
+        if any(timing.total is None for timing in timings):
+            self._send_custom({"type": "timings"}, [])
+        return timings
+
+    @property
     def model(self) -> str:
         """Name of the model; set it to another name to change the model and keep all prompts."""
         return self._annotator.engine.status.model
@@ -334,12 +355,33 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             logger.exception("an observer of %r failed", name)
 
     def close(self) -> None:
-        """Remove the widget from the page; what has been segmented can still be read."""
+        """Remove the widget from the page; what has been segmented can still be read.
+
+        Nobody need call it: a widget that no name refers to and no output shows is closed by
+        itself.
+        """
         if hasattr(self, "_receiver") and not self._annotator.engine.closed:
             self._poster.close()
             self._planes.close()
             self._publish()
+        if self.comm is not None:
+            lifetime.forget(self.model_id)
+            self.comm.on_msg(None)
+            self.layout.close()
         super().close()
+        # Where it puts None, so that a closed widget could not be displayed at all.
+        self.__dict__.pop("_repr_mimebundle_", None)
+
+    def __del__(self) -> None:
+        # Called by the garbage collector, on any thread: nothing is sent, drawn or waited for.
+        with contextlib.suppress(Exception):
+            self._poster.forget()
+            self._annotator.engine.close()
+        with contextlib.suppress(Exception):
+            # Not by the names of the traits, which would make what was not there yet.
+            for orphan in ("layout", "comm"):
+                if self._trait_values.get(orphan) is not None:
+                    lifetime.close_later(self._trait_values[orphan])
 
     def __repr__(self) -> str:
         session, along = self._annotator.session, self._planes.along
@@ -377,20 +419,38 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def _send_custom(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.send(content, buffers)
 
-    def _send(self, msg: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        super()._send(msg, buffers)
-        self._free_reply_route()
-
     def open(self) -> None:
         """Open the comm."""
         super().open()
-        self._free_reply_route()
+        route_as_sent(self.comm)
+        lifetime.hold_weakly(self)
 
-    def _free_reply_route(self) -> None:
-        # ipykernel 7.4 sends what arrives to the thread that last published on the comm, which for
-        # anything published by a cell is the main thread: clicks would wait for the running cell.
-        with contextlib.suppress(AttributeError):
-            del self.comm._reply_subshell_id  # noqa: SLF001 - there is no public way
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            return {"text/plain": repr(self)}, {}
+        lifetime.shown(self)
+        return super()._repr_mimebundle_(**kwargs)
+
+    def _should_send_property(self, key: str, value: object) -> bool:
+        # What the kernel writes is sent at once. A `hold_sync` of one thread holds back all others,
+        # and loses what they set at its end.
+        written_here = key in KERNELS_OWN
+        return written_here or bool(super()._should_send_property(key, value))
+
+    @contextlib.contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Hold nothing back once pages are there.
+
+        It does so by another method on the widget itself, for all threads, and what the model
+        thread sets as it ends is told nobody.
+        """
+        with super().hold_trait_notifications() if self.comm is None else contextlib.nullcontext():
+            yield
+
+    def _handle_msg(self, msg: dict[str, Any]) -> None:
+        """Take what arrives on the comm."""
+        if self._receiver.is_framed(msg):
+            super()._handle_msg(msg)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take traits from a browser: prompts and options, and no others, whatever it says."""

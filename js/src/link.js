@@ -7,6 +7,7 @@
  * @typedef {import("./options.js").OptionName} OptionName
  */
 import { createStore } from "./store.js";
+import { createNudges } from "./nudges.js";
 import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
 import {
   parseClasses,
@@ -20,12 +21,10 @@ import {
   parseState,
   parseStatus,
   parseTiles,
+  parseTiming,
   parseUploaded,
   typeOf,
 } from "./wire.js";
-
-/** The server's socket holds the second half of an answer back until something is sent to it. */
-const NUDGE_DELAY = 8;
 
 /** A slider sends many values; a reactive host would run its cells for each. */
 const OPTION_DELAY = 200;
@@ -40,17 +39,33 @@ const PROBE_DELAY = 300;
  */
 export function connect(model, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let nudging;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
   /** @type {import("./wire.js").KnownStrokes} */
   const strokes = new Map();
 
-  function nudgeSoon() {
-    clearTimeout(nudging);
-    nudging = setTimeout(() => tell({ type: "nudge" }), NUDGE_DELAY);
+  const nudges = createNudges({ nudge, signal });
+
+  /** Takes the times of clicks before along. */
+  function nudge() {
+    const timings = store.timings.untold();
+    tell({ type: "nudge", ...(timings.length && { timings }) });
+  }
+
+  function report() {
+    const timings = store.timings.untold();
+    if (timings.length) tell({ type: "nudge", timings });
+  }
+
+  function readState() {
+    const arrived = performance.now();
+    const raw = model.get("_state");
+    const timing = parseTiming(raw);
+    store.receiveState(parseState(raw, strokes));
+    store.timings.received(timing, arrived);
+    if (timing?.decoder) nudges.learn(timing.kernel / 1e3);
+    if (!store.snapshot().pending) nudges.stop();
   }
 
   const store = createStore({
@@ -61,14 +76,14 @@ export function connect(model, signal) {
         if (store.snapshot().gone) model.send({ type: "nudge" });
         model.set("_prompts", request);
         model.save_changes();
-        nudgeSoon();
+        nudges.start(true);
       },
       sendAction(request) {
         model.send(request);
         // marimo runs the cells that follow the widget when a trait comes, and for no message.
         model.set("_acted", request.rid);
         model.save_changes();
-        nudgeSoon();
+        nudges.start(false);
       },
       sendQuestion: (question, buffers) => (buffers ? model.send(question, undefined, buffers) : model.send(question)),
       sendOptions(change) {
@@ -102,9 +117,10 @@ export function connect(model, signal) {
     part: (content, buffers) => store.receiveAnswer("part", parsePart(content, buffers)),
     uploaded: (content) => store.receiveAnswer("uploaded", parseUploaded(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
+    timings: report,
   };
 
-  /** @param {{ type: "hello" | "nudge" }} message @returns {boolean} whether the kernel is there */
+  /** @param {{ type: "hello" | "nudge", timings?: readonly object[] }} message @returns {boolean} whether the kernel is there */
   function tell(message) {
     if (signal.aborted) return false;
     try {
@@ -126,7 +142,7 @@ export function connect(model, signal) {
     ["change:_stack", () => store.receiveStack(parseStack(model.get("_stack")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
-    ["change:_state", () => store.receiveState(parseState(model.get("_state"), strokes))],
+    ["change:_state", readState],
     ...OPTION_NAMES.map((name) => /** @type {[string, () => void]} */ ([`change:${OPTION_TRAITS[name]}`, () => readOption(name)])),
   ];
   for (const [, read] of handlers) read();
@@ -140,7 +156,6 @@ export function connect(model, signal) {
   );
   for (const [event, handler] of handlers) model.on(event, handler);
   signal.addEventListener("abort", () => {
-    clearTimeout(nudging);
     clearTimeout(writing);
     for (const [event, handler] of handlers) model.off(event, handler);
   });

@@ -9,7 +9,7 @@
  * @typedef {import("./pointer.js").StrokeDraft} StrokeDraft
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
  */
-import { createMaskLayer } from "./layers.js";
+import { createMaskLayer } from "./mask-layer.js";
 import { NO_MASK } from "./mask.js";
 import { strokeBounds } from "./strokes.js";
 import { FALLBACK_COLOR } from "./wire.js";
@@ -117,19 +117,22 @@ export function createOverlays() {
    * @param {ViewState} ui
    * @param {Frame} frame
    * @param {{ mask: Mask } | null} hovered what a click would give
+   * @returns {boolean} whether another frame must follow
    */
   function draw(context, snapshot, ui, frame, hovered) {
     const plain = { ...frame, cut: false };
     const finished = finishedOnes(snapshot.finished, frame.cut ? ui.hovered : null, frame.cut);
     const working = workOverlays(snapshot, ui);
-    if (frame.cut) stack(context, inOrder(finished, working, snapshot), frame);
+    const unfinished = [];
+    if (frame.cut) unfinished.push(stack(context, inOrder(finished, working, snapshot), frame));
     else {
-      stack(context, finished, frame);
+      unfinished.push(stack(context, finished, frame));
       const lit = finished.filter(({ id }) => id === ui.hovered);
-      highlight(context, lit.map((overlay) => ({ ...overlay, look: "active" })), plain);
-      work(context, working.filter(({ shown }) => shown), plain);
+      unfinished.push(highlight(context, lit.map((overlay) => ({ ...overlay, look: "active" })), plain));
+      unfinished.push(work(context, working.filter(({ shown }) => shown), plain));
     }
-    preview(context, previewOverlays(snapshot, ui, hovered), plain);
+    unfinished.push(preview(context, previewOverlays(snapshot, ui, hovered), plain));
+    return unfinished.includes(true);
   }
 
   return { draw };

@@ -45,6 +45,7 @@ export function createSettings({ commands, close, isPreviewPaused, signal }) {
   ];
   const preview = toggle("hover-preview", words.preview, ({ options }) => options.hoverPreview, (value) => option("hoverPreview", value), signal);
   const note = element("p", { class: "sam2-note" });
+  const lastClick = element("p", { class: "sam2-note sam2-timing", "data-tip": words.lastClickHint });
   const node = element(
     "section",
     { class: "sam2-settings", tabindex: "-1", "aria-label": words.title, hidden: true },
@@ -52,10 +53,12 @@ export function createSettings({ commands, close, isPreviewPaused, signal }) {
     fieldset(words.view, ...view.map(nodeOf), preview.node, note),
     fieldset(words.masks, ...masks.map(nodeOf)),
     fieldset(words.image, element("span", { class: "sam2-note sam2-aside" }, words.imageNote, reset), ...image.map(nodeOf)),
+    lastClick,
   );
 
-  /** @param {Snapshot} snapshot */
-  function update(snapshot) {
+  /** @param {Snapshot} snapshot @param {import("./timings.js").Timing | null} timing of the last click */
+  function update(snapshot, timing) {
+    setText(lastClick, timing ? words.lastClick(timing) : "");
     for (const control of [...view, ...image, ...masks, preview]) control.update(snapshot);
     setText(note, snapshot.options.hoverPreview && isPreviewPaused() ? words.previewSlow : words.previewHint);
     const { brightness, contrast } = snapshot.options;

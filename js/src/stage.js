@@ -61,6 +61,7 @@ export function createStage({ store, ui, repaint, signal }) {
   let taken = { width: false, height: false };
   let penDown = false;
   let tilesVersion = 0;
+  let exact = true;
   let moving = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let settling;
@@ -161,9 +162,10 @@ export function createStage({ store, ui, repaint, signal }) {
     };
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (bitmap) context.drawImage(pictureLayer(bitmap, frame, filterOf(options), tilesOn(frame)), 0, 0);
-    if (!ui.hideMasks) overlays.draw(context, snapshot, ui, frame, hover.shown());
+    exact = ui.hideMasks || !overlays.draw(context, snapshot, ui, frame, hover.shown());
     canvas.style.cursor = marks.cursor(snapshot, ui);
-    return marks.draw(context, snapshot, ui, frame, time);
+    // While the view moves, its rest will bring the frame that paints the masks.
+    return marks.draw(context, snapshot, ui, frame, time) || !(exact || moving);
   }
 
   /** @param {Frame} frame */
@@ -241,6 +243,8 @@ export function createStage({ store, ui, repaint, signal }) {
     preview: hover.state,
     picture: () => bitmap,
     isBroken: () => broken,
+    /** Whether the masks are painted, and not only stretched to where they belong. */
+    isExact: () => exact,
   };
 }
 

@@ -62,6 +62,7 @@ import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
 import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
 import { leavesObject, patchOf, toWire } from "./requests.js";
+import { createTimings } from "./timings.js";
 import { EMPTY_STATE, insertAll, parseStatus } from "./wire.js";
 
 /** @type {readonly Prompt[]} */
@@ -90,6 +91,7 @@ export function createStore({ client, link }) {
   /** @type {{ n: number, id: number, patch: Patch }[]} */
   let patches = [];
   const memory = createMaskMemory();
+  const timings = createTimings({ client });
   let sent = 0;
   let questions = 0;
   let gone = false;
@@ -128,6 +130,7 @@ export function createStore({ client, link }) {
     sent += 1;
     try {
       send({ client, n: sent });
+      timings.sent(sent);
       gone = false;
     } catch {
       gone = true;
@@ -292,6 +295,7 @@ export function createStore({ client, link }) {
 
   return {
     client,
+    timings,
     snapshot: () => (snapshot ??= takeSnapshot()),
     editPrompts,
 

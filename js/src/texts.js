@@ -216,6 +216,12 @@ export const settings = {
   preview: "Live preview",
   previewHint: "Shows the mask that a click would give.",
   previewSlow: "Paused: this kernel answers too slowly for it.",
+  lastClickHint: "Page, way to the kernel and back, kernel, model, picture",
+  /** @param {import("./timings.js").Timing} timing */
+  lastClick: ({ total, browser, comm, kernel, decoder, paint }) => {
+    const [b, c, k, d, p] = [browser, comm, kernel, decoder, paint].map(Math.round);
+    return `Last click ${Math.round(total)} ms: browser ${b}, comm ${c}, kernel ${k}, decoder ${d}, paint ${p}`;
+  },
   /** @param {number} value 0..1 */
   percent: (value) => `${Math.round(value * 100)} %`,
   /** @param {number} value -1..1 */

@@ -74,6 +74,7 @@ export function mountView(el, store, signal) {
   const { cancel } = listenToPointer({ stage, store, ui, commands, gesture, signal });
   listenToKeys(root, { stage, store, ui, commands, gesture: { ...gesture, cancel }, leave, signal });
   root.addEventListener("pointerdown", () => (pointing = true), { signal, capture: true });
+  for (const type of ["pointerup", "keydown"]) root.addEventListener(type, ({ timeStamp }) => store.timings.happened(timeStamp), { signal, capture: true });
   root.addEventListener("keydown", () => (pointing = false), { signal, capture: true });
   for (const type of ["focus", "blur"]) stage.canvas.addEventListener(type, schedule, { signal });
   showTips(root, signal);
@@ -136,7 +137,7 @@ export function mountView(el, store, signal) {
     toolbar.update(snapshot, ui);
     planes.update(snapshot);
     popovers.update(ui.open);
-    if (ui.open === "settings") settings.update(snapshot);
+    if (ui.open === "settings") settings.update(snapshot, store.timings.last());
     if (ui.open === "files") files.update(snapshot);
     objects.update(snapshot);
     candidates.update(snapshot);
@@ -144,6 +145,7 @@ export function mountView(el, store, signal) {
     status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
     announcer.update(snapshot, ui);
     tellState(snapshot);
+    if (!snapshot.pending && stage.isExact()) store.timings.painted();
     if (animating) schedule();
   }
 
@@ -152,7 +154,7 @@ export function mountView(el, store, signal) {
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
-    setAttribute(root, "data-pending", pending);
+    setAttribute(root, "data-pending", pending || !stage.isExact());
     setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
     setAttribute(root, "data-tool", options.tool);
     setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");

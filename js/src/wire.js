@@ -129,6 +129,13 @@ export function parseStack(raw) {
   return planes > 1 ? { axis: text(axis).slice(0, 1), count: planes, annotated: numbers } : null;
 }
 
+/** @param {unknown} raw the trait `_state` @returns {import("./timings.js").KernelTiming | null} */
+export function parseTiming(raw) {
+  const { client, n, kernel, decoder } = record(record(raw).timing);
+  if (!Number.isInteger(n)) return null;
+  return { client: text(client), n: integer(n, 0), kernel: atLeast(kernel, 0, 0), decoder: atLeast(decoder, 0, 0) };
+}
+
 /** @param {unknown} raw @returns {Status} */
 export function parseStatus(raw) {
   const { phase, message, hint, progress, model, device } = record(raw);
@@ -170,11 +177,20 @@ function parseObject(raw, mask) {
   };
 }
 
-/** @param {unknown} raw @param {KnownStrokes} known @returns {Candidate[] | null} */
-function parseCandidates(raw, known) {
-  const candidates = list(raw).map((each) => ({
+/**
+ * The one that is chosen comes without its mask, which is that of the object but for its strokes.
+ *
+ * @param {unknown} raw
+ * @param {number} choice
+ * @param {Mask | null} shown
+ * @param {KnownStrokes} known
+ * @returns {Candidate[] | null}
+ */
+function parseCandidates(raw, choice, shown, known) {
+  const chosen = shown?.base ? { base: shown.base, strokes: [] } : null;
+  const candidates = list(raw).map((each, at) => ({
     score: numberOrNull(record(each).score),
-    mask: parseWholeMask(record(each).mask, known),
+    mask: parseWholeMask(record(each).mask, known) ?? (at === choice ? chosen : null),
   }));
   return candidates.length > 1 ? candidates : null;
 }
@@ -182,14 +198,15 @@ function parseCandidates(raw, known) {
 /** @param {unknown} raw @param {KnownStrokes} known @returns {ActiveObject | null} */
 function parseActive(raw, known) {
   const { prompts, pending, empty, mask, candidates, choice } = record(raw);
-  const object = parseObject(raw, parseWholeMask(mask, known));
+  const shown = parseWholeMask(mask, known);
+  const object = parseObject(raw, shown);
   return (
     object && {
       ...object,
       prompts: parsePrompts(prompts),
       pending: pending === true,
       empty: empty === true,
-      candidates: parseCandidates(candidates, known),
+      candidates: parseCandidates(candidates, integer(choice, 0), shown, known),
       choice: integer(choice, 0),
     }
   );

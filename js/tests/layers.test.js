@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { dirtyBox } from "../src/layers.js";
+import { uncovered } from "../src/mask-layer.js";
 import { createDraftMask } from "../src/overlays.js";
 
 const image = { width: 100, height: 100 };
@@ -45,4 +46,23 @@ test("a brush at work adds its newest segment", () => {
   assert.deepEqual(draftMask(under, draft)?.change?.box, { x0: 58, y0: 48, x1: 62, y1: 62 });
   assert.equal(draftMask(under, null)?.mask, under);
   assert.equal(draftMask(null, null), null);
+});
+
+test("what a drag of the view brings in are two strips that do not overlap", () => {
+  const surface = { width: 100, height: 50 };
+  assert.deepEqual(uncovered(surface, 0, 0), []);
+  assert.deepEqual(uncovered(surface, 10, 0), [{ x0: 0, y0: 0, x1: 10, y1: 50 }]);
+  assert.deepEqual(uncovered(surface, 0, -5), [{ x0: 0, y0: 45, x1: 100, y1: 50 }]);
+  for (const [dx, dy] of [[10, 5], [-10, 5], [10, -5], [-10, -5]]) {
+    const seen = new Uint8Array(100 * 50);
+    // What was at (x, y) is now at (x + dx, y + dy).
+    for (let y = 0; y < 50; y++) for (let x = 0; x < 100; x++) {
+      const [toX, toY] = [x + dx, y + dy];
+      if (toX >= 0 && toX < 100 && toY >= 0 && toY < 50) seen[toY * 100 + toX] += 1;
+    }
+    for (const { x0, y0, x1, y1 } of uncovered(surface, dx, dy)) {
+      for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) seen[y * 100 + x] += 1;
+    }
+    assert.ok(seen.every((count) => count === 1), `${dx}, ${dy}`);
+  }
 });

@@ -177,10 +177,11 @@ test("a mask of pixels keeps its place; strokes lie on top", () => {
 });
 
 test("candidates come as several or not at all", () => {
-  const candidates = [{ score: 0.9, mask }, { score: "x", mask: null }];
+  const candidates = [{ score: 0.9, mask }, { score: "x", mask: null }, { score: 0.1, mask: null }];
   const state = parseState({ active: { ...active, candidates, choice: 1 } });
-  assert.deepEqual(state.active?.candidates?.map((each) => [each.score, each.mask !== null]), [[0.9, true], [null, false]]);
+  assert.deepEqual(state.active?.candidates?.map((each) => [each.score, each.mask !== null]), [[0.9, true], [null, true], [0.1, false]]);
   assert.equal(state.active?.choice, 1);
+  assert.equal(state.active?.candidates?.[1].mask?.base, state.active?.mask?.base, "the chosen mask travels once");
   for (const none of [null, [], [candidates[0]], "ab"]) {
     assert.equal(parseState({ active: { ...active, candidates: none } }).active?.candidates, null);
   }

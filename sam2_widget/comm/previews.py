@@ -15,6 +15,9 @@ from sam2_widget.planes import Planes
 
 logger = logging.getLogger(__name__)
 
+MAX_PAGES = 32
+"""Pages whose hovers wait for an answer at one time."""
+
 
 class Previews:
     """Answers hovers: of each page the newest, and none while clicks wait.
@@ -43,6 +46,8 @@ class Previews:
         with self._planes.lock:
             is_queued = bool(self._newest)
             self._newest[hover.client] = hover
+            while len(self._newest) > MAX_PAGES:
+                del self._newest[next(iter(self._newest))]
         if not is_queued:
             worker.submit_idle(self._answer_all)
 

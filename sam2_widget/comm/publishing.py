@@ -109,7 +109,11 @@ class Publisher:
         answer = active and annotator.answered(active)
         state = wire.with_points(state, answer.mask if answer else None, self.told)
         self.state = {**state, "revision": self.state["revision"] + 1}
-        self._set_state(self.state)
+        answered = not (active and state["active"]["pending"])
+        # Beside what is compared: no clock makes a state another one.
+        timing = self._planes.timings.publishing() if answered else None
+        self._set_state({**self.state, "timing": timing} if timing else self.state)
+        self._planes.timings.published()
 
     def _finished(self) -> dict[int, wire.ShownObject]:
         """All objects but the active one, in their order."""

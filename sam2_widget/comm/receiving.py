@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
+from sam2_widget.interrupts import held_back
 from sam2_widget.planes import Planes
 from sam2_widget.prompts import Prompt
 
@@ -53,6 +55,7 @@ class Receiver:
         self._ask = ask
         self._transfer = transfer
         self._committed = committed
+        self._arrived = 0.0
 
     def prompts(self, content: object) -> None:
         """Take the trait ``prompts``."""
@@ -62,8 +65,23 @@ class Receiver:
         """Take a custom message."""
         self._guarded(content, lambda content: self._take_message(content, buffers))
 
+    def is_framed(self, message: object) -> bool:
+        """Whether a message has the form that ipywidgets unpacks; if not, the user is told."""
+        try:
+            requests.check_frame(message)
+        except MessageError as error:
+            self._refuse(None, str(error))
+            return False
+        return True
+
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; what goes wrong is told in the widget, for no cell would show it."""
+        self._arrived = perf_counter()
+        # On ipykernel 6 this is the main thread, where a cell may be interrupted at this moment.
+        with held_back():
+            self._taken(content, take)
+
+    def _taken(self, content: object, take: Callable[[object], None]) -> None:
         try:
             take(content)
         except SegmentationError as error:
@@ -100,10 +118,17 @@ class Receiver:
             self._ask(message)
         elif isinstance(message, requests.Transfer):
             self._transfer(message, buffers)
+        elif isinstance(message, requests.Nudge):
+            self._take_timings(message.timings)
         elif isinstance(message, requests.Turn):
             self._take_turn(message)
-        elif not isinstance(message, requests.Nudge):
+        else:
             self._take_action(message)
+
+    def _take_timings(self, timings: Iterable[requests.PageTiming]) -> None:
+        for timing in timings:
+            page = (timing.browser / 1e3, timing.trip / 1e3, timing.paint / 1e3)
+            self._planes.timings.told(timing.client, timing.n, page)
 
     def _take_turn(self, turn: requests.Turn) -> None:
         annotator, plane = self._planes.of_epoch(turn.epoch), self._planes.checked(turn.plane)
@@ -138,6 +163,7 @@ class Receiver:
             return False
         self._ack.pop(rid.client, None)
         self._ack[rid.client] = rid.n
+        self._planes.timings.received(rid.client, rid.n, self._arrived)
         while len(self._ack) > CLIENTS_KEPT:
             del self._ack[next(iter(self._ack))]
         self._planes.shown.say("")

@@ -21,8 +21,14 @@ MAX_TILES = 16
 
 MAX_LEVEL = 16
 
+MAX_TIMINGS = 100
+"""Clicks that a page tells of at once."""
+
+MAX_MICROSECONDS = 600_000_000
+"""A page that took longer for a click has slept."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+ClientId = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,64}\Z")]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
 FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -43,6 +49,8 @@ Format = Literal[
     "stack-prompts",
 ]
 Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
+# Whole numbers: a float could be NaN.
+Microseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROSECONDS)]
 
 
 class Known(msgspec.Struct, frozen=True, tag_field="type", tag="known", forbid_unknown_fields=True):
@@ -105,20 +113,20 @@ class Select(_Action, frozen=True, tag="select"):
         session.select(self.object)
 
 
-class Delete(_Action, frozen=True, tag="delete"):
+class Delete(_Action, frozen=True, tag="delete", kw_only=True):
     """Remove an object."""
 
-    object: Count = 0
+    object: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.delete(self.object)
 
 
-class Rename(_Action, frozen=True, tag="label"):
+class Rename(_Action, frozen=True, tag="label", kw_only=True):
     """Give an object another label."""
 
-    object: Count = 0
+    object: Count
     label: Label | None = None
 
     def apply(self, session: Session) -> None:
@@ -126,33 +134,33 @@ class Rename(_Action, frozen=True, tag="label"):
         session.rename(self.object, self.label)
 
 
-class Show(_Action, frozen=True, tag="show"):
+class Show(_Action, frozen=True, tag="show", kw_only=True):
     """Show or hide an object."""
 
-    object: Count = 0
-    visible: bool = True
+    object: Count
+    visible: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.show(self.object, visible=self.visible)
 
 
-class Lock(_Action, frozen=True, tag="lock"):
+class Lock(_Action, frozen=True, tag="lock", kw_only=True):
     """Keep an object from being edited, or let it be edited again."""
 
-    object: Count = 0
-    locked: bool = True
+    object: Count
+    locked: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.lock(self.object, locked=self.locked)
 
 
-class Order(_Action, frozen=True, tag="order"):
+class Order(_Action, frozen=True, tag="order", kw_only=True):
     """Move an object to another place of the list."""
 
-    object: Count = 0
-    index: Count = 0
+    object: Count
+    index: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
@@ -228,8 +236,26 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     """A page has opened and has seen none of the objects."""
 
 
+class PageTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page measured of its request `n`: see `sam2_widget.timings`."""
+
+    client: ClientId
+    n: Count
+    browser: Microseconds
+    trip: Microseconds
+    paint: Microseconds
+
+
 class Nudge(msgspec.Struct, frozen=True, tag_field="type", tag="nudge"):
-    """Nothing: its acknowledgement carries that of the message before it."""
+    """Nothing: its acknowledgement carries that of the message before it.
+
+    Attributes
+    ----------
+    timings : tuple of PageTiming
+        Of clicks before, as there is room.
+    """
+
+    timings: Annotated[tuple[PageTiming, ...], msgspec.Meta(max_length=MAX_TIMINGS)] = ()
 
 
 class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):
@@ -311,10 +337,40 @@ Question: TypeAlias = Hover | Tiles | Probe
 Message: TypeAlias = Action | Question | Transfer | Hello | Nudge
 
 
+class _Update(msgspec.Struct, tag_field="method", tag="update"):
+    state: dict[str, Any]
+    buffer_paths: Annotated[list[Any], msgspec.Meta(max_length=0)] = []
+
+
+class _Custom(msgspec.Struct, tag_field="method", tag="custom"):
+    content: Any
+
+
+class _RequestState(msgspec.Struct, tag_field="method", tag="request_state"):
+    pass
+
+
+class _Content(msgspec.Struct):
+    data: _Update | _Custom | _RequestState
+
+
+class _Message(msgspec.Struct):
+    content: _Content
+
+
+def check_frame(message: object) -> None:
+    """Check what ipywidgets unpacks; MessageError if it is malformed.
+
+    Pages send no binary data: paths that say where buffers belong are therefore refused.
+    """
+    _convert(message, _Message)
+
+
 def _convert(value: object, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    # UnicodeError: half a character where one of a few words was expected.
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
         raise MessageError(f"malformed message from the browser: {error}") from error
 
 

@@ -22,6 +22,7 @@ from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks.logits import LogitMask
 from sam2_widget.masks.strokes import Mask
 from sam2_widget.session import AnnotatedObject, Session
+from sam2_widget.text import presentable
 
 Content: TypeAlias = dict[str, Any]
 
@@ -66,7 +67,7 @@ def image_message(view: View, name: str, levels: int, plane: int = 0) -> Content
         "height": view.height,
         "mime": view.mime,
         "data": view.data,
-        "name": name,
+        "name": presentable(name),
         "view_width": view.view_width,
         "view_height": view.view_height,
         "tiles": {"size": TILE, "levels": levels} if levels else None,
@@ -107,7 +108,7 @@ def state_message(
         "can_undo": session.can_undo,
         "can_redo": session.can_redo,
         "label": session.label,
-        "notice": notice,
+        "notice": presentable(notice),
         "settings": _settings(session),
         "plane": plane,
         "turning": turning,
@@ -155,9 +156,14 @@ def _prompt(prompt: Prompt) -> Content:
 
 
 def _candidates(answer: Answer) -> list[Content] | None:
+    """The chosen one without its mask: that is the object's, which is beside it."""
+    others = [
+        None if index == answer.choice else {**_mask(each.mask), "data": each.mask.base.data}
+        for index, each in enumerate(answer.candidates)
+    ]
     return [
-        {"score": found.score, "mask": {**_mask(found.mask), "data": found.mask.base.data}}
-        for found in answer.candidates
+        {"score": found.score, "mask": mask}
+        for found, mask in zip(answer.candidates, others, strict=True)
     ] or None
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export.label_map import described, legend_of
-from sam2_widget.export.sizes import checked_size
+from sam2_widget.export.sizes import MAX_OBJECTS, checked_size
 from sam2_widget.export.values import (
     LabeledMasks,
     ResultLike,
@@ -117,8 +117,8 @@ def _read(
     return LabeledMasks(objects, found_size)
 
 
-MAX_OBJECTS = 65_535
-"""Most masks that are read from one file."""
+MAX_TEXT = 64 * 2**20
+"""Bytes of labels or a legend: a small file may unpack to gigabytes."""
 
 
 def _checked_header(
@@ -153,6 +153,8 @@ def _legend(
     archive: zipfile.ZipFile, members: set[str], classes: Sequence[str] | None
 ) -> list[dict[str, Any]]:
     def array(key: str) -> list[Any]:
+        if archive.getinfo(f"{key}.npy").file_size > MAX_TEXT:
+            raise AnnotationError(f"its {key!r} unpacks to more than {MAX_TEXT // 2**20} MiB")
         with archive.open(f"{key}.npy") as member:
             found: list[Any] = np.atleast_1d(
                 np.lib.format.read_array(member, allow_pickle=False)

@@ -19,9 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from sam2_widget.errors import AnnotationError, ExportError
 from sam2_widget.export.label_map import KEY, described, legend_of
-from sam2_widget.export.sizes import checked_size
+from sam2_widget.export.sizes import MAX_OBJECTS, checked_size
 from sam2_widget.export.values import LabeledMask, LabeledMasks, ResultLike, crop_of, label_of
 from sam2_widget.files import (
+    MAX_BYTES,
     Source,
     Target,
     check_free,
@@ -105,6 +106,8 @@ def read_pngs(source: Source, *, size: tuple[int, int] | None = None) -> Labeled
     """
     objects: list[LabeledMask] = []
     for name, data in _files(source):
+        if len(objects) == MAX_OBJECTS:
+            raise AnnotationError(f"{name_of(source)} has more than {MAX_OBJECTS} images")
         objects.append(decoded(partial(_read, data, name, size), name))
         size = objects[0].size
     if size is None:
@@ -123,10 +126,21 @@ def _files(source: Source) -> Iterable[tuple[str, bytes]]:
         return
     data = read_bytes(source)
     archive = decoded(lambda: zipfile.ZipFile(io.BytesIO(data)), name_of(source))
+    left = MAX_BYTES
     for name in sorted(archive.namelist()):
         if Path(name).suffix.lower() in _SUFFIXES and not Path(name).name.startswith("."):
-            with archive.open(name) as member:
-                yield name, read_bytes(member)
+            image = decoded(partial(_unpacked, archive, name, left), f"{name} of the zip file")
+            left -= len(image)
+            yield name, image
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """A member of a zip file, of which a few bytes may unpack to gigabytes."""
+    with archive.open(name) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise AnnotationError(f"the zip file unpacks to more than {MAX_BYTES // 2**20} MiB")
+    return data
 
 
 def _read(data: bytes, name: str, size: tuple[int, int] | None) -> LabeledMask:

@@ -168,8 +168,12 @@ def _picture_format(source: Path | _Named) -> str:
 
 def read_npy(source: Source, *, size: tuple[int, int] | None = None) -> LabeledMasks:
     """Masks or a label map from an NPY; pickled objects are never loaded."""
-    data = io.BytesIO(read_bytes(source))
-    array = decoded(lambda: np.load(data, allow_pickle=False), name_of(source))
+    # Of a file not all is read before its size is checked: it may be larger than the memory.
+    data: Any = source if isinstance(source, Path) else io.BytesIO(read_bytes(source))
+    mode: Any = "r" if isinstance(source, Path) else None
+    array = decoded(lambda: np.load(data, mmap_mode=mode, allow_pickle=False), name_of(source))
+    if not isinstance(array, np.ndarray):
+        raise AnnotationError(f"{name_of(source)} holds several arrays: name it .npz")
     return _from_array(array, size, name_of(source))
 
 

@@ -7,6 +7,9 @@ from sam2_widget.errors import AnnotationError
 MAX_PIXELS = 150_000_000
 """As for images."""
 
+MAX_OBJECTS = 65_535
+"""Most masks that are read from one file."""
+
 
 def checked_size(
     said: tuple[float, float], wanted: tuple[int, int] | None, name: str

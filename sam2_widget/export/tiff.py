@@ -33,6 +33,7 @@ from sam2_widget.export.values import (
     label_of,
 )
 from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
+from sam2_widget.images.tiff import check_pages
 
 STACK_KEY = f"{KEY} stack"
 """What stands for `KEY` where each plane is an object, be it a single one."""
@@ -190,6 +191,7 @@ def _decode(
     data: bytes, size: tuple[int, int] | None, name: str
 ) -> tuple[npt.NDArray[Any], str | None]:
     """A map (H, W) or a stack (N, H, W), and the text that says what it means, if any."""
+    check_pages(io.BytesIO(data))
     with optional("tifffile").TiffFile(io.BytesIO(data)) as file:
         series, page = file.series[0], file.pages[0]
         if page.samplesperpixel != 1 or page.imagedepth != 1:

@@ -30,6 +30,7 @@ from sam2_widget.images.arrays import (
 )
 from sam2_widget.images.axes import Plane
 from sam2_widget.images.contrast import Channels, ContrastLimits
+from sam2_widget.images.tiff import check_pages
 from sam2_widget.predictor import UInt8Array
 
 ImageLike: TypeAlias = (
@@ -153,6 +154,8 @@ def _from_tiff(path: Path, options: Options) -> LoadedImage:
     """By tifffile if it is more than a picture: other axes, more bits, more channels."""
     import tifffile  # noqa: PLC0415 - optional
 
+    with path.open("rb") as start:
+        check_pages(start)
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]

@@ -14,9 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
-
-from tqdm import tqdm
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from sam2_widget.errors import (
     CheckpointError,
@@ -37,12 +35,27 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 BUNDLED = Path(__file__).parents[1] / "weights" / "bundled.safetensors"
 BUNDLED_SHA256 = "be9ab4ac405b03ad397b0008dffe2fbf73a2b65f8b38f56e07ad2b09bbce2779"
 
+AUTHORS = "facebook/sam2"
+"""What the hub ids of SAM 2's authors start with."""
+
 HUB_IDS = {
     "tiny": "facebook/sam2.1-hiera-tiny",
     "small": "facebook/sam2.1-hiera-small",
     "base-plus": "facebook/sam2.1-hiera-base-plus",
     "large": "facebook/sam2.1-hiera-large",
 }
+
+SHA256 = {
+    "sam2_hiera_tiny.pt": "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
+    "sam2_hiera_small.pt": "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
+    "sam2_hiera_base_plus.pt": "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
+    "sam2_hiera_large.pt": "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
+    "sam2.1_hiera_tiny.pt": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+    "sam2.1_hiera_small.pt": "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    "sam2.1_hiera_base_plus.pt": "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    "sam2.1_hiera_large.pt": "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+}
+"""Of the files that SAM 2's authors have published, as several programs that use them state it."""
 
 MEMORY_NEEDED = {"large": 6e9, "base-plus": 4e9, "small": 3e9}
 """Free GPU memory in bytes below which ``"auto"`` takes the next smaller model: weights and one
@@ -154,6 +167,8 @@ def fetch(
         If there is no such model.
     DownloadError
         If the hub or the file on it cannot be reached.
+    CheckpointError
+        If the file is not the one that was published.
     """
     check_name(name)
     check_device(device)
@@ -162,12 +177,10 @@ def fetch(
         return _fetch_auto(device, progress)
     if name == "bundled":
         return Checkpoint("bundled", BUNDLED)
-    if name in HUB_IDS:
-        hub_id = HUB_IDS[name]
-        return Checkpoint(name, _download(hub_id, _known_file(hub_id), progress))
-    if Path(name).is_file():
+    if name not in HUB_IDS and Path(name).is_file():
         return Checkpoint(name, Path(name))
-    return Checkpoint(name, _download(name, _find_file(name), progress))
+    hub_id = HUB_IDS.get(name, name)
+    return Checkpoint(name, _download(hub_id, _find_file(hub_id), progress))
 
 
 _unreachable_since: float | None = None
@@ -225,7 +238,7 @@ def _cached(hub_id: str, filename: str) -> Path | None:
 
 def _find_file(hub_id: str) -> str:
     """Name of the one checkpoint in a repository that we do not know."""
-    if hub_id.startswith("facebook/sam2"):
+    if hub_id.startswith(AUTHORS):
         return _known_file(hub_id)
     import huggingface_hub  # noqa: PLC0415
 
@@ -240,18 +253,47 @@ def _find_file(hub_id: str) -> str:
 
 
 def _download(hub_id: str, filename: str, progress: Progress | None) -> Path:
+    known = SHA256.get(filename) if hub_id.startswith(AUTHORS) else None
     # Weights never change under one name, so what is here need not be asked for again.
     found = _cached(hub_id, filename)
     if found is not None:
-        return found
+        return check_sha256(found, known)
     import huggingface_hub  # noqa: PLC0415
 
     # The download itself would try for half a minute before it says that nobody is there.
     url = huggingface_hub.hf_hub_url(hub_id, filename)
-    _asked(hub_id, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT))
+    told = _asked(
+        hub_id, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT)
+    )
     bar = _reporter(hub_id, progress) if progress else None
     path = _asked(hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, filename, tqdm_class=bar))
-    return Path(path)
+    # For large files the hub's ETag is their SHA-256; for small ones it is of another kind.
+    is_sha256 = re.fullmatch("[0-9a-f]{64}", told.etag or "")
+    return check_sha256(Path(path), known or (told.etag if is_sha256 else None))
+
+
+def check_sha256(path: Path, expected: str | None) -> Path:
+    """`path`; CheckpointError if its content is not the `expected`, where that is known.
+
+    Caches are shared by users, downloads cut off, and a changed file may load and segment nonsense.
+    """
+    if expected is None:
+        return path
+    with path.open("rb") as file:
+        found = _sha256(file)
+    if found != expected:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} is truncated or altered: its SHA-256 is {found[:12]}…, "
+            f"not {expected[:12]}…; delete {str(path.resolve())!r}, so that it is downloaded again"
+        )
+    return path
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _asked(hub_id: str, question: Callable[[], T]) -> T:
@@ -285,8 +327,9 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
-    """A progress bar that draws nothing and tells `progress` instead."""
+def _reporter(hub_id: str, progress: Progress) -> Any:
+    """Class of a progress bar that draws nothing and tells `progress` instead."""
+    from tqdm import tqdm  # noqa: PLC0415 - only here
 
     class Reporter(tqdm):  # type: ignore[type-arg]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -376,7 +419,8 @@ def check_bundled(path: Path) -> None:
     A changed file may well load, and then segments nonsense.
     """
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            found = _sha256(file)
     except OSError as error:
         raise CheckpointError(
             f"the bundled checkpoint {str(path)!r} cannot be read: {error}; "

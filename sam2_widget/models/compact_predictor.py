@@ -6,11 +6,13 @@ near (`zoom`) and lets a graph cut follow the outline (`refine`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision.transforms.v2.functional as transforms
 from cachetools import LRUCache
@@ -19,7 +21,14 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget.models import compact, zoom
 from sam2_widget.models.refine import refine
-from sam2_widget.models.sam2_predictor import MEAN, STD, Sam2Embedding, Sam2Predictor, to_tensor
+from sam2_widget.models.sam2_predictor import (
+    MEAN,
+    STD,
+    Sam2Embedding,
+    Sam2Predictor,
+    to_tensor,
+    unpacked,
+)
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 KEPT_SIDE = 1024
@@ -60,18 +69,34 @@ class CompactEmbedding:
         """Memory in bytes, once as many windows are there as are kept."""
         return self.image.nbytes + (1 + WINDOWS_KEPT) * self.whole.nbytes
 
+    @property
+    def device(self) -> str:
+        """Whose memory it is in."""
+        return self.whole.device
+
+    def to(self, device: str) -> CompactEmbedding:
+        """The same in the memory of another device."""
+        return CompactEmbedding(self.image, self.width, self.height, self.whole.to(device))
+
 
 class CompactPredictor(Sam2Predictor):
     """The bundled model; everything else as in `Sam2Predictor`.
 
     It computes in float32 unless told otherwise: quick enough anywhere, and the outlines, which
-    turn on small differences, are then the same on every processor.
+    turn on small differences, are then the same on every processor. So are its embeddings, which
+    are small beside the image that is kept with them.
     """
 
     def __init__(
-        self, model: SAM2Base, *, name: str, dtype: torch.dtype | None = torch.float32
+        self,
+        model: SAM2Base,
+        *,
+        name: str,
+        dtype: torch.dtype | None = torch.float32,
+        kept: torch.dtype = torch.float32,
+        checkpoint: str | None = None,
     ) -> None:
-        super().__init__(model, name=name, dtype=dtype)
+        super().__init__(model, name=name, dtype=dtype, kept=kept, checkpoint=checkpoint)
 
     @property
     def logits_size(self) -> tuple[int, int]:
@@ -85,13 +110,31 @@ class CompactPredictor(Sam2Predictor):
         whole = self._encode(self._view(kept, zoom.WHOLE))
         return CompactEmbedding(kept, image.shape[1], image.shape[0], whole)
 
+    def pack(self, embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
+        """An embedding as arrays."""
+        found = self._compact(embedding)
+        size = np.array([found.width, found.height], np.int64)
+        return {**super().pack(found.whole), "image": found.image, "size": size}
+
+    def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+        """What `pack` has packed; ValueError if it is something else."""
+        image = unpacked(arrays, "image", np.uint8, (None, None, 3))
+        width, height = unpacked(arrays, "size", np.int64, (2,)).tolist()
+        whole = self._own(super().unpack(arrays))
+        inner = Sam2Embedding(whole.maps, self._model.image_size, self._model.image_size)
+        return CompactEmbedding(image, width, height, inner)
+
+    def _compact(self, embedding: Embedding) -> CompactEmbedding:
+        if not isinstance(embedding, CompactEmbedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        return embedding
+
     def _predict(
         self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
-        if not isinstance(embedding, CompactEmbedding):
-            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
-        window, found = self._settle(embedding, prompts, multimask=multimask)
-        return self._refined(embedding, prompts, window, found)
+        found = self._compact(embedding)
+        window, answer = self._settle(found, prompts, multimask=multimask)
+        return self._refined(found, prompts, window, answer)
 
     def _settle(
         self, embedding: CompactEmbedding, prompts: PromptArrays, *, multimask: bool

@@ -5,14 +5,18 @@ This module, `compact` and `compact_predictor` are the only ones that import tor
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+import re
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +31,28 @@ import torchvision.transforms.v2.functional as transforms
 from safetensors.torch import load_file
 from sam2.build_sam import build_sam2
 from sam2.modeling.sam2_base import SAM2Base
+from torch import nn
+from torch.nn import functional
 
 from sam2_widget.errors import CheckpointError, DeviceError
 from sam2_widget.models import compact, worker
+from sam2_widget.models.graphs import Decode, GraphedDecoder
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 T = TypeVar("T")
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+PREPROCESSING = 1
+"""Counts the ways in which an image has become the network's input: older embeddings differ."""
+
+ROWS_AT_ONCE = (1024, 64)
+"""Rows of an image that are scaled in one go, on a GPU and on a CPU, whose cache they fit in."""
+
+NUMPY_TYPES = {torch.float16: np.float16, torch.float32: np.float32}
+"""Precisions in which embeddings may be kept."""
+
 BOX_LABELS = (2, 3)
 """How SAM's prompt encoder knows the two corners of a box among the points."""
 
@@ -91,19 +108,35 @@ def _encoder_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Without slots, so that it can be referred to weakly.
+@dataclass(frozen=True, eq=False)
 class Sam2Embedding:
-    """SAM 2's features of one image, and the image's size in pixels."""
+    """SAM 2's features of one image, and the image's size in pixels.
 
-    features: torch.Tensor
-    high_res: tuple[torch.Tensor, ...]
+    Attributes
+    ----------
+    maps : tuple of Tensor
+        Each (1, channels, h, w), the finest first; the last are the features proper.
+    width, height : int
+    """
+
+    maps: tuple[torch.Tensor, ...]
     width: int
     height: int
 
     @property
     def nbytes(self) -> int:
         """Memory of the features in bytes."""
-        return sum(t.numel() * t.element_size() for t in (self.features, *self.high_res))
+        return sum(t.numel() * t.element_size() for t in self.maps)
+
+    @property
+    def device(self) -> str:
+        """Whose memory it is in."""
+        return str(self.maps[-1].device)
+
+    def to(self, device: str) -> Sam2Embedding:
+        """The same in the memory of another device."""
+        return Sam2Embedding(tuple(m.to(device) for m in self.maps), self.width, self.height)
 
 
 class Sam2Predictor:
@@ -120,13 +153,50 @@ class Sam2Predictor:
     dtype : torch.dtype, optional
         Precision of the encoder; by default bfloat16 where the device has it. On CUDA the decoder
         follows; on a CPU it stays in float32, where it is quick enough.
+    kept : torch.dtype, optional
+        Precision in which embeddings are kept. They are rounded when they are made, so that an
+        answer does not depend on where the embedding has been meanwhile.
+    checkpoint : str, optional
+        Hash of the weights.
+    graphs : bool
+        Whether the decoder is recorded as CUDA graphs; on CUDA only.
+
+    Attributes
+    ----------
+    name : str
+    identity : str
+        Of the weights, the preprocessing and the arithmetic.
     """
 
-    def __init__(self, model: SAM2Base, *, name: str, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        model: SAM2Base,
+        *,
+        name: str,
+        dtype: torch.dtype | None = None,
+        kept: torch.dtype = torch.float16,
+        checkpoint: str | None = None,
+        graphs: bool = False,
+    ) -> None:
         self.name = name
         self._model = model
         self._device = next(model.parameters()).device
         self._dtype = dtype or _encoder_dtype(self._device)
+        self._kept = kept
+        if self._device.type == "cuda" and self._dtype != torch.float32:
+            cast_layers(model, self._dtype)
+        # Some milliseconds on a CPU, and always the same.
+        with torch.inference_mode():
+            self._positions = model.sam_prompt_encoder.get_dense_pe()
+        use_graphs = graphs and self._device.type == "cuda"
+        self._decoder: Decode = GraphedDecoder(self._network) if use_graphs else self._network
+        # The maps of the embedding used last, as the decoder takes them.
+        self._ready: WeakKeyDictionary[Sam2Embedding, tuple[torch.Tensor, ...]] = (
+            WeakKeyDictionary()
+        )
+        arithmetic = f"{self._device.type} {self._dtype} {kept} torch {torch.__version__}"
+        weights = checkpoint or uuid.uuid4().hex
+        self.identity = f"{type(self).__name__} {PREPROCESSING}, {arithmetic}, {weights}"
 
     @property
     def device(self) -> str:
@@ -184,6 +254,11 @@ class Sam2Predictor:
     def _embed(self, image: UInt8Array) -> Embedding:
         return self._encode(image)
 
+    def _own(self, embedding: Embedding) -> Sam2Embedding:
+        if not isinstance(embedding, Sam2Embedding):
+            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
+        return embedding
+
     def _encode(self, image: UInt8Array) -> Sam2Embedding:
         with self._autocast(on_cpu=True):
             backbone = self._model.forward_image(self._pixels(image)[None].to(self._device))
@@ -192,45 +267,91 @@ class Sam2Predictor:
             features[-1] = features[-1] + self._model.no_mem_embed
         # Sequences (h * w, 1, channels) back to maps (1, channels, h, w).
         maps = [f.permute(1, 2, 0).reshape(1, -1, *s) for f, s in zip(features, sizes, strict=True)]
-        if self._device.type == "cpu":
-            maps = [m.float() for m in maps]
         height, width = image.shape[:2]
-        return Sam2Embedding(maps[-1], tuple(maps[:-1]), width, height)
+        most = torch.finfo(self._kept).max
+        kept = tuple(m.float().clamp(-most, most).to(self._kept) for m in maps)
+        return Sam2Embedding(kept, width, height)
+
+    def _maps(self, embedding: Sam2Embedding) -> tuple[torch.Tensor, ...]:
+        """An embedding's maps on this device, in the decoder's precision."""
+        found = self._ready.get(embedding)
+        if found is None:
+            dtype = torch.float32 if self._device.type == "cpu" else self._dtype
+            # Always in the layout that the encoder gives: in another one sums differ in the last
+            # bit, and what comes from disk has another one.
+            found = tuple(
+                m.to(self._device, dtype, memory_format=torch.channels_last) for m in embedding.maps
+            )
+            self._ready.clear()
+            self._ready[embedding] = found
+        return found
+
+    def pack(self, embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
+        """An embedding as arrays."""
+        found = self._own(embedding)
+        arrays = {f"map{i}": m.cpu().numpy() for i, m in enumerate(found.maps)}
+        return {**arrays, "size": np.array([found.width, found.height], np.int64)}
+
+    def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
+        """What `pack` has packed; ValueError if it is something else."""
+        width, height = unpacked(arrays, "size", np.int64, (2,)).tolist()
+        maps = (
+            unpacked(arrays, f"map{i}", NUMPY_TYPES[self._kept], shape)
+            for i, shape in enumerate(self._shapes())
+        )
+        return Sam2Embedding(tuple(torch.tensor(m) for m in maps), width, height)
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of an embedding's maps."""
+        channels, side = self._model.hidden_dim, self._model.sam_image_embedding_size
+        return [(1, channels // n, s * side, s * side) for n, s in ((8, 4), (4, 2), (1, 1))]
 
     def _pixels(self, image: UInt8Array) -> torch.Tensor:
         """The image as the network takes it: a normalised square, aspect not kept."""
-        side = self._model.image_size
-        scaled = transforms.resize(to_tensor(image), [side, side], antialias=True)
+        scaled = square(image, self._model.image_size, self._device)
         normalised: torch.Tensor = transforms.normalize(scaled, MEAN, STD)
         return normalised
 
     def _predict(
         self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
-        if not isinstance(embedding, Sam2Embedding):
-            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
-        return self._decode(embedding, prompts, multimask=multimask)
+        return self._decode(self._own(embedding), prompts, multimask=multimask)
 
     def _decode(
         self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
-        encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
         coords, labels = self._points(embedding, prompts)
+        previous = self._mask_input(coords, labels, prompts)
+        logits, scores = self._decoder(
+            self._maps(embedding), coords, labels, previous, multimask=multimask
+        )
+        clamped = logits[0].float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        return Candidates(clamped.cpu().numpy(), scores[0].float().cpu().numpy())
+
+    def _network(
+        self,
+        maps: tuple[torch.Tensor, ...],
+        coords: torch.Tensor,
+        labels: torch.Tensor,
+        previous: torch.Tensor | None,
+        *,
+        multimask: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompt encoder and mask decoder: (1, K, h, w) logits and (1, K) scores."""
+        *high_res, features = maps
+        encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
         with self._autocast(on_cpu=False):
-            sparse, dense = encoder(
-                points=(coords, labels), boxes=None, masks=self._mask_input(coords, labels, prompts)
-            )
+            sparse, dense = encoder(points=(coords, labels), boxes=None, masks=previous)
             logits, scores, _, _ = decoder(
-                image_embeddings=embedding.features,
-                image_pe=encoder.get_dense_pe(),
+                image_embeddings=features,
+                image_pe=self._positions,
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask,
                 repeat_image=False,
-                high_res_features=list(embedding.high_res),
+                high_res_features=high_res,
             )
-        clamped = logits[0].float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        return Candidates(clamped.cpu().numpy(), scores[0].float().cpu().numpy())
+        return logits, scores
 
     def _points(
         self, embedding: Sam2Embedding, prompts: PromptArrays
@@ -254,10 +375,56 @@ class Sam2Predictor:
         return torch.as_tensor(prompts.logits)[None, None].to(self._device)
 
 
-def to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
+def cast_layers(model: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights of linear layers and convolutions as autocast would cast them each time.
+
+    Half the memory and a third of the kernels, and the same answers to the bit.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            module.to(dtype)
+
+
+def square(image: UInt8Array, side: int, device: torch.device) -> torch.Tensor:
+    """(H, W, 3) uint8 → (3, side, side) float32 in 0..1 on a device, the aspect not kept.
+
+    Rows first, some at a time, then columns: the same numbers as a resize of the whole, which
+    would need twelve bytes a pixel.
+    """
+    rows = ROWS_AT_ONCE[device.type == "cpu"]
+    strips = (to_tensor(image[y : y + rows], device) for y in range(0, len(image), rows))
+    narrow = torch.cat([_resized(s, (s.shape[1], side)) for s in strips], dim=1)
+    return _resized(narrow, (side, side))
+
+
+def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return functional.interpolate(
+        image[None], size, mode="bilinear", align_corners=False, antialias=True
+    )[0]
+
+
+def unpacked(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    name: str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int | None, ...],
+) -> npt.NDArray[Any]:
+    """One of the arrays of a packed embedding; ValueError if it is not of that kind."""
+    array = arrays.get(name)
+    if (
+        array is None
+        or array.dtype != dtype
+        or len(array.shape) != len(shape)
+        or any(want not in (None, n) for want, n in zip(shape, array.shape, strict=True))
+    ):
+        raise ValueError(f"a packed embedding needs {name!r}, {dtype} of shape {shape}")
+    return array
+
+
+def to_tensor(image: UInt8Array, device: torch.device | None = None) -> torch.Tensor:
     """(H, W, 3) uint8 → (3, H, W) float32 in 0..1."""
     # A copy, because torch warns of arrays that are read-only.
-    return torch.tensor(image).permute(2, 0, 1).contiguous().float().div(255)
+    return torch.tensor(image, device=device).permute(2, 0, 1).float().div_(255)
 
 
 def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
@@ -283,7 +450,7 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
         CompactPredictor,
     )
 
-    weights = _read(path)
+    weights, checkpoint = _read(path), sha256_of(path)
     is_compact = "image_encoder.trunk.stem.weight" in weights
     try:
         model = _build_compact(path) if is_compact else _build(path, weights)
@@ -293,7 +460,20 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
             f"{device} has too little memory for the model {name!r}: "
             "use a smaller model, or device='cpu'"
         ) from error
-    return CompactPredictor(model, name=name) if is_compact else Sam2Predictor(model, name=name)
+    kind = CompactPredictor if is_compact else Sam2Predictor
+    return kind(model, name=name, checkpoint=checkpoint)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file. The hub's own cache names its files so, which saves reading them."""
+    real = path.resolve()
+    if real.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", real.name):
+        return real.name
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:

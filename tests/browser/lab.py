@@ -71,7 +71,7 @@ def jupyter_options(folder, port):
 
 
 @contextmanager
-def serving(command, folder, port, *, ready="/"):
+def serving(command, folder, port, *, ready="/", python_path=None):
     """Run a Python module as a server over `folder`; yields its address when `ready` answers."""
     home = folder / ".home"
     home.mkdir(exist_ok=True)
@@ -85,6 +85,8 @@ def serving(command, folder, port, *, ready="/"):
         "XDG_CONFIG_HOME": str(home / "config"),
         "OMP_NUM_THREADS": "1",
     }
+    if python_path:
+        environment["PYTHONPATH"] = str(python_path)
     log = folder / f"{command[0]}.log"
     with log.open("w") as said:
         server = subprocess.Popen(

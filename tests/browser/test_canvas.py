@@ -524,3 +524,53 @@ def test_hand_edits_are_there_again_after_a_reload(notebook, page, widget):
     assert again.colors(GRID, SIZE) == before
     draw(again, [(20, 280), (60, 280)])
     assert mask_at(notebook, [(40, 280), (400, 72)]) == [True, True]
+
+
+MANY = """
+import random
+import numpy as np
+from sam2_widget import SegmentWidget
+from sam2_widget.testing import FakePredictor
+draw = random.Random(2)
+image = np.tile(np.arange(250, dtype=np.uint8)[:, None], (3, 1000))
+w = SegmentWidget(image, model=FakePredictor(radius=0.08))
+for _ in range(150):
+    w.add_point(draw.uniform(0, 999), draw.uniform(0, 749))
+    w.commit()
+w
+"""
+
+PIXELS = """
+async canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const digest = await crypto.subtle.digest("SHA-256", data);
+  return [...new Uint8Array(digest)].join();
+}
+"""
+
+
+def test_what_a_moved_view_brings_in_is_as_if_painted_anew(notebook, page):
+    notebook.open([MANY]).run_all()
+    widget = notebook.widget().ready().wait(objects=150)
+    view = zoom_at(widget, 500, 375)
+    widget.press("h")
+    x, y = view.fixed
+    page.mouse.move(x, y)
+    page.mouse.down()
+    # Both directions, over what was in view and what was not.
+    for dx, dy in [(37, 0), (37, -53), (-80, -20), (-81, 44), (15, 9)]:
+        page.mouse.move(x + dx, y + dy)
+        painted(page)
+    page.mouse.up()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(200)
+    widget.settled()
+    painted(page)
+    moved = widget.stage.evaluate(PIXELS)
+    # Another style and back: everything is painted anew.
+    for style in ("contour", "both"):
+        notebook.run(f"w.mask_style = {style!r}")
+        page.wait_for_timeout(200)
+        widget.settled()
+    painted(page)
+    assert widget.stage.evaluate(PIXELS) == moved

@@ -17,6 +17,7 @@ class Hub:
     def __init__(self, files):
         self.files = files
         self.gated = set()
+        self.etags = {}
         self.requests = []
         hub = self
 
@@ -49,7 +50,9 @@ class Hub:
         elif filename not in self.files[repo]:
             self._error(request, 404, "EntryNotFound")
         else:
-            self._file(request, self.files[repo][filename], body=body)
+            data = self.files[repo][filename]
+            etag = self.etags.get(repo, hashlib.sha256(data).hexdigest())
+            self._file(request, data, etag, body=body)
 
     def _list(self, repo, rest, request):
         if repo in self.gated:
@@ -70,10 +73,10 @@ class Hub:
     def _error(self, request, status, code):
         self._send(request, status, b"", {"X-Error-Code": code, "X-Error-Message": code})
 
-    def _file(self, request, data, *, body):
+    def _file(self, request, data, etag, *, body):
         start = int(request.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
         headers = {
-            "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+            "ETag": f'"{etag}"',
             "X-Repo-Commit": COMMIT,
             "Accept-Ranges": "bytes",
         }

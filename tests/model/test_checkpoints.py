@@ -92,6 +92,31 @@ def test_a_pickle_is_never_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+CONFIG = """
+_target_: pathlib.Path.touch
+self: {_target_: pathlib.Path, _args_: ["%s"]}
+model: {_target_: pathlib.Path.touch, self: {_target_: pathlib.Path, _args_: ["%s"]}}
+"""
+
+
+def test_a_configuration_beside_a_checkpoint_is_never_read(tmp_path, tiny_checkpoint, monkeypatch):
+    ran = tmp_path / "ran"
+    folder = tmp_path / "model"
+    config = CONFIG % (ran, ran)
+    for name in (
+        "config.yaml",
+        "model.yaml",
+        "configs/sam2.1/sam2.1_hiera_t.yaml",
+        "sam2_hiera_t.yaml",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(config)
+    (folder / "model.pt").write_bytes(tiny_checkpoint.read_bytes())
+    monkeypatch.chdir(folder)
+    assert load_model("model.pt", device="cpu").name == "model.pt"
+    assert not ran.exists()
+
+
 class Evil:
     def __init__(self, path):
         self.path = path

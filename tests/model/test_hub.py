@@ -54,8 +54,13 @@ def python(tmp_path):
     return run
 
 
+# The tiny model of these tests has random weights: the hash of the published one is put out of the
+# way, but where it is what is tested.
 PRELUDE = """
-import json, warnings
+import json, os, warnings
+from sam2_widget.models import checkpoints
+if "PUBLISHED" not in os.environ:
+    checkpoints.SHA256.clear()
 import numpy as np
 from sam2_widget import *
 from sam2_widget.models.checkpoints import fetch
@@ -171,6 +176,38 @@ def test_an_unreachable_hub_is_told_and_auto_falls_back(python):
     assert found["failed"] == "error"
     assert found["rescued"] == [1, 40, 50]
     assert found["kept"] == 1
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """The published hashes are known."""
+    monkeypatch.setenv("PUBLISHED", "1")
+
+
+LOAD = (
+    'print(json.dumps([error_of(lambda: load_model(n, device="cpu")) for n in ("tiny", "auto")]))'
+)
+
+
+def test_another_file_under_a_published_name_is_refused(hub, python, published):
+    for endpoint in (hub.url, NOWHERE):  # as it comes, and from the cache
+        for error in python(endpoint, LOAD):
+            assert error.startswith("CheckpointError")
+            assert "not 7402e0d864fa" in error
+            assert "delete" in error
+
+
+def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, python):
+    hub.etags["someone/fine-tuned"] = "0" * 64
+    (error,) = python(
+        hub.url, 'print(json.dumps([error_of(lambda: load_model("someone/fine-tuned"))]))'
+    )
+    assert "truncated or altered" in error
+
+
+def test_the_hash_of_a_small_file_is_none(hub, python):
+    hub.etags["someone/fine-tuned"] = "0" * 40
+    assert python(hub.url, 'print(json.dumps(load_model("someone/fine-tuned").name))')
 
 
 def test_auto_takes_tiny_on_a_cpu(hub, python):

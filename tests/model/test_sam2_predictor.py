@@ -9,6 +9,7 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from sam2_widget import DeviceError
 from sam2_widget.models.sam2_predictor import Sam2Predictor, resolve_device
+from sam2_widget.models.store import decode, encode
 from sam2_widget.predictor import PromptArrays
 
 SIZE = (90, 160)
@@ -31,6 +32,13 @@ def theirs(tiny, image):
 
 @pytest.fixture(scope="module")
 def ours(tiny):
+    """Keeps embeddings as they are, so that they can be compared to the bit."""
+    return Sam2Predictor(tiny, name="tiny", dtype=torch.float32, kept=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def halved(tiny):
+    """Keeps embeddings in half precision, as by default."""
     return Sam2Predictor(tiny, name="tiny", dtype=torch.float32)
 
 
@@ -46,6 +54,11 @@ def arrays(points=(), labels=(), box=None, logits=None):
         None if box is None else np.array(box, np.float32),
         logits,
     )
+
+
+@pytest.fixture(scope="module")
+def small(halved, image):
+    return halved.embed(image)
 
 
 PROMPTS = {
@@ -107,8 +120,47 @@ def test_images_do_not_mix(ours, image, embedding):
     np.testing.assert_array_equal(before.logits, after.logits)
 
 
-def test_an_embedding_tells_its_memory(embedding):
-    assert embedding.nbytes == 4 * (256 * 64 * 64 + 64 * 128 * 128 + 32 * 256 * 256)
+def test_an_embedding_tells_its_memory(embedding, small):
+    numbers = 256 * 64 * 64 + 64 * 128 * 128 + 32 * 256 * 256
+    assert embedding.nbytes == 4 * numbers
+    assert small.nbytes == 2 * numbers
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_half_precision_changes_next_to_nothing(ours, halved, embedding, small, kind):
+    points, labels, box, multimask = PROMPTS[kind]
+    prompts = arrays(points, labels, box)
+    exact = ours.predict(embedding, prompts, multimask=multimask)
+    found = halved.predict(small, prompts, multimask=multimask)
+    np.testing.assert_allclose(found.scores, exact.scores, atol=0.002)
+    for one, other in zip(found.logits > 0, exact.logits > 0, strict=True):
+        assert (one & other).sum() >= 0.995 * (one | other).sum()
+
+
+def test_an_embedding_gives_the_same_answer_wherever_it_has_been(halved, small):
+    prompts = arrays([(80, 40)], [1])
+    expected = halved.predict(small, prompts, multimask=True)
+    stored = decode(encode(halved.pack(small), "m", "i"), "m", "i")
+    for other in (small.to("cpu"), halved.unpack(stored), small):
+        found = halved.predict(other, prompts, multimask=True)
+        np.testing.assert_array_equal(found.logits, expected.logits)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"map0": None},
+        {"map1": np.zeros((1, 64, 128, 128), np.float32)},
+        {"map2": np.zeros((1, 256, 64, 63), np.float16)},
+        {"size": np.array([1])},
+        {"size": None},
+    ],
+)
+def test_what_is_no_embedding_of_this_model_is_refused(halved, small, change):
+    packed = {**halved.pack(small), **change}
+    with pytest.raises(ValueError, match=next(iter(change))):
+        halved.unpack({name: array for name, array in packed.items() if array is not None})
 
 
 def test_an_embedding_of_another_kind_is_refused(ours):

@@ -4,6 +4,7 @@ import comm
 import numpy as np
 import pytest
 from comm.base_comm import BaseComm
+from jupyter_client.session import json_packer
 
 from sam2_widget import SegmentWidget
 from sam2_widget.models import worker
@@ -19,6 +20,7 @@ class MockComm(BaseComm):
         super().__init__(*args, **kwargs)
 
     def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+        json_packer(data or {})  # what a kernel cannot encode never leaves it
         with self.lock:
             self.published.append((msg_type, data or {}, buffers or []))
 

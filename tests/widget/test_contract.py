@@ -91,7 +91,8 @@ def test_candidates_are_offered_and_chosen(widget, page, predictor):
     active = page.state["active"]
     assert [c["score"] for c in active["candidates"]] == pytest.approx([0.7, 0.9, 0.8])
     assert active["choice"] == 1
-    areas = [painted(c["mask"]).sum() for c in active["candidates"]]
+    assert active["candidates"][1]["mask"] is None, "the chosen mask travels once"
+    areas = [painted(c["mask"] or active["mask"]).sum() for c in active["candidates"]]
     page.prompts(point(40, 30), {"type": "choice", "index": 0})
     settle()
     active = page.state["active"]

@@ -1,0 +1,1 @@
+"""What a click costs, ours beside the usual server design: `make bench`."""

@@ -1,0 +1,173 @@
+"""Measure all, write the table and the picture.
+
+    python -m benchmarks.fast [--quick] [--write]
+
+`--write` puts the table into the README and the picture into ``docs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from benchmarks.fast import peer, plot, report, stats
+from benchmarks.fast.browser import open_page
+from benchmarks.fast.ours import ROOT, Ours, lab
+from benchmarks.fast.pictures import SIZES
+
+RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = ROOT / "docs" / "fast.png"
+OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
+"""Finished objects before the click that makes it so many."""
+
+PEER_SIZES = ("0.3 MP", "2 MP", "8 MP", "48 MP", "100 MP")
+LARGE = 20_000_000
+"""Pixels from which on the peer takes seconds: fewer clicks will do."""
+
+
+def say(text: str) -> None:
+    """Tell what is being done."""
+    print(f"[{perf_counter():7.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def measure(*, quick: bool) -> dict[str, Any]:
+    """All figures; raw clicks, so that the table can be made anew from them."""
+    count = 6 if quick else 22
+    found: dict[str, Any] = {
+        "machine": machine(count),
+        "sizes": {},
+        "peer": {},
+        "decoder": {},
+        "encoding": {},
+    }
+    with lab() as (base, folder):
+        for name in ("2 MP", "48 MP") if quick else SIZES:
+            _one_size(found, base, folder, name, count)
+        _many_objects(found, base, folder, count, quick=quick)
+        _frames(found, base, folder, quick=quick)
+    with peer.server() as base:
+        for name in found["sizes"]:
+            say(f"the usual design, {name}")
+            pixels = SIZES[name][0] * SIZES[name][1]
+            clicks = count if pixels < LARGE else max(count // 2, 6)
+            with open_page() as page:
+                found["peer"][name] = peer.clicks(
+                    page, base, SIZES[name], found["canvas"][name], clicks
+                )
+    found["import"] = {name: _import_seconds(name) for name in ("sam2_widget", "numpy")}
+    if "ANYBIOIMAGE_PYTHON" in os.environ:
+        found["anybioimage"] = _anybioimage(os.environ["ANYBIOIMAGE_PYTHON"])
+    return found
+
+
+def _one_size(found: dict[str, Any], base: str, folder: Path, name: str, count: int) -> None:
+    say(f"sam2-widget, {name}")
+    with open_page() as page:
+        ours = Ours(page, base, folder, SIZES[name])
+        found.setdefault("canvas", {})[name] = ours.canvas
+        clicks = found["sizes"][name] = ours.clicks(count)
+        say(f"  {report.parts_line(clicks)}")
+        if name == "2 MP":
+            found["decoder"]["quiet"] = {"clicks": clicks, "bare": ours.bare_decoder()}
+            with stats.busy():
+                busy = ours.clicks(count, seed=8)
+                found["decoder"]["busy"] = {"clicks": busy, "bare": ours.bare_decoder()}
+        if name in ("2 MP", "48 MP"):
+            found["encoding"][name] = ours.encoding()
+        ours.close()
+
+
+def _many_objects(
+    found: dict[str, Any], base: str, folder: Path, count: int, *, quick: bool
+) -> None:
+    say("sam2-widget, 1 to 500 objects")
+    found["objects"] = {}
+    with open_page() as page:
+        ours = Ours(page, base, folder, SIZES["2 MP"])
+        memory = {"loaded": ours.memory()}
+        for seed, (name, finished) in enumerate(OBJECTS.items(), start=11):
+            if quick and name in ("10", "100"):
+                continue
+            ours.fill(finished)
+            # Other places each time: an answer that is known would cost no decoder.
+            found["objects"][name] = ours.clicks(count, seed)
+        memory["500 objects"] = ours.memory()
+        found["memory"] = memory
+        ours.close()
+
+
+def _frames(found: dict[str, Any], base: str, folder: Path, *, quick: bool) -> None:
+    say("frames with 500 objects on 48 MP")
+    with open_page() as page:
+        ours = Ours(page, base, folder, SIZES["48 MP"])
+        ours.fill(40 if quick else 500)
+        ours.widget.stage.scroll_into_view_if_needed()
+        page.wait_for_timeout(3000)
+        kinds = {"rest": 0, "pointer": 80, "zoom": 2.5, "nearer": 120, "pan": 100}
+        counts = {"nearer": 12}
+        found["frames"] = {
+            kind: ours.frames(kind, counts.get(kind, 120), step) for kind, step in kinds.items()
+        }
+        # Only the way to where the pan begins.
+        del found["frames"]["nearer"]
+        ours.close()
+
+
+def _import_seconds(name: str) -> float:
+    """Median seconds of an import in a fresh interpreter, without the interpreter's own start."""
+    code = f"from time import perf_counter as t; a = t(); import {name}; print(t() - a)"
+    times = [
+        float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)) for _ in range(5)
+    ]
+    return stats.spread(times).median
+
+
+def _anybioimage(python: str) -> dict[str, Any]:
+    script = Path(__file__).with_name("anybioimage_masks.py")
+    found: dict[str, Any] = json.loads(subprocess.check_output([python, str(script)]))
+    return found
+
+
+def machine(count: int) -> str:
+    """What it was measured on."""
+    lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.split(":")[1].strip() for line in lines.splitlines() if "model name" in line]
+    cpu = names[0] if names else platform.processor()
+    return (
+        f"{cpu}, {os.cpu_count()} cores, one OpenMP thread, no GPU (headless Chromium has none "
+        f"either); torch {torch.__version__}, the bundled model. Medians of "
+        f"{count - stats.WARM_UP} clicks (in brackets the quartiles), after {stats.WARM_UP} to "
+        "warm up."
+    )
+
+
+def main() -> None:
+    """Measure, and write what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fast", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few clicks: does it all run?")
+    parser.add_argument("--write", action="store_true", help="into README.md and docs/")
+    parser.add_argument("--again", action="store_true", help="only the table, from the last run")
+    options = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    kept = RESULTS / "fast.json"
+    found = json.loads(kept.read_text()) if options.again else measure(quick=options.quick)
+    kept.write_text(json.dumps(found))
+    table = report.markdown(found)
+    (RESULTS / "fast.md").write_text(table + "\n", encoding="utf-8")
+    plot.draw(found, PICTURE if options.write else RESULTS / "fast.png")
+    if options.write:
+        report.update_readme(report.markdown(found, asked=True))
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

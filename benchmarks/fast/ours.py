@@ -1,0 +1,180 @@
+"""The widget in a live JupyterLab, clicked as a user clicks it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+from benchmarks.fast.browser import Traffic, heap_bytes
+from benchmarks.fast.pictures import places
+from tests.browser.lab import Notebook, Widget, jupyter_lab
+
+ROOT = Path(__file__).parents[2]
+
+OPEN = """
+import sys
+sys.path.insert(0, {root!r})
+from benchmarks.fast.pictures import photo
+from sam2_widget import SegmentWidget
+w = SegmentWidget(photo({width}, {height}), model="bundled")
+w
+"""
+
+# The bare decoder is timed inside the very clicks that are measured.
+WATCH = """
+from time import perf_counter
+from collections import defaultdict
+passes = defaultdict(list)
+def watch(name, module):
+    forward = module.forward
+    def timed(*arguments, **keywords):
+        start = perf_counter()
+        try:
+            return forward(*arguments, **keywords)
+        finally:
+            passes[name].append(1e3 * (perf_counter() - start))
+    module.forward = timed
+model = w._annotator.engine.answers.predictor._model
+watch("encoder", model.sam_prompt_encoder)
+watch("decoder", model.sam_mask_decoder)
+"""
+
+FILL = """
+import random
+import time
+draw = random.Random(len(w.prompts))
+while len(w.prompts) < {count}:
+    w.add_point(draw.uniform(0.02, 0.98) * {width}, draw.uniform(0.02, 0.98) * {height})
+    w.commit()
+while w._annotator.pending():
+    time.sleep(0.01)
+"""
+
+PARTS = ("browser", "comm", "queue", "decoder", "kernel", "paint", "total")
+
+CLICKS_AN_OBJECT = 2
+
+PORTION = 50
+"""Objects that are made in one cell."""
+
+
+@contextmanager
+def lab() -> Iterator[tuple[str, Path]]:
+    """A JupyterLab over an empty folder: its address, and the folder."""
+    with tempfile.TemporaryDirectory() as name, jupyter_lab(Path(name)) as base:
+        yield base, Path(name)
+
+
+class Ours:
+    """A notebook with a widget on an image of `size` (width, height)."""
+
+    def __init__(self, page: Page, base: str, folder: Path, size: tuple[int, int]) -> None:
+        self.page, self.size = page, size
+        self.traffic = Traffic(page)
+        width, height = size
+        cell = OPEN.format(root=str(ROOT), width=width, height=height)
+        self.notebook: Notebook = Notebook(page, base, folder).open([cell]).run_all()
+        self.widget: Widget = self.notebook.widget().ready()
+        self.notebook.run(WATCH)
+
+    def close(self) -> None:
+        """End the kernel."""
+        self.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+
+    def fill(self, count: int) -> None:
+        """Have `count` finished objects."""
+        width, height = self.size
+        done = self.notebook.value("len(w.prompts)")
+        # In portions: a cell that takes minutes looks like one that hangs.
+        for part in range(done + PORTION, count + PORTION, PORTION):
+            source = FILL.format(count=min(part, count), width=width, height=height)
+            self.notebook.run(source)
+
+    @property
+    def canvas(self) -> tuple[float, float]:
+        """Size of the picture in the page, CSS pixels."""
+        box = self.widget.stage.bounding_box()
+        return box["width"], box["height"]
+
+    def clicks(self, count: int, seed: int = 7) -> list[dict[str, float]]:
+        """Click `count` times; the parts of each click in milliseconds, and its bytes."""
+        self.widget.stage.scroll_into_view_if_needed()
+        self.notebook.run("passes.clear()")
+        self.widget.stage.scroll_into_view_if_needed()
+        sizes = [self._click(at, k) for k, at in enumerate(places(count, seed))]
+        self.notebook.run("w.timings")  # asks the page for its part of the last click
+        rows = json.loads(self.notebook.run(_READ))
+        return [{**row, "bytes": size} for row, size in zip(rows[-count:], sizes, strict=True)]
+
+    def _click(self, at: tuple[float, float], k: int) -> int:
+        box = self.widget.stage.bounding_box()
+        x, y = (box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"])
+        mouse = self.page.mouse
+        mouse.move(x, y)
+        # The pixel's value is asked for when the pointer moves: no part of a click.
+        self.page.wait_for_timeout(250)
+        self.traffic.reset()
+        mouse.down()
+        mouse.up()
+        self.widget.settled()
+        self.page.wait_for_timeout(150)
+        size = self.traffic.both
+        if k % CLICKS_AN_OBJECT == CLICKS_AN_OBJECT - 1:
+            self.widget.press("n")
+            self.page.wait_for_timeout(100)
+        return size
+
+    def bare_decoder(self) -> float:
+        """Milliseconds of one pass through prompt encoder and mask decoder, in these clicks."""
+        source = "sum(sorted(p)[len(p) // 2] for p in passes.values())"
+        return float(self.notebook.value(source))
+
+    def memory(self) -> dict[str, float]:
+        """MiB: the kernel's own (USS), and the page's JavaScript heap."""
+        source = "__import__('psutil').Process().memory_full_info().uss"
+        kernel = self.notebook.value(source)
+        return {"kernel": kernel / 2**20, "page": heap_bytes(self.page) / 2**20}
+
+    def encoding(self) -> dict[str, float]:
+        """Milliseconds: encoding this image, and opening it once more."""
+        return dict(json.loads(self.notebook.run(_ENCODE)))
+
+    def frames(self, kind: str, count: int, step: float) -> dict[str, Any]:
+        """Frames of the page while the view moves: see `frames.js`."""
+        source = Path(__file__).with_name("frames.js").read_text()
+        call = source[source.index("async") :]
+        found: dict[str, Any] = self.page.evaluate(
+            call, {"kind": kind, "count": count, "step": step}
+        )
+        return found
+
+
+# Clicks only: N, which finishes an object, is a request as well but has no decoder.
+_READ = """
+import dataclasses, json, time
+rows = [{**dataclasses.asdict(t), "total": t.total} for t in w.timings if t.decoder > 0]
+print(json.dumps(rows))
+"""
+
+_ENCODE = """
+import json
+from time import perf_counter
+predictor = w._annotator.engine.answers.predictor
+def ms(call):
+    start = perf_counter()
+    call()
+    return 1e3 * (perf_counter() - start)
+image = w.image
+encode = sorted(ms(lambda: predictor.embed(image)) for _ in range(3))[1]
+def again():
+    other = SegmentWidget(image, model="bundled")
+    other._annotator.engine.wait()
+    other.close()
+print(json.dumps({"encode": encode, "again": sorted(ms(again) for _ in range(3))[1]}))
+"""

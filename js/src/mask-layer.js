@@ -1,0 +1,187 @@
+/**
+ * A stack of masks on a canvas of its own, of which only what changed is painted again: the
+ * objects that differ, or the strips that a drag of the view brings in. What takes longer than
+ * a frame is painted behind the scenes, a part in each frame, and shown when it is whole; until
+ * then the old picture is stretched to where it belongs.
+ *
+ * @typedef {import("./geometry.js").Size} Size
+ * @typedef {import("./geometry.js").Corners} Corners
+ * @typedef {import("./mask.js").Mask} Mask
+ * @typedef {import("./paint.js").Look} Look
+ * @typedef {import("./layers.js").Overlay} Overlay
+ * @typedef {import("./layers.js").Frame} Frame
+ * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], at: number, cost: number }} Job
+ */
+import { boxOnSurface, intersection } from "./geometry.js";
+import { context2d, dirtyBox, newCanvas, placeKey } from "./layers.js";
+import { boundsOf, rasterize } from "./mask.js";
+import { contourReach, tint } from "./paint.js";
+
+/** A layer that took longer than this (milliseconds) is not painted in one frame again. */
+const FLUID = 8;
+
+/** Milliseconds of a frame that are spent on it then. */
+const BUDGET = 6;
+
+/** @param {Size} surface @returns {Corners} */
+const whole = ({ width, height }) => ({ x0: 0, y0: 0, x1: width, y1: height });
+
+/** @param {Frame} frame */
+const keyOf = ({ placement, surface, style, cut }) =>
+  [placeKey(placement, surface), style.opacity, style.maskStyle, style.unit, cut].join();
+
+/** All that a drag of the view leaves as it is. @param {Frame} frame */
+const scaleKey = (frame) => keyOf({ ...frame, placement: { ...frame.placement, left: 0, top: 0 } });
+
+/**
+ * The parts of a surface that come into view when what is on it moves.
+ *
+ * @param {Size} surface
+ * @param {number} dx
+ * @param {number} dy
+ * @returns {Corners[]}
+ */
+export function uncovered({ width, height }, dx, dy) {
+  const [left, right] = [Math.max(dx, 0), width + Math.min(dx, 0)];
+  return [
+    { x0: dx > 0 ? 0 : right, y0: 0, x1: dx > 0 ? left : width, y1: height },
+    { x0: left, y0: dy > 0 ? 0 : height + dy, x1: right, y1: dy > 0 ? dy : height },
+  ].filter(({ x0, y0, x1, y1 }) => x0 < x1 && y0 < y1);
+}
+
+export function createMaskLayer() {
+  let front = newCanvas({ width: 1, height: 1 });
+  let back = newCanvas({ width: 1, height: 1 });
+  const scratch = newCanvas({ width: 1, height: 1 });
+  /** What the front shows. @type {readonly Overlay[]} */
+  let painted = [];
+  /** @type {Frame | null} */
+  let frame = null;
+  /** Milliseconds of the last painting of everything. */
+  let cost = 0;
+  /** @type {Job | null} */
+  let job = null;
+  /** @type {WeakMap<Mask, Corners | null>} */
+  let boxes = new WeakMap();
+
+  /** Where a mask may have pixels. @param {Mask} mask @param {Size} image */
+  function boundsIn(mask, image) {
+    const bounds = boxes.has(mask) ? boxes.get(mask) : boundsOf(mask, image);
+    boxes.set(mask, bounds ?? null);
+    return bounds ?? null;
+  }
+
+  /** @param {CanvasRenderingContext2D} on @param {Overlay} overlay @param {Frame} frame @param {Corners} window */
+  function stamp(on, { mask, color, look, shown }, { placement, style, cut }, window) {
+    const reach = contourReach(style.unit);
+    const bounds = boundsIn(mask, placement.image);
+    if (!bounds || !intersection(boxOnSurface(bounds, placement, 0), window)) return;
+    // Wider than the window, so that no contour runs along its border.
+    const wide = { x0: window.x0 - reach, y0: window.y0 - reach, x1: window.x1 + reach, y1: window.y1 + reach };
+    const bitmap = rasterize(mask, placement, wide, bounds);
+    if (!bitmap.width || !bitmap.height) return;
+    /** @param {Look} as @param {GlobalCompositeOperation} operation */
+    const draw = (as, operation) => {
+      // Setting the size clears it; an ImageData cannot be blended directly.
+      scratch.width = bitmap.width;
+      scratch.height = bitmap.height;
+      context2d(scratch).putImageData(tint(bitmap, color, as, style), 0, 0);
+      on.globalCompositeOperation = operation;
+      on.drawImage(scratch, bitmap.x, bitmap.y);
+    };
+    if (cut) draw("solid", "destination-out");
+    if (shown) draw(look, "source-over");
+  }
+
+  /** @param {readonly Overlay[]} overlays @param {Frame} on @param {Corners} window */
+  function repaint(overlays, on, window) {
+    const { x0, y0, x1, y1 } = window;
+    const context = context2d(front);
+    context.save();
+    context.beginPath();
+    context.rect(x0, y0, x1 - x0, y1 - y0);
+    context.clip();
+    context.clearRect(x0, y0, x1 - x0, y1 - y0);
+    for (const overlay of overlays) stamp(context, overlay, on, window);
+    context.restore();
+  }
+
+  /** Move what is there, and paint what comes into view. @param {Frame} next @returns {boolean} whether that will do */
+  function shift(next) {
+    if (!frame || scaleKey(frame) !== scaleKey(next) || painted.some(({ look }) => look === "preview")) return false;
+    const dx = next.placement.left - frame.placement.left;
+    const dy = next.placement.top - frame.placement.top;
+    const { width, height } = next.surface;
+    if (Math.abs(dx) > width / 2 || Math.abs(dy) > height / 2) return false;
+    back.width = width;
+    back.height = height;
+    // By whole pixels: each stays what it is.
+    context2d(back).drawImage(front, dx, dy);
+    turnOver(painted, next);
+    for (const window of uncovered(next.surface, dx, dy)) repaint(painted, next, window);
+    return true;
+  }
+
+  /** @param {readonly Overlay[]} overlays @param {Frame} next */
+  function turnOver(overlays, next) {
+    [front, back] = [back, front];
+    [painted, frame, job] = [overlays, next, null];
+  }
+
+  /** Paint all, or go on with it. @param {readonly Overlay[]} overlays @param {Frame} next @returns {boolean} whether it is done */
+  function paintAll(overlays, next) {
+    const key = keyOf(next);
+    if (job?.key !== key) {
+      if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
+      job = { key, frame: next, overlays, at: 0, cost: 0 };
+      back.width = next.surface.width;
+      back.height = next.surface.height;
+    }
+    const budget = frame && cost > FLUID ? BUDGET : Infinity;
+    const start = performance.now();
+    const context = context2d(back);
+    while (job.at < job.overlays.length && performance.now() - start < budget) {
+      stamp(context, job.overlays[job.at++], job.frame, whole(next.surface));
+    }
+    job.cost += performance.now() - start;
+    if (job.at < job.overlays.length) return false;
+    cost = job.cost;
+    turnOver(job.overlays, job.frame);
+    return true;
+  }
+
+  /** @param {readonly Overlay[]} overlays @param {Frame} next */
+  function paintChanges(overlays, next) {
+    if (overlays === painted) return;
+    const box = dirtyBox(painted, overlays, next.placement.image);
+    const window = box && intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
+    if (window) repaint(overlays, next, window);
+    [painted, frame] = [overlays, next];
+  }
+
+  /** @param {CanvasRenderingContext2D} target @param {Frame} from @param {Frame} to */
+  function drawStretched(target, { placement: from }, { placement: to }) {
+    const [across, down] = [to.width / from.width, to.height / from.height];
+    const [left, top] = [to.left - from.left * across, to.top - from.top * down];
+    target.drawImage(front, left, top, front.width * across, front.height * down);
+  }
+
+  /**
+   * Bring the layer up to date and draw it.
+   *
+   * @param {CanvasRenderingContext2D} target
+   * @param {readonly Overlay[]} overlays
+   * @param {Frame} next
+   * @returns {boolean} whether it is not exact yet: another frame must follow
+   */
+  return function drawLayer(target, overlays, next) {
+    const isThere = frame && keyOf(frame) === keyOf(next);
+    const waits = next.moving && frame && cost > FLUID;
+    const current = isThere || shift(next) || (!waits && paintAll(overlays, next));
+    if (current) paintChanges(overlays, next);
+    if (current || !frame) {
+      if (overlays.length) target.drawImage(front, 0, 0);
+    } else drawStretched(target, frame, next);
+    return !current;
+  };
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { createNudges, SOON } from "../src/nudges.js";
+
+/** @param {(at: { nudges: ReturnType<typeof createNudges>, pass: (ms: number) => number, ending: AbortController }) => void} run */
+function withClock(run) {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const ending = new AbortController();
+  let count = 0;
+  const nudges = createNudges({ nudge: () => void (count += 1), signal: ending.signal });
+  const pass = (/** @type {number} */ ms) => {
+    // Step by step: what a timer starts has its turn in the same time.
+    for (let step = 0; step < ms; step++) mock.timers.tick(1);
+    return count;
+  };
+  try {
+    run({ nudges, pass, ending });
+  } finally {
+    mock.timers.reset();
+  }
+}
+
+test("nudges begin when the answer is expected, and end with it", () =>
+  withClock(({ nudges, pass }) => {
+    nudges.learn(30);
+    nudges.start(true);
+    assert.equal(pass(29), 0);
+    assert.equal(pass(1), 1);
+    assert.equal(pass(SOON), 2);
+    nudges.stop();
+    assert.equal(pass(1000), 2);
+  }));
+
+test("an answer that comes by itself is never nudged for", () =>
+  withClock(({ nudges, pass }) => {
+    nudges.start(true);
+    pass(SOON - 1);
+    nudges.stop();
+    assert.equal(pass(1000), 0);
+  }));
+
+test("what needs no model is expected soon; a lost answer is not nudged for without end", () =>
+  withClock(({ nudges, pass, ending }) => {
+    nudges.learn(300);
+    nudges.start(false);
+    assert.equal(pass(SOON), 1);
+    assert.equal(pass(1000), 4);
+    nudges.start(true);
+    ending.abort();
+    assert.equal(pass(1000), 4);
+  }));

@@ -1,0 +1,181 @@
+"""Embeddings on disk: one safetensors file each, in one folder, for any number of kernels.
+
+A file appears whole or not at all. Whatever cannot be read as what it should be, is treated as if
+it were not there, and replaced. Nothing that goes wrong here stops an annotation: it is logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import uuid
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "sam2-widget-embedding"
+VERSION = "1"
+SUFFIX = ".safetensors"
+ABANDONED = 3600.0
+"""Seconds after which an unfinished file counts as left by a kernel that died."""
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+class BadFileError(Exception):
+    """A file is not what it should be."""
+
+
+class EmbeddingStore:
+    """Embeddings in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when something is written, for this user alone; may be read-only.
+    capacity : int
+        Most bytes in it; files that have not been used for longest go first.
+    """
+
+    def __init__(self, folder: Path, capacity: int) -> None:
+        self.folder = folder
+        self._capacity = capacity
+
+    def read(self, model: str, image: str) -> dict[str, npt.NDArray[Any]] | None:
+        """What `write` was given for that model and image; None if it is not there."""
+        path = self._path(model, image)
+        try:
+            data = path.read_bytes()
+            found = decode(data, model, image)
+        except FileNotFoundError:
+            return None
+        except (OSError, BadFileError) as error:
+            logger.warning("the stored embedding %s is ignored: %s", path, error)
+            return None
+        with suppress(OSError):  # a read-only folder
+            os.utime(path)
+        return found
+
+    def write(self, model: str, image: str, arrays: Arrays) -> None:
+        """Keep `arrays` for that model and image, if there is room for them."""
+        data = encode(arrays, model, image)
+        if len(data) > self._capacity:
+            return
+        path = self._path(model, image)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_whole(path, data)
+            self._make_room()
+        except OSError as error:
+            logger.warning("the embedding cannot be stored in %s: %s", path, error)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the folder."""
+        return sum(size for _, size, _ in self._files())
+
+    def clear(self) -> None:
+        """Delete all embeddings."""
+        for _, _, path in self._files():
+            with suppress(OSError):
+                path.unlink()
+
+    def _path(self, model: str, image: str) -> Path:
+        name = hashlib.blake2b(f"{VERSION}/{model}/{image}".encode(), digest_size=20).hexdigest()
+        return self.folder / f"{name}{SUFFIX}"
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """Time of last use, size and path of each embedding, the oldest first."""
+        found = []
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX):
+                    with suppress(OSError):  # deleted by another kernel meanwhile
+                        stat = entry.stat()
+                        found.append((stat.st_mtime, stat.st_size, Path(entry.path)))
+        return sorted(found)
+
+    def _make_room(self) -> None:
+        files = self._files()
+        excess = sum(size for _, size, _ in files) - self._capacity
+        for _, size, path in files:
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= size
+        for path in self.folder.glob(".*.tmp"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()
+
+
+def encode(arrays: Arrays, model: str, image: str) -> bytes:
+    """Arrays as a safetensors file that says whose embedding it is."""
+    from safetensors.numpy import save  # noqa: PLC0415 - on demand
+
+    metadata = {"format": FORMAT, "version": VERSION, "model": model, "image": image}
+    # It writes what is not contiguous as if it were.
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    return save(whole, {**metadata, "crc32": _checksum(whole)})
+
+
+def decode(data: bytes, model: str, image: str) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a file.
+
+    Raises
+    ------
+    BadFileError
+        If it is no embedding of that image by that model, or damaged.
+    """
+    from safetensors.numpy import load  # noqa: PLC0415
+
+    try:
+        arrays = load(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = msgspec.json.decode(data[8 : 8 + length], type=_Header).metadata
+    except Exception as error:  # its own errors are no subclass of anything useful
+        raise BadFileError(f"it is no safetensors file: {error}") from error
+    expected = {"format": FORMAT, "version": VERSION, "model": model, "image": image}
+    for name, value in expected.items():
+        if metadata.get(name) != value:
+            raise BadFileError(f"its {name} is {metadata.get(name)!r}, not {value!r}")
+    if metadata.get("crc32") != _checksum(arrays):
+        raise BadFileError("its checksum does not fit")
+    return arrays
+
+
+class _Header(msgspec.Struct, rename={"metadata": "__metadata__"}):
+    metadata: dict[str, str] = {}
+
+
+def _checksum(arrays: Arrays) -> str:
+    """Of names, types, shapes and values."""
+    found = 0
+    for name, array in sorted(arrays.items()):
+        found = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), found)
+        values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        found = zlib.crc32(values.data, found)
+    return f"{found:08x}"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""What is left of widgets that nobody refers to, and that those stay that somebody sees."""
+
+import pytest
+
+from .kernels import VERSIONS, Kernel, point, until
+
+SET_UP = """
+import gc, threading, weakref
+import comm, ipywidgets, numpy as np
+from IPython.display import display
+from ipywidgets.widgets.widget import _instances
+from sam2_widget import SegmentWidget
+from sam2_widget.annotator import Annotator
+from sam2_widget.testing import FakePredictor
+
+w = v = box = out = None
+model = FakePredictor()
+image = np.zeros((60, 80, 3), np.uint8)
+alive = weakref.WeakSet()
+
+def make():
+    found = SegmentWidget(image.copy(), model=model)
+    alive.add(found)
+    alive.add(found._annotator)
+    return found
+
+def count():
+    return [len(alive) // 2, len(comm.get_comm_manager().comms), len(_instances)]
+"""
+MAKE = "w = make()\nw"
+
+
+@pytest.fixture(scope="module", params=[VERSIONS[0], VERSIONS[-1]])
+def running(request, tmp_path_factory):
+    with Kernel(request.param, tmp_path_factory.mktemp("kernel")) as kernel:
+        kernel.run(SET_UP)
+        yield kernel
+
+
+@pytest.fixture
+def kernel(running):
+    """A kernel in which the tests before have left nothing."""
+    yield running
+    running.run(
+        "w = v = box = out = None\nOut.clear()\nipywidgets.Widget.close_all()\nalive.clear()"
+    )
+
+
+def settled(kernel, *numbers):
+    until(lambda: kernel.value("count()") == list(numbers), f"the end of all but {numbers}")
+
+
+def test_five_hundred_widgets_leave_nothing(kernel):
+    kernel.run("w = make()\nw.add_point(40, 30)\n_ = w.masks\nw = None\ngc.collect()")
+    settled(kernel, 0, 0, 0)
+    threads = kernel.value("threading.active_count()")
+    kernel.run(
+        "for turn in range(500):\n"
+        "    w = make()\n"
+        "    w.add_point(40, 30)\n"
+        "    if turn % 5 == 0:\n"
+        "        assert w.masks.any()\n"
+        "    if turn % 7 == 0:\n"
+        "        w.close()\n"
+        "w = None\n"
+        "gc.collect()"
+    )
+    settled(kernel, 0, 0, 0)
+    until(lambda: kernel.value("threading.active_count()") == threads, "the end of all threads")
+    kinds = "sum(isinstance(one, (SegmentWidget, Annotator)) for one in gc.get_objects())"
+    assert kernel.value(kinds) == 0
+
+
+def test_a_cell_that_is_run_again_leaves_one_widget_and_no_garbage(kernel):
+    kernel.run("gc.disable()")
+    for _ in range(3):
+        kernel.run(MAKE, cell="a")
+    settled(kernel, 1, 2, 2)
+    kernel.run("gc.enable()")
+    first, second, last = [data for _, data in kernel.displayed if "widget" in str(data)][-6::2]
+    ids = [d["application/vnd.jupyter.widget-view+json"]["model_id"] for d in (first, second, last)]
+    assert [i in kernel.closed for i in ids] == [True, True, False]
+
+
+def test_a_widget_that_another_cell_shows_stays_and_can_be_clicked(kernel):
+    kernel.run("w = make()", cell="a")
+    kernel.run("w", cell="b")
+    page = kernel.page_of("w")
+    kernel.run("w = make()\ngc.collect()", cell="a")
+    assert kernel.value("count()[0]") == 2
+    page.click(point(40, 30))
+    page.settle()
+    assert page.state["active"]["mask"]
+    kernel.run("w", cell="b")
+    settled(kernel, 1, 2, 2)
+
+
+def test_a_widget_without_a_name_stays_until_its_cell_is_deleted(kernel):
+    kernel.run("display(make())", cell="a")
+    kernel.run("gc.collect()", cell="b")
+    assert kernel.value("count()[0]") == 1
+    kernel.run("None", cell="b", deleted=["a"])
+    settled(kernel, 0, 0, 0)
+
+
+def test_a_name_keeps_what_is_not_shown(kernel):
+    kernel.run("v = make()\nv.add_point(40, 30)\nv", cell="a")
+    kernel.run("None", cell="a")
+    assert kernel.value("[bool(v.masks.any()), v.status.phase]") == [True, "ready"]
+    kernel.run("v", cell="c")
+    kernel.run("del v", cell="d")
+    assert kernel.value("count()[0]") == 1
+
+
+def test_instead_of_the_widget_ipython_keeps_its_prompts(kernel):
+    kernel.run("w = make()\nw.add_point(40, 30)\nw", cell="a")
+    kernel.run("last = max(Out)", cell="b")
+    kernel.run("w = 5", cell="a")
+    settled(kernel, 0, 0, 0)
+    assert kernel.run("print(eval(f'_{last}') is Out[last], Out[last])").startswith("True Prompts(")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "out = ipywidgets.Output()\nwith out:\n    display(make())",
+        "%%capture box\ndisplay(make())",
+        "box = ipywidgets.HBox([make()])\nbox",
+    ],
+)
+def test_where_outputs_cannot_be_told_apart_widgets_stay(kernel, code):
+    kernel.run(code, cell="a")
+    kernel.run("gc.collect()", cell="a")
+    assert kernel.value("count()[0]") == 1
+
+
+def test_without_ids_of_cells_widgets_that_were_shown_stay(kernel):
+    kernel.run(MAKE)
+    kernel.run(MAKE)
+    kernel.run("gc.collect()")
+    assert kernel.value("count()[0]") == 2
+
+
+def test_a_closed_widget_can_still_be_looked_at(kernel):
+    kernel.run("w = make()\nw.add_point(40, 30)\n_ = w.masks\nw.close()\nw", cell="a")
+    assert kernel.value("[w.masks.any().item(), w.status.phase]") == [True, "closed"]
+
+
+def test_a_page_that_is_opened_again_gets_the_state_of_what_is_there(kernel):
+    kernel.run("w = make()\ndel w\nw = make()", cell="a")
+    assert kernel.value("len(ipywidgets.Widget.get_manager_state()['state'])") == 2

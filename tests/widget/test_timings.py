@@ -1,0 +1,79 @@
+"""Where the time of a click goes, as page and kernel tell each other."""
+
+import pytest
+
+from .conftest import point, settle
+
+PAGE = {"client": "page", "n": 1, "browser": 2000, "trip": 9_000_000, "paint": 4000}
+
+
+def test_a_click_is_told_in_parts(widget, page):
+    page.prompts(point(40, 30))
+    settle()
+    told = page.updates("_state")[-1]["timing"]
+    assert (told["client"], told["n"]) == ("page", 1)
+    assert 0 < told["decoder"] < told["kernel"]
+    (half,) = widget.timings
+    assert half.total is None
+    assert half.decoder > 0
+    assert "has not told" in str(half)
+    page.send({"type": "nudge", "timings": [PAGE]})
+    (whole,) = widget.timings
+    assert (whole.browser, whole.paint) == (2, 4)
+    assert whole.total == pytest.approx(9006)
+    assert whole.comm == pytest.approx(9000 - whole.queue - whole.decoder - whole.kernel)
+    assert str(whole).startswith("click 9006 ms: browser 2.0, comm ")
+
+
+def test_what_was_known_needed_no_decoder(widget, page):
+    page.prompts(point(40, 30))
+    page.prompts(point(40, 30), point(20, 30))
+    settle()
+    page.act("undo")
+    settle()
+    assert widget.timings[-1].decoder == 0
+    assert widget.timings[-1].queue == 0
+
+
+def test_edits_of_python_are_no_clicks(widget, page):
+    page.prompts(point(40, 30))
+    settle()
+    before = widget.timings[0].decoder
+    widget.add_point(20, 20)
+    settle()
+    assert len(widget.timings) == 1
+    assert widget.timings[0].decoder == before
+    assert len([state for state in page.updates("_state") if "timing" in state]) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"paint": -1}, {"trip": float("nan")}, {"browser": 1e12}, {"n": "1"}, {"more": 1}],
+)
+def test_times_of_a_page_are_checked(widget, page, wrong):
+    page.prompts(point(40, 30))
+    settle()
+    page.send({"type": "nudge", "timings": [{**PAGE, **wrong}]})
+    assert widget.timings[0].total is None
+    assert "malformed message" in page.state["notice"]
+
+
+def test_times_of_an_unknown_click_are_forgotten(widget, page):
+    page.send({"type": "nudge", "timings": [PAGE]})
+    assert widget.timings == ()
+    assert page.state["notice"] == ""
+
+
+def test_a_page_is_asked_for_what_it_has_not_told(widget, page):
+    page.prompts(point(40, 30))
+    settle()
+
+    def asked():
+        return [d for _, d, _ in page.published if d.get("content", {}).get("type") == "timings"]
+
+    assert asked() == []
+    _ = widget.timings
+    assert len(asked()) == 1
+    page.send({"type": "nudge", "timings": [PAGE]})
+    _ = widget.timings
+    assert len(asked()) == 1
