@@ -120,9 +120,12 @@ class Kernel:
         self.ask(f"faults.armed.update({[fault]!r})")
 
     def memory(self) -> float:
-        """MiB of the kernel alone, its share of what others use too; no cached embeddings."""
+        """MiB of the kernel without cached embeddings, and without files that others map, too.
+
+        Its share of torch's libraries grows when another kernel on the machine ends.
+        """
         lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
-        pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
         return pss / 1024 - self.ask("soak.cached()") / 2**20
 
     def close(self) -> None:
@@ -454,6 +457,7 @@ def main() -> int:
     if growth(tally.memory) > MAX_GROWTH:
         bad.append(f"the kernel grew by {growth(tally.memory):.0f} MiB over the second half")
     print(*told(tally, report, "`make soak`"), sep="\n")
+    print(f"closed widgets that are still referred to (IPython's Out does): {report['living']}")
     print(f"errors shown in the page: {tally.seen}; clicked again: {dict(tally.again)}")
     print(*bad[:50], sep="\n")
     return 1 if bad else 0

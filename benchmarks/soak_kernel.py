@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -123,6 +124,7 @@ class Soak:
         self.number = -1
         self.widget: SoakedWidget | None = None
         self.due: list[str] = []
+        self.living: WeakSet[SoakedWidget] = WeakSet()
         self.checked = 0
         self.different: list[int] = []
         self.objects = 0
@@ -135,6 +137,7 @@ class Soak:
         faults.armed.update(self.due)
         self.due.clear()
         self.widget = SoakedWidget(photo(self.number), model="bundled", device="cpu")
+        self.living.add(self.widget)
         return self.widget
 
     def finish(self) -> None:
@@ -162,6 +165,7 @@ class Soak:
             "checked": self.checked,
             "different": self.different,
             "objects": self.objects,
+            "living": len(self.living),
             "struck": dict(faults.struck),
             "log": self.log.kept,
         }
