@@ -45,6 +45,31 @@ export const context2d = (canvas) => /** @type {CanvasRenderingContext2D} */ (ca
 export const placeKey = ({ image, left, top, width, height }, surface) =>
   [image.width, image.height, left, top, width, height, surface.width, surface.height].join();
 
+/**
+ * @typedef {{ draw: (context: CanvasRenderingContext2D) => void, version: number }} TilesInView
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageBitmap} bitmap
+ * @param {Frame} frame
+ * @param {string} filter
+ * @param {TilesInView} tiles
+ */
+function paintPicture(context, bitmap, { placement, moving }, filter, tiles) {
+  const { image, left, top, width, height } = placement;
+  const smooth = Math.min(width / image.width, height / image.height) < PIXELATED_FROM;
+  context.save();
+  // Pixels of a picture smaller than the image are nobody's pixels.
+  context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
+  // A better look takes longer than a frame, and is due when the view rests.
+  context.imageSmoothingQuality = moving ? "low" : "high";
+  // For looking only: what the model sees stays as it is.
+  context.filter = filter;
+  context.drawImage(bitmap, left, top, width, height);
+  context.imageSmoothingEnabled = smooth;
+  tiles.draw(context);
+  context.restore();
+}
+
 /** The picture in view. */
 export function createPictureLayer() {
   const layer = newCanvas({ width: 1, height: 1 });
@@ -53,31 +78,24 @@ export function createPictureLayer() {
   let key = "";
 
   /**
+   * @param {CanvasRenderingContext2D} target
    * @param {ImageBitmap} bitmap
    * @param {Frame} frame
    * @param {string} filter
-   * @param {{ draw: (context: CanvasRenderingContext2D) => void, version: number }} tiles
+   * @param {TilesInView} tiles
    */
-  return function pictureLayer(bitmap, { placement, surface, moving }, filter, tiles) {
-    // A better look takes longer than a frame, and is due when the view rests.
-    const quality = moving ? "low" : "high";
-    const nextKey = `${placeKey(placement, surface)},${filter},${tiles.version},${quality}`;
-    if (drawn === bitmap && key === nextKey) return layer;
-    [drawn, key] = [bitmap, nextKey];
-    layer.width = surface.width;
-    layer.height = surface.height;
-    const context = context2d(layer);
-    const { image, left, top, width, height } = placement;
-    const smooth = Math.min(width / image.width, height / image.height) < PIXELATED_FROM;
-    // Pixels of a picture smaller than the image are nobody's pixels.
-    context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
-    context.imageSmoothingQuality = quality;
-    // For looking only: what the model sees stays as it is.
-    context.filter = filter;
-    context.drawImage(bitmap, left, top, width, height);
-    context.imageSmoothingEnabled = smooth;
-    tiles.draw(context);
-    return layer;
+  return function drawPicture(target, bitmap, frame, filter, tiles) {
+    // Of no use to the next frame, which differs.
+    if (frame.moving) return paintPicture(target, bitmap, frame, filter, tiles);
+    const { placement, surface } = frame;
+    const nextKey = `${placeKey(placement, surface)},${filter},${tiles.version}`;
+    if (drawn !== bitmap || key !== nextKey) {
+      [drawn, key] = [bitmap, nextKey];
+      layer.width = surface.width;
+      layer.height = surface.height;
+      paintPicture(context2d(layer), bitmap, frame, filter, tiles);
+    }
+    target.drawImage(layer, 0, 0);
   };
 }
 

@@ -41,7 +41,7 @@ export function createStage({ store, ui, repaint, signal }) {
   const hover = createHover({ store, changed: repaint, signal });
   const probe = createProbe({ store, changed: repaint, signal });
   const tiles = createTiles({ store, changed: tilesChanged, signal });
-  const pictureLayer = createPictureLayer();
+  const drawPicture = createPictureLayer();
   const overlays = createOverlays();
   const marks = createMarks();
   const zoom = createZoom(canvas, { mayPan, penDown: () => penDown, changed: viewMoved, signal });
@@ -161,7 +161,7 @@ export function createStage({ store, ui, repaint, signal }) {
       moving,
     };
     context.clearRect(0, 0, canvas.width, canvas.height);
-    if (bitmap) context.drawImage(pictureLayer(bitmap, frame, filterOf(options), tilesOn(frame)), 0, 0);
+    if (bitmap) drawPicture(context, bitmap, frame, filterOf(options), tilesOn(frame));
     exact = ui.hideMasks || !overlays.draw(context, snapshot, ui, frame, hover.shown());
     canvas.style.cursor = marks.cursor(snapshot, ui);
     // While the view moves, its rest will bring the frame that paints the masks.

@@ -35,7 +35,7 @@ OTHER_HOSTS = ("@jupyter-notebook/lab-extension", "@voila-dashboards/jupyterlab-
 
 
 @contextmanager
-def jupyter_lab(folder: Path):
+def jupyter_lab(folder: Path, options=()):
     """A JupyterLab over `folder` on loopback; yields its address."""
     home = folder / ".home"
     no_news = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
@@ -50,6 +50,7 @@ def jupyter_lab(folder: Path):
     command = [
         *["jupyterlab", *jupyter_options(folder, port)],
         *["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"],
+        *options,
     ]
     with serving(command, folder, port, ready="/api/status") as base:
         yield base

@@ -226,3 +226,18 @@ def test_the_wheel_scrolls_the_notebook(notebook, page):
         ".getBoundingClientRect().y < top - 50",
         arg=[top],
     )
+
+
+def test_where_the_time_of_a_click_went_is_told(notebook, widget):
+    widget.click(*CAT, SIZE)
+    widget.click(*EAR, SIZE, modifiers=["Alt"])
+    notebook.run("w.timings")  # asks the page
+    timings = notebook.value(
+        "[[t.browser, t.comm, t.decoder, t.paint, t.total] for t in w.timings]"
+    )
+    assert len(timings) == 2
+    assert all(part is not None and part >= 0 for timing in timings for part in timing)
+    assert all(decoder > 0 and paint > 0 for _, _, decoder, paint, _ in timings)
+    assert all(sum(timing[:-1]) <= timing[-1] for timing in timings)
+    widget.press(",")
+    widget.root.locator(".sam2-timing", has_text="Last click").wait_for()

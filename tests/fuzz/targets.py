@@ -52,8 +52,7 @@ class Unhandled(logging.Handler):
 
 
 unhandled = Unhandled()
-logging.getLogger("sam2_widget").addHandler(unhandled)
-logging.getLogger("sam2_widget").propagate = False
+logger = logging.getLogger("sam2_widget")
 
 
 def prepare():
@@ -62,7 +61,16 @@ def prepare():
     kept += [(m, "create_comm", m.create_comm) for m in (comm, ipywidgets_widget.comm)]
     for module, name, _ in kept:
         setattr(module, name, LIMIT if name == "MAX_PIXELS" else MockComm)
-    return lambda: [setattr(*one) for one in kept]
+    kept += [(logger, "propagate", logger.propagate)]
+    logger.propagate = False
+    logger.addHandler(unhandled)
+
+    def undo():
+        logger.removeHandler(unhandled)
+        for one in kept:
+            setattr(*one)
+
+    return undo
 
 
 def parsed(data):
@@ -78,6 +86,7 @@ def fuzz_comm(data: bytes):
     if not isinstance(messages, list):
         return
     widget = SegmentWidget(IMAGE, model=FakePredictor(size=16))
+    unhandled.errors.clear()
     fixed = {name: getattr(widget, name) for name in widget.keys if name not in ALLOWED}
     try:
         for message in messages[:20]:
