@@ -398,7 +398,8 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         with self._planes.lock:
             self._status = self._annotator.engine.status.to_dict()
             self._labels = wire.labels_message(self._annotator.session.classes)
-            self._stack = self._stack_message()
+            if self._planes.along:
+                self._stack = self._stack_message()
             if not self._annotator.engine.closed:
                 self._publisher.publish()
 

@@ -103,7 +103,7 @@ def fuzz_comm(data: bytes):
 def check_widget(widget, fixed):
     """What a widget must be after any messages."""
     settle()
-    session = widget._session
+    session = widget._annotator.session
     for annotated in session.annotation.objects:
         for prompt in annotated.prompts:
             prompt.check_inside(SIZE[1], SIZE[0])

@@ -178,7 +178,7 @@ def test_an_action_on_no_object_changes_none(widget, page, kind):
     settle()
     assert "malformed" in page.state["notice"]
     assert len(widget.prompts) == 1
-    assert not widget._session.locked | widget._session.hidden
+    assert not widget._annotator.session.locked | widget._annotator.session.hidden
 
 
 def test_what_cannot_be_called_is_refused_at_once(widget):

@@ -221,11 +221,13 @@ def test_clicks_before_the_turn_are_taken_with_it(widget):
 
 def test_only_the_newest_of_many_turns_is_read(predictor):
     array = Reads(VOLUME)
+    embeddings.clear()
     widget = SegmentWidget(array, axes="ZYX", model=predictor)
     page = Page(widget)
     started, go = threading.Event(), threading.Event()
     worker.call_server(lambda: (started.set(), go.wait(5)))
     started.wait(5)
+    wait_until(lambda: 1 in array.read and predictor.embedded == 2)  # prefetched
     array.read.clear()
     for plane in (1, 2, 3, 4):
         page.act("plane", plane=plane)
