@@ -6,7 +6,7 @@ import { createStore } from "../src/store.js";
 import * as texts from "../src/texts.js";
 
 const ignore = () => {};
-const blank = createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore } }).snapshot();
+const blank = createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore, sendHello: ignore } }).snapshot();
 
 /** @param {string} phase @param {Partial<import("../src/store.js").Snapshot>} [more] @param {{ broken?: boolean, slow?: boolean }} [view] */
 const message = (phase, more = {}, { broken = false, slow = false } = {}) =>
