@@ -292,8 +292,8 @@ export const phases = /** @type {Record<string, string>} */ ({
 
 export const status = {
   gone: "The kernel was restarted. Run the cell again to go on.",
-  reconnecting: "Connection lost. Reconnecting … What you do now is kept and sent then.",
-  silent: "The kernel does not answer. Your clicks are kept and sent again. If it stays so: Kernel menu, Reconnect.",
+  reconnecting: "Connection lost. Reconnecting … Your clicks are kept.",
+  silent: "No answer from the kernel. Your clicks are kept; if it stays so, restart or reconnect it.",
   picture: "This browser cannot show the image that the kernel sent.",
   waitingForModel: "Your click waits for the model.",
   waitingForKernel: "The kernel is busy. Your click is waiting.",
