@@ -293,3 +293,36 @@ test("nothing is asked of a kernel that is gone, and nothing after the end", () 
   ending.abort();
   assert.equal(there.model.widget_manager.kernel.slots.size, 0);
 });
+
+test("a page that has slept, or was offline, asks what it has missed", (t) => {
+  const page = Object.assign(new EventTarget(), { hidden: false });
+  const host = new EventTarget();
+  Object.assign(globalThis, { document: page, window: host });
+  t.after(() => Reflect.deleteProperty(globalThis, "document") && Reflect.deleteProperty(globalThis, "window"));
+  let lost = false;
+  const there = line(() => lost);
+  const store = open(there);
+  within(settled(store), 1);
+  /** @param {number} seconds */
+  const hide = (seconds) => {
+    page.hidden = true;
+    page.dispatchEvent(new Event("visibilitychange"));
+    mock.timers.tick(seconds * 1000);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    within(() => false, 1);
+  };
+  hide(5);
+  assert.equal(there.kernel.hellos, 1, "it has hardly slept");
+  lost = true;
+  there.publish();
+  lost = false;
+  hide(60);
+  assert.ok(within(settled(store), 3));
+  assert.equal(there.kernel.hellos, 3, "the state that was lost made it ask for all objects, too");
+  host.dispatchEvent(new Event("online"));
+  host.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: false }));
+  page.dispatchEvent(new Event("resume"));
+  within(() => false, 1);
+  assert.equal(there.kernel.hellos, 5);
+});
