@@ -74,7 +74,8 @@ export function connect(model, signal) {
   /** @param {Record<string, unknown>} traits */
   function write(traits) {
     if (throttled) model.send({ type: "traits", traits });
-    else for (const [name, value] of Object.entries(traits)) model.set(name, value);
+    // Options are set all the same, so that their echo changes nothing.
+    for (const [name, value] of Object.entries(traits)) if (!throttled || name !== "_prompts") model.set(name, value);
     model.save_changes();
   }
 
