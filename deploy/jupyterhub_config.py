@@ -36,8 +36,8 @@ if os.geteuid() == 0:
 
 c.Spawner.default_url = "/lab/tree/quickstart.ipynb"
 
-# A kernel with torch and a model takes 1 to 3 GB of host memory, without the user's data. Local processes are
-# only told these limits; systemdspawner, DockerSpawner and KubeSpawner enforce them.
+# A kernel with torch and a model takes 1 to 3 GB of host memory, without the user's data. Local
+# processes are only told these limits; systemdspawner, DockerSpawner and KubeSpawner enforce them.
 c.Spawner.mem_limit = "6G"
 c.Spawner.cpu_limit = 4
 
