@@ -247,7 +247,7 @@ export function createStore({ client, link }) {
     if (gone) return null;
     if (done < sent) return `answer to ${done + 1}`;
     if (incomplete || seen !== state.objects) return "objects";
-    return state.active?.pending ? "mask" : null;
+    return state.active?.pending || state.turning !== null ? "mask" : null;
   }
 
   const shownPrompts = () => applied(waitingEdits(), action?.leaves ? NO_PROMPTS : currentPrompts());
