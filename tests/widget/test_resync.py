@@ -24,7 +24,7 @@ def test_messages_of_objects_are_counted_and_the_state_says_how_many(widget, pag
         page.prompts(point(x, 20))
         page.act("commit")
         settle()
-    page.act("delete", object=widget._session.annotation.objects[0].id)
+    page.act("delete", object=widget._annotator.session.annotation.objects[0].id)
     settle()
     numbers = [d["content"]["n"] for _, d, _ in page.published if "content" in d]
     assert numbers == list(range(1, len(numbers) + 1))
