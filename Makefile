@@ -8,19 +8,20 @@ STAMPS := .stamps
 PORT ?= 8888
 MINUTES ?= 10
 SEED ?= 0
+HUB_PORT ?= 8000
 SETS = $(wildcard $(DATA)/eval-*.tar)
 
 # Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
-NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
+NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NODE_OK),yes)
 NODE_PATH_FIRST := $(PATH)
 else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-notebooks test-browser test-hosts test-wheel
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-notebooks test-browser test-hosts test-hub test-wheel
 
-.PHONY: help lab test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
+.PHONY: help lab hub test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -29,6 +30,9 @@ help:  ## What can be made
 lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
 	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=$(CURDIR)/notebooks \
 	  --LabApp.default_url=/lab/tree/quickstart.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
+
+hub: $(STAMPS)/hub  ## Open a JupyterHub with two users: MODELS=folder shares checkpoints
+	PATH="$(NODE_PATH_FIRST)" $(BIN)/python deploy/try_hub.py --port=$(HUB_PORT) $(MODELS:%=--models=%)
 
 test: lint $(LAYERS)  ## Run all tests
 
@@ -58,6 +62,9 @@ test-browser: $(STAMPS)/test $(STAMPS)/js $(STAMPS)/chromium  ## A live JupyterL
 
 test-hosts: $(STAMPS)/hosts $(STAMPS)/chromium  ## Notebook 7, Voila and marimo, live in Chromium
 	$(PYTEST) tests/hosts
+
+test-hub: $(STAMPS)/hub $(STAMPS)/chromium  ## A live JupyterHub with two users in Chromium
+	PATH="$(NODE_PATH_FIRST)" $(PYTEST) tests/hub
 
 test-wheel: $(STAMPS)/test  ## The wheel, built and imported on its own
 	$(PYTEST) tests/wheel
@@ -91,7 +98,7 @@ quality-data:
 	  "the sets, make bench-quality DATA=../data; 'How good' in the README says what a set is"; exit 1; }
 
 clean:  ## Remove what was set up and built
-	rm -rf $(VENV) $(STAMPS) js/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(STAMPS) js/node_modules deploy/proxy/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
 
 # --- set-up ---------------------------------------------------------------------------------------
 
@@ -139,6 +146,11 @@ $(STAMPS)/audit: $(STAMPS)/test
 
 $(STAMPS)/fuzz: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[fuzz]'
+	@touch $@
+
+$(STAMPS)/hub: $(STAMPS)/test $(STAMPS)/node deploy/proxy/package-lock.json
+	$(PIP) install --quiet --editable '.[hub]'
+	cd deploy/proxy && PATH="$(NODE_PATH_FIRST)" npm ci --no-audit --no-fund
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

@@ -189,6 +189,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             ask=questions.ask,
             transfer=Transfers(self._planes, send=weakly(self._send_custom)).take,
             committed=weakly(self._tell_committed),
+            set_traits=weakly(self.set_state),
         )
         super().__init__(
             _image=self._picture_message(),

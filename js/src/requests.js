@@ -28,6 +28,7 @@
  * @property {(request: ActionRequest | TurnRequest) => void} sendAction one by one
  * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>, buffers?: ArrayBuffer[]) => void} sendQuestion
  * @property {(change: Partial<Options>) => void} sendOptions
+ * @property {(seen: number) => void} sendHello ask for the state, and for all objects if `seen` messages of them are not all
  *
  * @typedef {{ label?: string | null, visible?: boolean, locked?: boolean }} Patch what shows of an action at once
  */

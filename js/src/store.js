@@ -29,6 +29,7 @@
  * @typedef {import("./requests.js").Patch} Patch
  *
  * @typedef {(prompts: readonly Prompt[]) => readonly Prompt[]} Edit
+ * @typedef {"up" | "lost" | "silent"} Connection silent: it seems to be there, and yet nothing is answered
  *
  * @typedef {object} Snapshot all that a view needs
  * @property {Picture | null} picture
@@ -57,6 +58,7 @@
  * @property {boolean} unsent the kernel has not acknowledged everything
  * @property {boolean} pending the mask shown is not yet the one asked for
  * @property {boolean} gone the kernel cannot be reached
+ * @property {Connection} connection
  */
 import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
@@ -103,6 +105,13 @@ export function createStore({ client, link }) {
   let wantedPlane = null;
   /** @type {{ n: number, plane: number } | null} */
   let turn = null;
+  /** @type {Connection} */
+  let connection = "up";
+  /** Number of the last message of objects, and whether one of those before it is missing. */
+  let seen = -1;
+  let incomplete = false;
+  /** Sends the newest request again. @type {(() => void) | null} */
+  let repeat = null;
   /** @type {Snapshot | null} */
   let snapshot = null;
   /** @type {Set<() => void>} */
@@ -128,14 +137,17 @@ export function createStore({ client, link }) {
   /** @param {(rid: RequestId) => void} send @returns {boolean} whether it left */
   function request(send) {
     sent += 1;
+    const rid = { client, n: sent };
+    repeat = () => send(rid);
     try {
-      send({ client, n: sent });
+      repeat();
       timings.sent(sent);
       gone = false;
     } catch {
       gone = true;
       // It was never asked, so it will never be acknowledged.
       sent -= 1;
+      repeat = null;
     }
     return !gone;
   }
@@ -229,6 +241,15 @@ export function createStore({ client, link }) {
     return coming;
   }
 
+  /** What the kernel owes, the most pressing thing; the text is another one as soon as it is delivered. */
+  function owed() {
+    const done = acknowledged();
+    if (gone) return null;
+    if (done < sent) return `answer to ${done + 1}`;
+    if (incomplete || seen !== state.objects) return "objects";
+    return state.active?.pending || state.turning !== null ? "mask" : null;
+  }
+
   const shownPrompts = () => applied(waitingEdits(), action?.leaves ? NO_PROMPTS : currentPrompts());
 
   /** @returns {Map<number, Patch>} */
@@ -279,6 +300,7 @@ export function createStore({ client, link }) {
       unsent,
       pending: unsent || active?.pending === true,
       gone,
+      connection,
     };
   }
 
@@ -390,6 +412,8 @@ export function createStore({ client, link }) {
       if (next.revision < state.revision) return;
       const turned = next.plane !== state.plane;
       if (turned) leavePlane();
+      // A stroke that was in a lost one would be known by its key only.
+      if (state.revision >= 0 && next.revision > state.revision + 1) incomplete = true;
       state = next;
       if (turned) adopt(next.plane);
       gone = false;
@@ -399,7 +423,9 @@ export function createStore({ client, link }) {
     },
 
     /** @param {ObjectsMessage} message */
-    receiveObjects({ plane, reset, put, drop }) {
+    receiveObjects({ n, plane, reset, put, drop }) {
+      incomplete = !reset && (incomplete || n !== seen + 1);
+      seen = n;
       const dropped = new Set(drop);
       /** @param {readonly SegmentedObject[]} known */
       const after = (known) => insertAll(reset ? [] : known.filter(({ id }) => !dropped.has(id)), put);
@@ -437,6 +463,26 @@ export function createStore({ client, link }) {
     /** @param {Partial<Options>} change */
     receiveOptions(change) {
       options = { ...options, ...change };
+      changed();
+    },
+
+    owed,
+
+    /** Say again what the kernel may not have heard, and ask for what may not have come from it. */
+    resync() {
+      try {
+        // Once is enough: it holds all that was said before, and the kernel carries it out once.
+        if (acknowledged() < sent) repeat?.();
+        link.sendHello(incomplete ? -1 : seen);
+      } catch {
+        noteGone();
+      }
+    },
+
+    /** @param {Connection} next */
+    setConnection(next) {
+      if (connection === next) return;
+      connection = next;
       changed();
     },
 

@@ -292,6 +292,8 @@ export const phases = /** @type {Record<string, string>} */ ({
 
 export const status = {
   gone: "The kernel was restarted. Run the cell again to go on.",
+  reconnecting: "Connection lost. Reconnecting … Your clicks are kept.",
+  silent: "No answer from the kernel. Your clicks are kept; if it stays so, restart or reconnect it.",
   picture: "This browser cannot show the image that the kernel sent.",
   waitingForModel: "Your click waits for the model.",
   waitingForKernel: "The kernel is busy. Your click is waiting.",

@@ -150,11 +150,12 @@ export function mountView(el, store, signal) {
   }
 
   /** For style sheets and tests. @param {import("./store.js").Snapshot} snapshot */
-  function tellState({ status: { phase }, rows, pending, options, candidates: offered, plane: at, wantedPlane }) {
+  function tellState({ status: { phase }, rows, pending, connection, options, candidates: offered, plane: at, wantedPlane }) {
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
     setAttribute(root, "data-pending", pending || !stage.isExact());
+    setAttribute(root, "data-connection", connection);
     setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
     setAttribute(root, "data-tool", options.tool);
     setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");

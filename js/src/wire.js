@@ -62,8 +62,9 @@
  * @property {Settings} settings
  * @property {number} plane the one that all this is about
  * @property {number | null} turning the plane that is on its way
+ * @property {number} objects number of the last message of objects that belongs to it
  *
- * @typedef {{ plane: number, reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
+ * @typedef {{ n: number, plane: number, reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
  * @typedef {import("./wire-masks.js").KnownStrokes} KnownStrokes
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
@@ -96,6 +97,7 @@ export const EMPTY_STATE = Object.freeze({
   settings: NO_SETTINGS,
   plane: 0,
   turning: null,
+  objects: -1,
 });
 
 /** @param {unknown} value */
@@ -224,7 +226,7 @@ function parseSettings(raw) {
 
 /** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
 export function parseState(raw, known = new Map()) {
-  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings, plane, turning } = record(raw);
+  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings, plane, turning, objects } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
@@ -238,6 +240,7 @@ export function parseState(raw, known = new Map()) {
     settings: parseSettings(settings),
     plane: integer(plane, 0),
     turning: numberOrNull(turning),
+    objects: integer(objects, EMPTY_STATE.objects),
   };
 }
 
@@ -251,9 +254,10 @@ export const typeOf = (content) => text(record(content).type);
  * @returns {ObjectsMessage}
  */
 export function parseObjects(content, buffers, known = new Map()) {
-  const { plane, reset, put, drop } = record(content);
+  const { n, plane, reset, put, drop } = record(content);
   const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers, known)));
   return {
+    n: integer(n, -1),
     plane: integer(plane, 0),
     reset: reset === true,
     put: objects.filter((object) => object !== null),

@@ -30,7 +30,7 @@ beforeEach(() => {
   sent = [];
   revision = 0;
   const send = (/** @type {unknown} */ request) => void sent.push(request);
-  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send, sendQuestion: send, sendOptions: send } });
+  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send, sendQuestion: send, sendOptions: send, sendHello: send } });
   store.receivePicture(picture(0));
   store.receiveStack({ axis: "Z", count: 5, annotated: [] });
   publish({ epoch: 7 });
@@ -42,12 +42,12 @@ const seen = () => {
 };
 
 test("nothing is shown of two planes at a time", () => {
-  store.receiveObjects({ plane: 0, reset: true, put: [object(3)], drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [object(3)], drop: [] });
   store.turnTo(1);
   assert.deepEqual(sent, [{ type: "plane", rid: { client: "me", n: 1 }, epoch: 7, prompts: null, plane: 1 }]);
   assert.deepEqual(seen(), [0, 1, 0, [3]], "the slider is ahead of the picture");
   publish({ done: 1, epoch: 7, turning: 1 });
-  store.receiveObjects({ plane: 1, reset: true, put: [object(8)], drop: [] });
+  store.receiveObjects({ n: 1, plane: 1, reset: true, put: [object(8)], drop: [] });
   store.receivePicture(picture(1));
   assert.deepEqual(seen(), [0, 1, 0, [3]]);
   publish({ done: 1, epoch: 1007, plane: 1 });

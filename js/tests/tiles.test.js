@@ -46,7 +46,7 @@ test("only what is in view is asked for, the middle first", () => {
 function bench() {
   /** @type {any[]} */
   const asked = [];
-  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
+  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendHello() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
   const store = createStore({ client: "me", link });
   /** @type {any[]} */
   const drawn = [];

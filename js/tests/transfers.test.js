@@ -23,6 +23,7 @@ beforeEach((context) => {
     sendPrompts() {},
     sendAction() {},
     sendOptions() {},
+    sendHello() {},
     sendQuestion(/** @type {any} */ question, /** @type {any} */ buffers) {
       if (down) throw new Error("Cannot send");
       asked.push({ ...question, bytes: buffers?.[0]?.byteLength });

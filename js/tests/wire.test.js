@@ -136,7 +136,7 @@ test("objects find their masks among the buffers", () => {
   const message = parseObjects({ type: "objects", reset: true, put, drop: [1, "2"] }, [new DataView(embedded), mask.data]);
   assert.deepEqual(message.put.map(({ id, mask: m }) => [id, m !== null]), [[4, true], [5, false], [6, false]]);
   assert.deepEqual(message.drop, [1]);
-  assert.deepEqual(parseObjects(null, []), { plane: 0, reset: false, put: [], drop: [] });
+  assert.deepEqual(parseObjects(null, []), { n: -1, plane: 0, reset: false, put: [], drop: [] });
 });
 
 test("every kind of prompt arrives, heavy ones by their key", () => {

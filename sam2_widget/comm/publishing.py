@@ -57,16 +57,18 @@ class Publisher:
         self._sent: dict[int, wire.ShownObject] = {}
         self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
         self.told = wire.Told()
-        self._known = self._current_state()
+        self._count = 0
+        self._known = self._current_state(0)
         self.state = {**self._known, "revision": 0}
 
-    def _current_state(self) -> dict[str, Any]:
+    def _current_state(self, count: int) -> dict[str, Any]:
+        """The state, and how many messages of objects belong to it: a page misses a lost one."""
         annotator = self._planes.shown
         active = annotator.session.annotation.active
         for prompt in active.prompts if active else ():
             if isinstance(prompt, (Stroke, MaskPrompt)):
                 self.heavy[prompt.key] = prompt
-        return wire.state_message(
+        state = wire.state_message(
             annotator.session,
             annotator.answered(active) if active else None,
             failed=annotator.active_failed,
@@ -76,6 +78,7 @@ class Publisher:
             plane=self._planes.index,
             turning=self._planes.wanted,
         )
+        return {**state, "objects": count}
 
     def publish(self) -> None:
         """Send what has changed; the caller holds the annotators' lock."""
@@ -89,18 +92,17 @@ class Publisher:
         put = {key for key, shown in finished.items() if sent.get(key) is not shown}
         drop = [key for key in sent if key not in finished]
         put |= out_of_order(list(sent), list(finished))
+        placed = _placed(list(sent), finished, put) if put else []
+        dropping = self._messages([], drop)
         # In this order an object on its way from one place to the other is never in neither.
-        if put:
-            placed = _placed(list(sent), finished, put)
-            self._send_all(self._messages(placed))
+        self._send_all(self._messages(placed))
         if turned:
             self._set_picture()
-        self._publish_state()
-        if drop:
-            self._send_all(self._messages([], drop))
+        self._publish_state(self._count + len(dropping))
+        self._send_all(dropping)
 
-    def _publish_state(self) -> None:
-        state = self._current_state()
+    def _publish_state(self, count: int) -> None:
+        state = self._current_state(count)
         if state == self._known:
             return
         self._known = state
@@ -131,10 +133,21 @@ class Publisher:
             finished[annotated.id] = sent
         return finished
 
-    def publish_all(self) -> None:
-        """Send all finished objects to a page that has just opened."""
+    def publish_again(self, seen: int) -> None:
+        """Send the state anew, and all finished objects to a page that has not seen all of them.
+
+        Parameters
+        ----------
+        seen : int
+            Number of the last message of objects that the page has got, if it missed none; else
+            any other, as from a page that has just opened.
+        """
         self.told = wire.Told()
-        self._begin()
+        if seen == self._count:
+            # Not equal to any state, as in `_begin`.
+            self._known = {}
+        else:
+            self._begin()
         self.publish()
 
     def _begin(self) -> None:
@@ -156,7 +169,8 @@ class Publisher:
 
     def _send_all(self, messages: list[wire.CustomMessage]) -> None:
         for message in messages:
-            self._send(message.content, message.buffers)
+            self._count += 1
+            self._send({**message.content, "n": self._count}, message.buffers)
 
 
 def out_of_order(before: Sequence[int], after: Sequence[int]) -> set[int]:

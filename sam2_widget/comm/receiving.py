@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
+from typing import Any
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
@@ -37,6 +38,8 @@ class Receiver:
         Takes a request about a file, and the message's buffers.
     committed : callable
         Told the annotator and the id of an object that a page has finished.
+    set_traits : callable
+        Takes what else comes as traits, the prompts among them.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Receiver:
         ask: Callable[[requests.Question], None],
         transfer: Callable[[requests.Transfer, Sequence[object]], None],
         committed: Callable[[Annotator, int], None],
+        set_traits: Callable[[dict[str, Any]], None],
     ) -> None:
         self._planes = planes
         self._publisher = publisher
@@ -56,6 +60,7 @@ class Receiver:
         self._transfer = transfer
         self._committed = committed
         self._arrived = 0.0
+        self._set_traits = set_traits
 
     def prompts(self, content: object) -> None:
         """Take the trait ``prompts``."""
@@ -113,11 +118,13 @@ class Receiver:
         message = requests.parse_message(content)
         if isinstance(message, requests.Hello):
             with self._planes.lock:
-                self._publisher.publish_all()
+                self._publisher.publish_again(message.objects)
         elif isinstance(message, requests.Question):
             self._ask(message)
         elif isinstance(message, requests.Transfer):
             self._transfer(message, buffers)
+        elif isinstance(message, requests.Traits):
+            self._set_traits(message.traits)
         elif isinstance(message, requests.Nudge):
             self._take_timings(message.timings)
         elif isinstance(message, requests.Turn):

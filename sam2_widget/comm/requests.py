@@ -233,7 +233,25 @@ class Turn(_Action, frozen=True, tag="plane", kw_only=True):
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """A page has opened and has seen none of the objects."""
+    """A page has opened, or is not sure whether it has got everything.
+
+    Attributes
+    ----------
+    objects : int
+        Number of the last message of objects that it has got; -1 if it may lack some.
+    """
+
+    objects: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1
+
+
+class Traits(msgspec.Struct, frozen=True, tag_field="type", tag="traits"):
+    """What else comes as traits, from a page whose traits have ceased to be sent.
+
+    The widget manager sends the next update of a model's traits when the last was handled; if that
+    word is lost with a connection, it waits for ever.
+    """
+
+    traits: dict[str, Any]
 
 
 class PageTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -334,7 +352,7 @@ Action: TypeAlias = (
 )
 Transfer: TypeAlias = Save | Part | Upload
 Question: TypeAlias = Hover | Tiles | Probe
-Message: TypeAlias = Action | Question | Transfer | Hello | Nudge
+Message: TypeAlias = Action | Question | Transfer | Hello | Nudge | Traits
 
 
 class _Update(msgspec.Struct, tag_field="method", tag="update"):
