@@ -103,7 +103,7 @@ def attempt(plan: Plan, job: Callable[[Plan], T], *, tell: Callable[[str], None]
     place = plan.place
     for what, changed in steps(plan):
         said = f"{place} is out of memory: {what}"
-        logger.warning(said)
+        logger.info(said)  # told, so no warning
         tell(said)
         make_room(place)
         done, found = _tried(job, changed)
