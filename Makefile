@@ -19,7 +19,8 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-notebooks test-browser test-hosts test-hub test-wheel
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-kernels test-notebooks test-browser test-hosts \
+  test-hub test-wheel
 
 .PHONY: help lab hub test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
@@ -53,6 +54,9 @@ test-js: $(STAMPS)/js  ## Pure JavaScript, no browser
 
 test-model: $(STAMPS)/test  ## The true sam2 package, and a hub on loopback
 	$(PYTEST) tests/model
+
+test-kernels: $(STAMPS)/kernels/stamp  ## True kernels of three ipykernels: threads, interrupts, lifetimes
+	$(PYTEST) tests/kernels
 
 test-notebooks: $(STAMPS)/test  ## All notebooks, executed
 	$(PYTEST) tests/notebooks
@@ -126,6 +130,14 @@ $(STAMPS)/test: $(STAMPS)/lab
 
 $(STAMPS)/bench: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[bench]'
+	@touch $@
+
+# Each beside the one that is installed, and put before it on the path.
+$(STAMPS)/kernels/stamp: $(STAMPS)/test
+	for version in 6.31.0 7.3.0 7.4.0; do \
+	  $(PIP) install --quiet --no-deps --upgrade --target $(STAMPS)/kernels/ipykernel-$$version \
+	    ipykernel==$$version || exit 1; \
+	done
 	@touch $@
 
 $(STAMPS)/hosts: $(STAMPS)/test

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
-from sam2_widget.errors import PromptError
+from sam2_widget.errors import PromptError, SegmentationError
 from sam2_widget.images.arrays import ImageSource
 from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
@@ -124,6 +124,7 @@ class Annotator:
         `answer_follows` saves a message where the page knows already what it has asked for.
         """
         self._failed = None
+        self.engine.try_again()
         pending = self.pending()
         answer_is_near = answer_follows and pending and self.engine.status.phase == "ready"
         if not answer_is_near:
@@ -221,7 +222,8 @@ class Annotator:
             return
         try:
             if pending:
-                self._answer(answers, pending[0], click)
+                annotated = pending[0]
+                self.engine.ask(lambda answers: self._answer(answers, annotated, click))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
             self._failed = pending[0]
             self.engine.failed(error)
@@ -250,23 +252,25 @@ class Annotator:
             kept = self._result  # once: another thread may put a newer one in its place
             if kept and kept[0] is answers and _same(kept[1], annotation):
                 return kept[2]
+            make = partial(self._make, annotation)
             try:
-                make = partial(
-                    make_segmentation,
-                    self.session,
-                    answers,
-                    annotation=annotation,
-                    image=self.image,
-                )
-                made = worker.run(make)
+                answers, made = worker.run(partial(self.engine.ask, make))
+            except SegmentationError:
+                raise
             except Exception as error:
                 raise as_model_error(error) from error
             if answers is self.engine.answers:
                 self._result = (answers, annotation, made)
                 return made
 
+    def _make(self, annotation: Annotation, answers: Answers) -> Segmentation:
+        return make_segmentation(self.session, answers, annotation=annotation, image=self.image)
+
     def _engine_changed(self) -> None:
         """The engine has a new status or a new model."""
+        kept = self._result
+        if kept and kept[0] is not self.engine.answers:
+            self._result = None  # which would keep the model before
         self._changed()
         # Not after an error: what has failed is tried again at the next edit.
         if self.engine.status.phase == "ready":

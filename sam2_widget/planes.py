@@ -192,6 +192,12 @@ class Planes:
         for annotator in annotators:
             annotator.engine.close()
 
+    def let_go(self) -> None:
+        """After `close`: keep what was answered, and nothing of the model."""
+        self._model = "auto"
+        for annotator in list(self._annotators.values()):
+            annotator.engine.let_go()
+
     # --- turning to another -----------------------------------------------------------------------
 
     def checked(self, index: object) -> int:

@@ -364,6 +364,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         if hasattr(self, "_receiver") and not self._annotator.engine.closed:
             self._poster.close()
             self._planes.close()
+            self._planes.let_go()
             self._publish()
         if self.comm is not None:
             lifetime.forget(self.model_id)
@@ -377,7 +378,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         # Called by the garbage collector, on any thread: nothing is sent, drawn or waited for.
         with contextlib.suppress(Exception):
             self._poster.forget()
-            self._annotator.engine.close()
+            self._planes.close()
         with contextlib.suppress(Exception):
             # Not by the names of the traits, which would make what was not there yet.
             for orphan in ("layout", "comm"):

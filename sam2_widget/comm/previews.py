@@ -68,7 +68,8 @@ class Previews:
             return None
         answers, annotation = annotator.engine.answers, annotator.session.annotation
         busy = annotator.status.phase != "ready" or hover.epoch != annotator.epoch
-        if answers is None or busy:
+        # Not for a pointer that passes by does a model come back to its device.
+        if answers is None or busy or getattr(answers.predictor, "resting", False):
             return None
         try:
             point = Point(hover.x, hover.y, hover.label)

@@ -35,9 +35,10 @@ from torch import nn
 from torch.nn import functional
 
 from sam2_widget import resources
-from sam2_widget.errors import CheckpointError, DeviceError
-from sam2_widget.models import compact, threads, worker
+from sam2_widget.errors import CheckpointError, DeviceError, OutOfMemoryError
+from sam2_widget.models import compact, idle, threads, worker
 from sam2_widget.models.graphs import Decode, GraphedDecoder
+from sam2_widget.models.recovery import is_out_of_memory
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 T = TypeVar("T")
@@ -100,6 +101,11 @@ def resolve_device(device: str | None) -> str:
     if not there.get(kind, False):
         raise DeviceError(f"there is no device {device!r} on this machine: use device='cpu'")
     return f"cuda:{number or torch.cuda.current_device()}" if kind == "cuda" else kind
+
+
+def is_half(device: str) -> bool:
+    """Whether models are in half precision there by default."""
+    return device.startswith("cuda") and _encoder_dtype(torch.device(device)) != torch.float32
 
 
 def free_gpu_memory(device: str | None) -> int | None:
@@ -180,6 +186,10 @@ class Sam2Predictor:
     name : str
     identity : str
         Of the weights, the preprocessing and the arithmetic.
+    precision : str
+        Of the encoder, ``"bfloat16"`` or ``"float32"``.
+    resting : bool
+        Whether the weights are in the host's memory, until the next use.
     """
 
     def __init__(
@@ -205,6 +215,8 @@ class Sam2Predictor:
         use_graphs = graphs and self._device.type == "cuda"
         self._graphs = GraphedDecoder(self._network, self._decoder_weights) if use_graphs else None
         self._decoder: Decode = self._graphs or self._network
+        self.resting = False
+        self.precision = str(self._dtype).removeprefix("torch.")
         # The maps of the embedding used last, as the decoder takes them.
         self._ready: WeakKeyDictionary[Sam2Embedding, tuple[torch.Tensor, ...]] = (
             WeakKeyDictionary()
@@ -250,16 +262,45 @@ class Sam2Predictor:
         def on_device() -> T:
             _set_threads()
             try:
+                self.wake()
                 with torch.inference_mode():
                     return job()
             except torch.OutOfMemoryError:
+                # Raised below, without a traceback that holds tensors.
                 torch.cuda.empty_cache()
-            raise DeviceError(
+            raise OutOfMemoryError(
                 f"{self.device} is out of memory with the model {self.name!r}: "
                 "use a smaller model, or device='cpu'"
             )
 
         return worker.run(on_device)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the weights in bytes."""
+        return sum(p.numel() * p.element_size() for p in self._model.parameters())
+
+    def rest(self) -> None:
+        """Leave the device, for the host's memory; a model on the CPU stays where it is."""
+        worker.run(self._rest)
+
+    def _rest(self) -> None:
+        if self._device.type != "cpu" and not self.resting:
+            self._model.to("cpu")
+            self.forget()
+            self.resting = True
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def wake(self) -> None:
+        """Come back to the device, which every use does by itself."""
+        worker.run(self._wake)
+
+    def _wake(self) -> None:
+        if self.resting:
+            self._model.to(self._device)
+            self.resting = False
+        idle.used(self)
 
     def _autocast(self, *, on_cpu: bool) -> AbstractContextManager[object]:
         kind = self._device.type
@@ -456,7 +497,7 @@ def to_tensor(image: UInt8Array, device: torch.device | None = None) -> torch.Te
     return copied.permute(2, 0, 1).float().div_(255)
 
 
-def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
+def load(path: Path, *, name: str, device: str, half: bool = False) -> Sam2Predictor:
     """Load a checkpoint; its architecture is recognised by its tensors.
 
     Parameters
@@ -467,12 +508,15 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
         What to call the model.
     device : str
         From `resolve_device`.
+    half : bool
+        Whether the weights of the encoder take half the memory. Its answers are those of the same
+        model in bfloat16, to the bit: that would round the weights at each use.
 
     Raises
     ------
     CheckpointError
         If the file is broken, or fits none of SAM 2's architectures.
-    DeviceError
+    OutOfMemoryError
         If the memory of the device does not suffice.
     """
     from sam2_widget.models.compact_predictor import (  # noqa: PLC0415 - it builds on this module
@@ -483,17 +527,22 @@ def load(path: Path, *, name: str, device: str) -> Sam2Predictor:
     is_compact = "image_encoder.trunk.stem.weight" in weights
     try:
         model = _build_compact(path) if is_compact else _build(path, weights)
-        model = model.eval().requires_grad_(requires_grad=False).to(device)
+        model = model.eval().requires_grad_(requires_grad=False)
+        if half and not is_compact:
+            cast_layers(model.image_encoder, torch.bfloat16)
+        model = model.to(device)
         if device == "cpu":
             # Measured to save a tenth of the encoder's time, in either precision.
             model.image_encoder.to(memory_format=torch.channels_last)
     except torch.OutOfMemoryError as error:
-        raise DeviceError(
+        raise OutOfMemoryError(
             f"{device} has too little memory for the model {name!r}: "
             "use a smaller model, or device='cpu'"
         ) from error
-    kind = CompactPredictor if is_compact else Sam2Predictor
-    return kind(model, name=name, checkpoint=checkpoint)
+    if is_compact:
+        return CompactPredictor(model, name=name, checkpoint=checkpoint)
+    dtype = torch.bfloat16 if half else None
+    return Sam2Predictor(model, name=name, checkpoint=checkpoint, dtype=dtype)
 
 
 def _is_blob(path: Path) -> bool:
@@ -519,6 +568,8 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"the checkpoint {str(path)!r} cannot be read: {_first_line(error)}; download it again"
         ) from error
