@@ -200,7 +200,7 @@ def _rest(found: dict[str, Any]) -> list[Row]:
     lines = []
     memory = found.get("memory", {})
     if memory:
-        a, b = memory["loaded"], memory["500 objects"]
+        a, b = memory["loaded"], memory["filled"]
         for where, what in (("kernel", "kernel (USS)"), ("page", "page (JavaScript heap)")):
             more = short(b[where] - a[where])
             text = f"memory of the {what}, 500 objects, MiB; peer: after loading"
