@@ -8,7 +8,7 @@ that they share; nothing slow happens under it, and nobody who holds it waits fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -187,24 +187,34 @@ class Annotator:
 
     def answered(self, annotated: AnnotatedObject) -> Answer | None:
         """The answer to an object if it is known; looked up once: 500 others cost nothing."""
+        return self.all_answered((annotated,))[0]
+
+    def all_answered(self, objects: Sequence[AnnotatedObject]) -> list[Answer | None]:
+        """The answers to several objects, as far as they are known."""
         settings = self.session.annotation.settings
         answers, cleaning = self.engine.answers, settings.cleaning
         basis, known = self._known
         if basis[0] is not answers or basis[1] != cleaning:
             basis, known = self._known = ((answers, cleaning), {})
-        found = known.get(annotated.id)
-        if found is not None and found[0] is annotated:
-            return found[1]
-        prompts = annotated.prompts
-        answer = answers.known(prompts, settings) if answers else without_model(prompts)
-        if answer is not None:
-            known[annotated.id] = (annotated, answer)
-        return answer
+        found: list[Answer | None] = []
+        for one in objects:
+            kept = known.get(one.id)
+            if kept is None or kept[0] is not one:
+                prompts = one.prompts
+                answer = answers.known(prompts, settings) if answers else without_model(prompts)
+                if answer is None:
+                    found.append(None)
+                    continue
+                kept = known[one.id] = (one, answer)
+            found.append(kept[1])
+        return found
 
     def pending(self) -> list[AnnotatedObject]:
         """Objects without an answer, the one being worked on first."""
         annotation = self.session.annotation
-        found = [o for o in annotation.objects if self.answered(o) is None]
+        objects = annotation.objects
+        answers = self.all_answered(objects)
+        found = [o for o, answer in zip(objects, answers, strict=True) if answer is None]
         return sorted(found, key=lambda o: o.id != annotation.active_id)
 
     def _answer_later(self) -> None:

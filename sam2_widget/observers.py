@@ -87,7 +87,7 @@ class Changes:
         with self._planes.lock:
             annotator = self._planes.shown
             annotation = annotator.session.annotation
-            answers = [annotator.answered(o) for o in annotation.objects]
+            answers = annotator.all_answered(annotation.objects)
             if None in answers:
                 return False, False
             masks: list[object] = list(

@@ -122,10 +122,12 @@ class Publisher:
         annotator = self._planes.shown
         session = annotator.session
         finished: dict[int, wire.ShownObject] = {}
-        for annotated in session.annotation.objects:
+        objects = session.annotation.objects
+        answers = annotator.all_answered(objects)
+        for annotated, known in zip(objects, answers, strict=True):
             if annotated.id == session.annotation.active_id:
                 continue
-            answer, sent = annotator.answered(annotated), self._sent.get(annotated.id)
+            answer, sent = known, self._sent.get(annotated.id)
             if answer is None and sent and sent.annotated.prompts == annotated.prompts:
                 answer = sent.answer  # no flash while another model or setting is at work
             if sent is None or not sent.is_still(session, annotated, answer):

@@ -6,12 +6,15 @@ time that a shape is seen, since recording takes as long as many plain runs.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from cachetools import LRUCache
+
+logger = logging.getLogger(__name__)
 
 GRAPHS_KEPT = 16
 WARM_UPS = 2
@@ -52,6 +55,7 @@ class GraphedDecoder:
         self._decode = decode
         self._weights = weights
         self._seen: Counter[tuple[object, ...]] = Counter()
+        self._usable = True
         self.clear()
 
     def clear(self) -> None:
@@ -72,13 +76,28 @@ class GraphedDecoder:
         """See `Decode`."""
         kind = (coords.shape, None if previous is None else previous.shape, multimask)
         self._seen[kind] += 1
-        if self._seen[kind] == 1:
-            return self._decode(maps, coords, labels, previous, multimask=multimask)
-        self._drop_stale()
+        if self._usable and self._seen[kind] > 1:
+            given = [coords, labels, *([] if previous is None else [previous])]
+            self._drop_stale()
+            try:
+                return self._replayed(kind, maps, given, multimask=multimask)
+            except RuntimeError:  # out of memory, too: there is another way
+                logger.warning("the decoder cannot be recorded", exc_info=True)
+                self._usable = False
+                self.clear()
+        return self._decode(maps, coords, labels, previous, multimask=multimask)
+
+    def _replayed(
+        self,
+        kind: tuple[object, ...],
+        maps: tuple[torch.Tensor, ...],
+        given: _Inputs,
+        *,
+        multimask: bool,
+    ) -> Answer:
         if not self._maps:
             self._maps = tuple(m.clone() for m in maps)
             self._pool = torch.cuda.graph_pool_handle()
-        given = [coords, labels, *([] if previous is None else [previous])]
         if kind not in self._graphs:
             self._graphs[kind] = _Graph(self._bound(multimask=multimask), given, self._pool)
         _copy(self._maps, maps)
