@@ -6,19 +6,23 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 STAMPS := .stamps
 PORT ?= 8888
+MINUTES ?= 10
+SEED ?= 0
+HUB_PORT ?= 8000
 SETS = $(wildcard $(DATA)/eval-*.tar)
 
 # Node for the checks of the front end: the machine's if it is new enough, else the one from PyPI.
-NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 18))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
+NODE_OK := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 ifeq ($(NODE_OK),yes)
 NODE_PATH_FIRST := $(PATH)
 else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-js test-model test-notebooks test-browser test-hosts test-wheel
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-kernels test-notebooks test-browser test-hosts \
+  test-hub test-wheel
 
-.PHONY: help lab test lint bench bench-quality quality-data clean $(LAYERS)
+.PHONY: help lab hub test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
 .DEFAULT_GOAL := help
 
 help:  ## What can be made
@@ -27,6 +31,9 @@ help:  ## What can be made
 lab: $(STAMPS)/lab  ## Open JupyterLab on the quickstart notebook
 	$(BIN)/jupyter lab --port=$(PORT) --ServerApp.root_dir=$(CURDIR)/notebooks \
 	  --LabApp.default_url=/lab/tree/quickstart.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
+
+hub: $(STAMPS)/hub  ## Open a JupyterHub with two users: MODELS=folder shares checkpoints
+	PATH="$(NODE_PATH_FIRST)" $(BIN)/python deploy/try_hub.py --port=$(HUB_PORT) $(MODELS:%=--models=%)
 
 test: lint $(LAYERS)  ## Run all tests
 
@@ -39,11 +46,17 @@ test-export: $(STAMPS)/test  ## Every format, written and read back
 test-widget: $(STAMPS)/test  ## The widget over a mock comm
 	$(PYTEST) tests/widget
 
+test-fuzz: $(STAMPS)/test  ## Inputs that fuzzing has found, and new ones of their kind
+	$(PYTEST) tests/fuzz
+
 test-js: $(STAMPS)/js  ## Pure JavaScript, no browser
 	cd js && PATH="$(NODE_PATH_FIRST)" npm test
 
 test-model: $(STAMPS)/test  ## The true sam2 package, and a hub on loopback
 	$(PYTEST) tests/model
+
+test-kernels: $(STAMPS)/kernels/stamp  ## True kernels of three ipykernels: threads, interrupts, lifetimes
+	$(PYTEST) tests/kernels
 
 test-notebooks: $(STAMPS)/test  ## All notebooks, executed
 	$(PYTEST) tests/notebooks
@@ -54,14 +67,29 @@ test-browser: $(STAMPS)/test $(STAMPS)/js $(STAMPS)/chromium  ## A live JupyterL
 test-hosts: $(STAMPS)/hosts $(STAMPS)/chromium  ## Notebook 7, Voila and marimo, live in Chromium
 	$(PYTEST) tests/hosts
 
+test-hub: $(STAMPS)/hub $(STAMPS)/chromium  ## A live JupyterHub with two users in Chromium
+	PATH="$(NODE_PATH_FIRST)" $(PYTEST) tests/hub
+
 test-wheel: $(STAMPS)/test  ## The wheel, built and imported on its own
 	$(PYTEST) tests/wheel
+
+test-programs: $(STAMPS)/programs  ## Our files in LabelMe, ImageJ and QGIS themselves: installs these
+	$(PYTEST) tests/programs
 
 lint: $(STAMPS)/lint $(STAMPS)/js  ## Style and types, Python and JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd js && PATH="$(NODE_PATH_FIRST)" npm run check
+
+audit: $(STAMPS)/audit $(STAMPS)/js  ## Known holes in what is installed, if the services can be reached
+	PATH="$(NODE_PATH_FIRST)" $(BIN)/python tests/audit.py $(AUDIT)
+
+soak: $(STAMPS)/test $(STAMPS)/chromium  ## Two hours of clicks and faults in ten minutes: MINUTES=10 SEED=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: $(STAMPS)/fuzz  ## Ten minutes of coverage-guided fuzzing: MINUTES=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.fuzz --seconds $$(( $(MINUTES) * 60 ))
 
 bench: $(STAMPS)/bench $(STAMPS)/js $(STAMPS)/chromium  ## The figures of the README; QUICK=1 for a smoke run
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fast $(if $(QUICK),--quick,--write)
@@ -74,7 +102,7 @@ quality-data:
 	  "the sets, make bench-quality DATA=../data; 'How good' in the README says what a set is"; exit 1; }
 
 clean:  ## Remove what was set up and built
-	rm -rf $(VENV) $(STAMPS) js/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(STAMPS) js/node_modules deploy/proxy/node_modules sam2_widget/static build dist .mypy_cache .ruff_cache .pytest_cache
 
 # --- set-up ---------------------------------------------------------------------------------------
 
@@ -104,8 +132,37 @@ $(STAMPS)/bench: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[bench]'
 	@touch $@
 
+# Each beside the one that is installed, and put before it on the path.
+$(STAMPS)/kernels/stamp: $(STAMPS)/test
+	for version in 6.31.0 7.3.0 7.4.0; do \
+	  $(PIP) install --quiet --no-deps --upgrade --target $(STAMPS)/kernels/ipykernel-$$version \
+	    ipykernel==$$version || exit 1; \
+	done
+	@touch $@
+
 $(STAMPS)/hosts: $(STAMPS)/test
 	$(PIP) install --quiet --editable '.[hosts]'
+	@touch $@
+
+# LabelMe is run as a program, never imported: in an environment of its own.
+$(STAMPS)/programs: $(STAMPS)/test
+	$(PYTHON) -m venv $(STAMPS)/labelme
+	$(STAMPS)/labelme/bin/python -m pip --disable-pip-version-check install --quiet labelme
+	@SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -qq && \
+	  $$SUDO apt-get install -y -qq --no-install-recommends imagej python3-qgis xauth xvfb
+	@touch $@
+
+$(STAMPS)/audit: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[audit]'
+	@touch $@
+
+$(STAMPS)/fuzz: $(STAMPS)/test
+	$(PIP) install --quiet --editable '.[fuzz]'
+	@touch $@
+
+$(STAMPS)/hub: $(STAMPS)/test $(STAMPS)/node deploy/proxy/package-lock.json
+	$(PIP) install --quiet --editable '.[hub]'
+	cd deploy/proxy && PATH="$(NODE_PATH_FIRST)" npm ci --no-audit --no-fund
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/test

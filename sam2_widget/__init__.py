@@ -21,6 +21,7 @@ from sam2_widget.errors import (
     MessageError,
     MissingLibraryError,
     ModelError,
+    OutOfMemoryError,
     PromptError,
     RepairWarning,
     SegmentationError,
@@ -33,6 +34,7 @@ from sam2_widget.headless import segment
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.images.sources import load_image
 from sam2_widget.images.stacks import ImageStack
+from sam2_widget.memory import Memory, ModelMemory, memory
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import available_models, load_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
@@ -50,6 +52,7 @@ from sam2_widget.provenance import Provenance
 from sam2_widget.resources import Resources, configure
 from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.settings import Settings
+from sam2_widget.stack_prompts import StackPrompts
 from sam2_widget.status import Status
 from sam2_widget.widget import SegmentWidget
 
@@ -75,10 +78,13 @@ __all__ = [
     "LoadedImage",
     "LossWarning",
     "MaskPrompt",
+    "Memory",
     "MessageError",
     "MissingLibraryError",
     "ModelError",
+    "ModelMemory",
     "ObjectPrompts",
+    "OutOfMemoryError",
     "Point",
     "Precomputed",
     "Predictor",
@@ -95,6 +101,7 @@ __all__ = [
     "SegmentedObject",
     "SettingError",
     "Settings",
+    "StackPrompts",
     "Status",
     "Stroke",
     "UnknownModelError",
@@ -103,6 +110,7 @@ __all__ = [
     "embeddings",
     "load_image",
     "load_model",
+    "memory",
     "precompute",
     "prefetch",
     "read_masks",

@@ -14,10 +14,11 @@ from typing import TypeAlias, TypeVar
 
 from sam2_widget.answers import Answer, Answers, without_model
 from sam2_widget.engine import Engine, as_model_error
-from sam2_widget.errors import PromptError
-from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.errors import PromptError, SegmentationError
+from sam2_widget.images.arrays import ImageSource
 from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
+from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
 from sam2_widget.status import Status
@@ -38,7 +39,7 @@ class Annotator:
 
     Parameters
     ----------
-    image : LoadedImage
+    image : ImageSource
     session : Session
     device : str or None
         See `load_model`.
@@ -46,6 +47,12 @@ class Annotator:
         Called without arguments, on some thread, when a page may have to be told something.
     settled : callable
         The same when all objects have their answers.
+    lock : threading.RLock, optional
+        One that several annotators share.
+    epoch : int
+        Where its epochs begin.
+    timings : Timings, optional
+        Those of several annotators.
 
     Attributes
     ----------
@@ -58,26 +65,34 @@ class Annotator:
 
     def __init__(
         self,
-        image: LoadedImage,
+        image: ImageSource,
         session: Session,
         *,
         device: str | None,
         changed: Callable[[], None],
         settled: Callable[[], None],
+        lock: threading.RLock | None = None,
+        epoch: int = 0,
+        timings: Timings | None = None,
     ) -> None:
         self.image = image
-        self.rgb = image.rgb
         self.session = session
-        self.lock = threading.RLock()
-        self.epoch = 0
-        self.timings = Timings()
+        self.lock = lock or threading.RLock()
+        self.epoch = epoch
+        self.timings = timings or Timings()
         self._said = ""
         self._changed = changed
         self._settled = settled
         self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
-        self.engine = Engine(image.rgb, device=device, changed=weakly(self._engine_changed))
+        size = (session.height, session.width)
+        self.engine = Engine(image, size, device=device, changed=weakly(self._engine_changed))
+
+    @property
+    def rgb(self) -> UInt8Array:
+        """The image as shown and as the model sees it, (H, W, 3) uint8."""
+        return self.image.rgb
 
     # --- edits ------------------------------------------------------------------------------------
 
@@ -99,12 +114,17 @@ class Annotator:
                 self._result = None
             self.after_edit()
 
+    def rest(self) -> None:
+        """Let go of what can be had again, for others are looked at now."""
+        self._result = None
+
     def after_edit(self, *, answer_follows: bool = False) -> None:
         """Publish what is known, and have the model answer the rest.
 
         `answer_follows` saves a message where the page knows already what it has asked for.
         """
         self._failed = None
+        self.engine.try_again()
         pending = self.pending()
         answer_is_near = answer_follows and pending and self.engine.status.phase == "ready"
         if not answer_is_near:
@@ -202,7 +222,8 @@ class Annotator:
             return
         try:
             if pending:
-                self._answer(answers, pending[0], click)
+                annotated = pending[0]
+                self.engine.ask(lambda answers: self._answer(answers, annotated, click))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
             self._failed = pending[0]
             self.engine.failed(error)
@@ -231,23 +252,25 @@ class Annotator:
             kept = self._result  # once: another thread may put a newer one in its place
             if kept and kept[0] is answers and _same(kept[1], annotation):
                 return kept[2]
+            make = partial(self._make, annotation)
             try:
-                make = partial(
-                    make_segmentation,
-                    self.session,
-                    answers,
-                    annotation=annotation,
-                    image=self.image,
-                )
-                made = worker.run(make)
+                answers, made = worker.run(partial(self.engine.ask, make))
+            except SegmentationError:
+                raise
             except Exception as error:
                 raise as_model_error(error) from error
             if answers is self.engine.answers:
                 self._result = (answers, annotation, made)
                 return made
 
+    def _make(self, annotation: Annotation, answers: Answers) -> Segmentation:
+        return make_segmentation(self.session, answers, annotation=annotation, image=self.image)
+
     def _engine_changed(self) -> None:
         """The engine has a new status or a new model."""
+        kept = self._result
+        if kept and kept[0] is not self.engine.answers:
+            self._result = None  # which would keep the model before
         self._changed()
         # Not after an error: what has failed is tried again at the next edit.
         if self.engine.status.phase == "ready":

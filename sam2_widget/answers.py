@@ -17,12 +17,14 @@ from typing import TypeAlias
 import numpy as np
 from cachetools import LRUCache
 
+from sam2_widget.errors import ClosedError
 from sam2_widget.kinds import Box, Choice, MaskPrompt, Point, Prompt, Scribble
 from sam2_widget.masks.correction import CERTAIN, corrected, given_logits
 from sam2_widget.masks.logits import Float32Array, LogitMask
 from sam2_widget.masks.regions import clean
 from sam2_widget.masks.strokes import Base, Mask, draw_into, standing_strokes
-from sam2_widget.predictor import Embedding, Predictor, PromptArrays
+from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays, UInt8Array
+from sam2_widget.provenance import Maker
 from sam2_widget.settings import DEFAULTS, Settings
 
 DERIVED_KEPT = 8192
@@ -62,12 +64,15 @@ class Answer:
         In the model's order, if its newest answer was ambiguous; else empty.
     choice : int
         Which of the candidates `mask` is.
+    maker : Maker or None
+        The model that has answered; None where none was asked.
     """
 
     mask: Mask
     score: float
     candidates: tuple[Candidate, ...] = ()
     choice: int = 0
+    maker: Maker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class _Said:
     masks: tuple[LogitMask, ...]
     scores: tuple[float, ...]
     best: int
+    maker: Maker
 
     def chosen(self, choice: Choice | None) -> int:
         """Index of the candidate that is meant."""
@@ -102,6 +108,8 @@ class Answers:
         Returns the image's embedding; called only when a prediction is needed.
     size : (int, int)
         (height, width) of the image in pixels.
+    before : Answers, optional
+        Those of a model that has to be given up: what it has said still holds, and is gone on from.
 
     Attributes
     ----------
@@ -110,9 +118,15 @@ class Answers:
     """
 
     def __init__(
-        self, predictor: Predictor, embedding: Callable[[], Embedding], size: tuple[int, int]
+        self,
+        predictor: Predictor,
+        embedding: Callable[[], Embedding],
+        size: tuple[int, int],
+        *,
+        before: Answers | None = None,
     ) -> None:
         self.predictor = predictor
+        self.maker = maker_of(predictor)
         self.seconds = 0.0
         self._embedding = embedding
         self._size = size
@@ -122,6 +136,22 @@ class Answers:
         self._logits: LRUCache[PromptList, Float32Array] = LRUCache(
             FEEDBACK_KEPT, getsizeof=lambda logits: min(logits.nbytes, FEEDBACK_KEPT)
         )
+        if before is not None:
+            self._take_over(before)
+
+    def _take_over(self, before: Answers) -> None:
+        self._said.update(before._said)
+        self._derived.update(before._derived)
+        # Others could not be fed back to this model: it answers those prompts anew for itself.
+        if before.predictor.logits_size == self.predictor.logits_size:
+            for asked in list(before._logits):
+                self._logits[asked] = before._logits[asked]
+
+    def retire(self) -> None:
+        """Let the model go; what it has said can still be had. On the model thread."""
+        self.predictor = _Retired(self.maker, self.predictor.logits_size)
+        self._embedding = self.predictor.no_embedding
+        self._logits.clear()
 
     def prepare(self) -> None:
         """Have the image encoded, which else the first answer waits for."""
@@ -176,7 +206,9 @@ class Answers:
             todo.append(asked)
             asked, _ = _asked(asked[:-1])
         for prefix in reversed(todo):
-            self._said[prefix], self._logits[prefix] = self._step(prefix)
+            said, self._logits[prefix] = self._step(prefix)
+            # What was said before, perhaps by another model, stays as it is shown.
+            self._said.setdefault(prefix, said)
 
     def _step(self, asked: PromptList) -> tuple[_Said, Float32Array]:
         """Ask the model; what the answer rests on must be there."""
@@ -189,7 +221,8 @@ class Answers:
         self.seconds += perf_counter() - start
         scores = np.clip(np.nan_to_num(candidates.scores), 0.0, 1.0)
         masks = tuple(LogitMask.from_logits(logits) for logits in candidates.logits)
-        return _Said(masks, tuple(scores.tolist()), candidates.best), candidates.logits.copy()
+        said = _Said(masks, tuple(scores.tolist()), candidates.best, self.maker)
+        return said, candidates.logits.copy()
 
     def _feedback(self, asked: PromptList) -> Float32Array | None:
         """The logits that the newest of `asked` corrects."""
@@ -220,6 +253,32 @@ class Answers:
         return mask
 
 
+def maker_of(predictor: Predictor) -> Maker:
+    """What provenance tells of a model."""
+    return Maker(predictor.name, predictor.device, getattr(predictor, "precision", ""))
+
+
+class _Retired:
+    """In the place of the model of a closed widget, which is free to go."""
+
+    def __init__(self, maker: Maker, logits_size: tuple[int, int]) -> None:
+        self.name, self.device, self.precision = maker.model, maker.device, maker.precision
+        self.logits_size = logits_size
+
+    def embed(self, image: UInt8Array) -> Embedding:
+        del image
+        return self.no_embedding()
+
+    def predict(
+        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
+    ) -> Candidates:
+        del embedding, prompts, multimask
+        raise ClosedError("the widget is closed: make another one")
+
+    def no_embedding(self) -> Embedding:
+        raise ClosedError("the widget is closed: make another one")
+
+
 def without_model(prompts: PromptList) -> Answer | None:
     """The answer, if it needs no model: nothing is selected, or all was given or drawn by hand."""
     asked, _ = _asked(prompts)
@@ -244,6 +303,7 @@ def _answer(
         said.scores[chosen],
         candidates if len(candidates) > 1 else (),
         chosen,
+        said.maker,
     )
 
 

@@ -15,7 +15,7 @@ class Editing:
     """The edits of a widget, as methods."""
 
     _annotator: Annotator
-    _tell_committed: Callable[[int], None]
+    _tell_committed: Callable[[Annotator, int], None]
 
     def add_point(self, x: float, y: float, label: int = 1) -> None:
         """Click at (x, y) in image pixels: `label` 1 for the object, 0 for what is not part of it.
@@ -119,10 +119,11 @@ class Editing:
             If `label` is not one of the widget's labels.
         """
         prompt = mask if isinstance(mask, MaskPrompt) else MaskPrompt.from_mask(mask)
-        session = self._annotator.session
+        annotator = self._annotator
+        session = annotator.session
         prompt.check_inside(session.width, session.height)
         _ = prompt.pixels  # decoded here and now, not under the lock
-        self._annotator.edit(lambda: session.start_from(prompt, label))
+        annotator.edit(lambda: session.start_from(prompt, label))
 
     def _add(self, prompt: Prompt) -> None:
         self._annotator.edit(lambda: self._annotator.session.add(prompt))
@@ -137,16 +138,17 @@ class Editing:
         LabelError
             If `label` is not one of the widget's labels.
         """
-        session = self._annotator.session
+        annotator = self._annotator
+        session = annotator.session
 
         def commit() -> int | None:
             active = session.annotation.active_id
             session.commit(label)
             return active
 
-        finished = self._annotator.edit(commit)
+        finished = annotator.edit(commit)
         if finished is not None:
-            self._tell_committed(finished)
+            self._tell_committed(annotator, finished)
 
     def select(self, i: int | None) -> None:
         """Work on ``objects[i]`` again, or on none; PromptError if there is no such, or locked."""

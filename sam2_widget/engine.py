@@ -6,20 +6,28 @@ widget. Each attempt therefore carries a token, and only the newest may say or c
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from sam2_widget.answers import Answers
-from sam2_widget.errors import ClosedError, ModelError
-from sam2_widget.models import checkpoints, worker
+from sam2_widget.errors import ClosedError, ModelError, OutOfMemoryError
+from sam2_widget.images.arrays import ImageSource
+from sam2_widget.models import checkpoints, recovery, worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike
-from sam2_widget.predictor import Predictor, UInt8Array
+from sam2_widget.models.recovery import Plan
+from sam2_widget.predictor import Predictor
 from sam2_widget.status import Phase, Status
+from sam2_widget.tracebacks import as_text
+from sam2_widget.weak import weakly
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +45,9 @@ class Engine:
 
     Parameters
     ----------
-    rgb : (H, W, 3) uint8 ndarray
+    image : ImageSource
+    size : (int, int)
+        Its (height, width) in pixels.
     device : str or None
         See `load_model`.
     changed : callable
@@ -45,10 +55,18 @@ class Engine:
         has changed.
     """
 
-    def __init__(self, rgb: UInt8Array, *, device: str | None, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        image: ImageSource,
+        size: tuple[int, int],
+        *,
+        device: str | None,
+        changed: Callable[[], None],
+    ) -> None:
         self.status = Status("loading", "Loading the model")
         self.answers: Answers | None = None
-        self._rgb = rgb
+        self._image = image
+        self._size = size
         self._device = device
         self._changed = changed
         # Guards what follows; signalled when an attempt has ended.
@@ -58,6 +76,10 @@ class Engine:
         self._closed = False
         self._failure: ModelError | None = None
         self._note = ""
+        self._said = ""
+        self._asking = False
+        self._asked: ModelLike = "auto"
+        self._plan: Plan | None = None
 
     @property
     def closed(self) -> bool:
@@ -69,17 +91,37 @@ class Engine:
         """Whether there is no model and none is on its way."""
         return self.answers is None and not self._loading and self._failure is not None
 
-    def load(self, model: ModelLike) -> None:
-        """Start to load a model; the one there is goes on answering until it is replaced."""
+    @property
+    def loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._loading
+
+    @property
+    def note(self) -> str:
+        """What the user must know about the model."""
+        return self._note
+
+    def load(self, model: ModelLike, *, note: str = "") -> None:
+        """Start to load a model; the one there is goes on answering until it is replaced.
+
+        `note` is what the user must know about a model that is there already.
+        """
         with self._state:
             if self._closed:
                 raise ClosedError("the widget is closed: make another one")
             token = self._token = object()
+            self._asked = model
             self._loading = True
             self._failure = None
         self._show(token, "loading", "Loading the model")
         # Not on the model thread: a download must not keep other widgets from their model.
-        threading.Thread(target=self._load, args=(model, token), daemon=True).start()
+        threading.Thread(target=self._load, args=(model, note, token), daemon=True).start()
+
+    def try_again(self) -> None:
+        """Load anew what memory did not suffice for."""
+        short = self.hopeless and isinstance(self._failure, OutOfMemoryError)
+        if short and not self._closed:
+            self.load(self._asked)
 
     def wait(self) -> Answers:
         """The answers of the newest model, as soon as it is there.
@@ -98,7 +140,8 @@ class Engine:
             if self.answers is not None:
                 return self.answers
             if self._failure is not None:
-                raise self._failure
+                # A new one each time: a traceback grows by each place that it is raised at.
+                raise copy.copy(self._failure) from self._failure.__cause__
             raise ClosedError("the widget was closed before its model was loaded")
 
     def failed(self, error: Exception) -> ModelError:
@@ -121,45 +164,127 @@ class Engine:
             self.status = Status("closed", "Closed", None, model, device, "Run the cell again.")
             self._state.notify_all()
 
-    def _load(self, model: ModelLike, token: object) -> None:
+    def let_go(self) -> None:
+        """After `close`: keep what was answered, and nothing of the model."""
+        if self.answers is not None:
+            worker.submit(self.answers.retire)
+        self._plan = None
+
+    def _load(self, model: ModelLike, note: str, token: object) -> None:
         try:
-            predictor, note = self._predictor(model, token)
-            source = embeddings.source(
-                predictor,
-                self._rgb,
-                before=lambda: self._show_encoding(token, predictor),
-                after=lambda: self._show_ready(token, predictor),
-            )
+            plan, told = self._plan_for(model, token)
             self._check(token)
-            answers = Answers(predictor, source, self._rgb.shape[:2])
-            worker.run(lambda: self._swap(answers, note, token))
+
+            def load(changed: Plan) -> None:
+                said = (told or note) if changed is plan else self._said
+                self._load_by(changed, said, token)
+
+            recovery.attempt(plan, load, tell=self._teller(token))
         except _SupersededError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
-            self._give_up(as_model_error(error), token)
+            # Kept until there is a model, so without what its traceback holds.
+            self._give_up(as_text(as_model_error(error)), token)
 
-    def _predictor(self, model: ModelLike, token: object) -> tuple[Predictor, str]:
-        """The model, and what the user must know about it."""
+    def _plan_for(self, model: ModelLike, token: object) -> tuple[Plan, str]:
+        """What to load, and what the user must know about it."""
         if not isinstance(model, (str, os.PathLike)):
-            return model, ""
+            return recovery.plan_of(model), ""
         name, reporter = os.fspath(model), self._reporter(token)
         found = checkpoints.fetch(name, device=self._device, progress=reporter)
-        self._check(token)
         self._show(token, "loading", f"Loading the model {_title(found.name)}")
-        return checkpoints.load_checkpoint(found, device=self._device), found.note
+        return Plan(found, self._device, was_auto=name == "auto"), found.note
 
-    def _swap(self, answers: Answers, note: str, token: object) -> None:
-        """On the model thread, so that no answer is under way while the model changes."""
+    def _load_by(self, plan: Plan, note: str, token: object) -> None:
+        answers = self._answers_by(plan, token)
+        # On the model thread, so that no answer is under way while the model changes.
+        worker.run(lambda: self._swap(answers, plan, note, token))
+
+    def _answers_by(
+        self, plan: Plan, token: object | None, before: Answers | None = None
+    ) -> Answers:
+        predictor = plan.load()
+        self._check(token)
+        # Weakly, for the answers are this engine's.
+        image = self._image
+        show_encoding, encoded = weakly(self._show_encoding), weakly(self._encoded)
+        source = embeddings.source(
+            predictor,
+            lambda: image.rgb,
+            before=lambda: show_encoding(token, predictor),
+            after=lambda: encoded(token, predictor),
+        )
+        return Answers(predictor, source, self._size, before=before)
+
+    def _swap(self, answers: Answers, plan: Plan, note: str, token: object) -> None:
         self._check(token)
         # The first click finds the image encoded.
         answers.prepare()
         with self._state:
             self._check(token)
-            self.answers = answers
+            self.answers, self._plan = answers, plan
             self._note = note
             self._loading = False
             self._state.notify_all()
         self._show_ready(token, answers.predictor)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def ask(self, question: Callable[[Answers], T]) -> tuple[Answers, T]:
+        """Put a question to the model, on the model thread; returns who has answered, and what.
+
+        If memory runs out another model may take over, see `recovery`: what was answered before
+        stays.
+        """
+        answers, plan, token = self.answers, self._plan, self._token
+        if answers is not None and self.closed:
+            return answers, question(answers)
+        if answers is None or plan is None:
+            raise ModelError("there is no model yet")
+        if getattr(answers.predictor, "resting", False):
+            place = answers.predictor.device
+            self._show(token, "loading", f"Bringing the model back to {place}")
+
+        def put(changed: Plan) -> tuple[Answers, T]:
+            other = changed is not plan
+            by = self._answers_by(changed, token, before=answers) if other else answers
+            found = question(by)
+            if other:
+                self._take_over(by, changed, token)
+            return by, found
+
+        self._asking = True
+        try:
+            found = recovery.attempt(plan, put, tell=self._teller(token))
+        except Exception as error:
+            if self._said:
+                self.failed(error)
+            raise
+        finally:
+            self._asking = False
+        if self._said or self.status.phase in ("loading", "encoding"):
+            self._show_ready(token, found[0].predictor)
+        return found
+
+    def _encoded(self, token: object | None, predictor: Predictor) -> None:
+        # In the middle of an answer it is not known yet whether there will be one.
+        if not self._asking:
+            self._show_ready(token, predictor)
+
+    def _take_over(self, answers: Answers, plan: Plan, token: object | None) -> None:
+        with self._state:
+            self._check(token)
+            self.answers, self._plan, self._note = answers, plan, self._said
+
+    def _teller(self, token: object | None) -> Callable[[str], None]:
+        """Takes what is tried when memory has run out."""
+        self._said = ""
+
+        def tell(step: str) -> None:
+            self._said = step
+            self._show(token, "loading", step)
+
+        return tell
 
     def _give_up(self, error: ModelError, token: object) -> None:
         with self._state:
@@ -227,6 +352,8 @@ def as_model_error(error: Exception) -> ModelError:
     """`error` itself if it is one of ours, else one that says what happened."""
     if isinstance(error, ModelError):
         return error
+    if recovery.is_out_of_memory(error):
+        return OutOfMemoryError(f"there is too little memory: {error}; use a smaller model")
     logger.error("the model failed", exc_info=error)
     wrapped = ModelError(f"the model failed: {error!r}; try model='bundled'")
     wrapped.__cause__ = error

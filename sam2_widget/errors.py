@@ -17,7 +17,8 @@
         ├── UnknownModelError   also ValueError: no model of that name
         ├── DownloadError       the hub or the file on it cannot be reached
         ├── CheckpointError     the file is broken or of another architecture
-        └── DeviceError         the device is not there or out of memory
+        └── DeviceError         the device is not there or cannot be used
+            └── OutOfMemoryError   its memory does not suffice
 """
 
 from __future__ import annotations
@@ -89,9 +90,13 @@ class CheckpointError(ModelError):
 
 
 class DeviceError(ModelError):
-    """The device does not exist here, or is out of memory."""
+    """The device does not exist here, or cannot be used."""
 
     hint = "Pick a smaller model: w.model = 'tiny'."
+
+
+class OutOfMemoryError(DeviceError):
+    """The memory of the device does not suffice."""
 
 
 class LossWarning(UserWarning):

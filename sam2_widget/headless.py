@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 
 from sam2_widget.answers import Answers
 from sam2_widget.images.axes import Plane
 from sam2_widget.images.contrast import Channels, ContrastLimits
 from sam2_widget.images.sources import ImageLike, load_image
-from sam2_widget.models import worker
+from sam2_widget.models import recovery, worker
 from sam2_widget.models.cache import embeddings
-from sam2_widget.models.checkpoints import ModelLike, check_model, load_model
+from sam2_widget.models.checkpoints import ModelLike, check_model, fetch
+from sam2_widget.models.recovery import Plan
 from sam2_widget.prompts import Prompt, Prompts, as_prompts
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import Session
@@ -74,7 +76,20 @@ def segment(
     session = Session(rgb.shape[1], rgb.shape[0])
     session.replay(wanted)
     check_model(model)
-    if isinstance(model, (str, os.PathLike)):
-        model = load_model(model, device=device)
-    answers = Answers(model, embeddings.source(model, rgb), rgb.shape[:2])
-    return worker.run(lambda: make_segmentation(session, answers, image=loaded))
+    plan = _plan_for(model, device)
+
+    def segmented(plan: Plan) -> Segmentation:
+        predictor = plan.load()
+        answers = Answers(predictor, embeddings.source(predictor, rgb), rgb.shape[:2])
+        return worker.run(lambda: make_segmentation(session, answers, image=loaded))
+
+    return recovery.attempt(plan, segmented, tell=lambda step: warnings.warn(step, stacklevel=4))
+
+
+def _plan_for(model: ModelLike, device: str | None) -> Plan:
+    if not isinstance(model, (str, os.PathLike)):
+        return Plan(given=model)
+    found = fetch(model, device=device)
+    if found.note:
+        warnings.warn(found.note, stacklevel=3)
+    return Plan(found, device, was_auto=os.fspath(model) == "auto")

@@ -333,6 +333,8 @@ class MaskPrompt(
                 f"a mask must be an array of shape (H, W) and of bool, got shape {array.shape} and "
                 f"dtype {array.dtype}: pass one mask, e.g. label_map == 3"
             )
+        if np.isnan(array.min()):
+            raise PromptError("a mask must not hold NaN: pass e.g. np.nan_to_num(mask) > 0.5")
         return cls((array.shape[0], array.shape[1]), rle.encode(array != 0))
 
     def check_inside(self, width: int, height: int) -> None:

@@ -44,6 +44,10 @@ def hold_weakly(widget: Any) -> None:
     """Let `widget`, whose comm has just been opened, go when nobody refers to it."""
     if _shell() is None and not isinstance(widget.comm, comm.DummyComm):
         return
+    if not _closer:
+        # Not when the first is gone: a thread that starts as the interpreter ends never does.
+        _closer.append(threading.Thread(target=_close_all, name="sam2-widget-end", daemon=True))
+        _closer[0].start()
     key = widget.model_id
     widget.comm.on_msg(weakly(widget._handle_msg))  # noqa: SLF001 - ipywidgets' own
     registry: dict[str, Any] = ipywidgets_registry._instances  # noqa: SLF001 - as its embed does
@@ -146,10 +150,8 @@ def close_later(orphan: Any) -> None:
     The garbage collector calls this at any moment on any thread, perhaps in the middle of another
     message: it must not send one itself. A `SimpleQueue` is made for such callers.
     """
-    _orphans.put(orphan)
-    if not _closer:
-        _closer.append(threading.Thread(target=_close_all, name="sam2-widget-end", daemon=True))
-        _closer[0].start()
+    if _closer:
+        _orphans.put(orphan)
 
 
 def _close_all() -> None:

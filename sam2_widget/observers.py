@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sam2_widget.annotator import Annotator
 from sam2_widget.models import worker
+from sam2_widget.planes import Planes
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ class Event(Generic[T]):
 
     def subscribe(self, function: Callable[[T], object]) -> Callable[[], None]:
         """Have `function` called; returns a function that ends that."""
+        if not callable(function):
+            raise TypeError(f"{self._name} needs a function to call, got {function!r}")
         # A wrapper of its own, so that the same function may be given twice.
         entry: Callable[[T], object] = lambda value: function(value)  # noqa: E731, PLW0108
         self._functions.append(entry)
@@ -72,19 +74,20 @@ class Changes:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     """
 
-    def __init__(self, annotator: Annotator) -> None:
-        self._annotator = annotator
+    def __init__(self, planes: Planes) -> None:
+        self._planes = planes
         self._masks: list[object] = []
-        self._rest: list[object] = [frozenset()]
+        self._rest: list[object] = [planes.index, frozenset()]
 
     def since_last(self) -> tuple[bool, bool]:
         """Whether masks, and whether anything has changed; False while answers are pending."""
-        with self._annotator.lock:
-            annotation = self._annotator.session.annotation
-            answers = [self._annotator.answered(o) for o in annotation.objects]
+        with self._planes.lock:
+            annotator = self._planes.shown
+            annotation = annotator.session.annotation
+            answers = [annotator.answered(o) for o in annotation.objects]
             if None in answers:
                 return False, False
             masks: list[object] = list(
@@ -92,8 +95,9 @@ class Changes:
             )
             if masks:
                 masks.append(annotation.settings.overlap)
-            session = self._annotator.session
-            rest: list[object] = [(o.label, session.color(o)) for o in annotation.objects]
+            session = annotator.session
+            rest: list[object] = [self._planes.index]
+            rest += [(o.label, session.color(o)) for o in annotation.objects]
             rest += [session.hidden & {o.id for o in annotation.objects}]
             before, self._masks, self._rest = (self._masks, self._rest), masks, rest
         return masks != before[0], (masks, rest) != before

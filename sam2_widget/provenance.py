@@ -35,6 +35,21 @@ def _now() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """What has answered.
+
+    Attributes
+    ----------
+    model, device, precision : str
+        See `Provenance`.
+    """
+
+    model: str
+    device: str = ""
+    precision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """How masks were made.
 
@@ -44,6 +59,8 @@ class Provenance:
         Name of the model.
     device : str
         Where it computed.
+    precision : str
+        In which its encoder computed, ``"float32"`` or ``"bfloat16"``; empty if it does not say.
     image : mapping
         How the image became RGB: ``source``, ``shape``, ``dtype``, ``channels``, ``limits``, ….
     versions : mapping of str to str
@@ -57,10 +74,11 @@ class Provenance:
     image: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     versions: MappingProxyType[str, str] = field(default_factory=package_versions)
     time: str = field(default_factory=_now)
+    precision: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, which can be written as JSON."""
-        plain = {name: getattr(self, name) for name in ("model", "device", "time")}
+        plain = {name: getattr(self, name) for name in ("model", "device", "precision", "time")}
         return {**plain, "image": _plain(self.image), "versions": dict(self.versions)}
 
 

@@ -6,6 +6,7 @@ environment variable: ``SAM2_WIDGET_HOST_MEMORY=2GiB``. `configure` overrules th
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
@@ -41,6 +42,10 @@ class Resources:
         Most bytes in that folder; the least recently used files go.
     threads : int or None
         Threads of torch on the CPU; None for a number that suits the machine's load.
+    idle_minutes : float
+        After so long without use a model leaves its GPU, until the next click; 0: never.
+    smaller_model : bool or None
+        Whether a smaller model may take over when memory runs out; None: where it was ``"auto"``.
     """
 
     device_memory: int = 256 * 2**20
@@ -48,6 +53,8 @@ class Resources:
     store: Path | None = None
     store_size: int = 4 * 2**30
     threads: int | None = None
+    idle_minutes: float = 15.0
+    smaller_model: bool | None = None
 
 
 _current: Resources | None = None
@@ -69,6 +76,8 @@ def configure(
     store: bool | str | os.PathLike[str] | None = None,
     store_size: Size | None = None,
     threads: int | None = None,
+    idle_minutes: float | None = None,
+    smaller_model: bool | None = None,
 ) -> Resources:
     """Say how much this kernel may use; what is not given stays as it is.
 
@@ -85,6 +94,12 @@ def configure(
         Most bytes on disk, 4 GiB by default.
     threads : int
         Threads of torch on the CPU.
+    idle_minutes : float
+        After so long without use a model leaves its GPU, 15 by default; it comes back at the next
+        click. 0: never.
+    smaller_model : bool
+        Whether a smaller model may take over when memory runs out. By default only where the model
+        was ``"auto"``.
 
     Returns
     -------
@@ -108,6 +123,8 @@ def configure(
         "store": store,
         "store_size": store_size,
         "threads": threads,
+        "idle_minutes": idle_minutes,
+        "smaller_model": smaller_model,
     }
     changes: dict[str, Any] = {n: _checked(n, v) for n, v in given.items() if v is not None}
     _current = replace(current(), **changes)
@@ -140,6 +157,10 @@ def _checked(name: str, value: object) -> object:
         return _folder(value)
     if name == "threads":
         return _count(value)
+    if name == "idle_minutes":
+        return _minutes(value)
+    if name == "smaller_model":
+        return _switch(name, value)
     return _bytes(name, value)
 
 
@@ -162,6 +183,25 @@ def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SettingError(f"threads must be a whole number from 1, got {value!r}")
     return value
+
+
+def _minutes(value: object) -> float:
+    try:
+        found = float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError):
+        found = math.nan
+    if isinstance(value, bool) or not (math.isfinite(found) and found >= 0):
+        raise SettingError(f"idle_minutes must be a number from 0, got {value!r}")
+    return found
+
+
+def _switch(name: str, value: object) -> bool:
+    text = value.lower() if isinstance(value, str) else value
+    if text is True or text in _ON:
+        return True
+    if text is False or text in _OFF:
+        return False
+    raise SettingError(f"{name} must be True or False, got {value!r}")
 
 
 def _bytes(name: str, value: object) -> int:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.answers import Answer, Answers
+from sam2_widget.answers import Answer, Answers, maker_of
 from sam2_widget.export.methods import Exports
 from sam2_widget.export.values import full_masks, paint
-from sam2_widget.images.arrays import LoadedImage
+from sam2_widget.images.arrays import ImageSource
 from sam2_widget.masks.logits import BoolArray, Cropped, Float32Array, MaskCrop, without
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import ObjectPrompts, Prompt, Prompts
-from sam2_widget.provenance import Provenance
+from sam2_widget.provenance import Maker, Provenance
 from sam2_widget.session import Annotation, Session
 from sam2_widget.settings import DEFAULTS, Settings
 
@@ -148,31 +148,39 @@ class Segmentation(Exports):
         return Prompts(objects, self.settings)
 
 
+def _provenance(maker: Maker, record: MappingProxyType[str, Any]) -> Provenance:
+    return Provenance(maker.model, maker.device, record, precision=maker.precision)
+
+
 def make_segmentation(
     session: Session,
     answers: Answers,
     *,
     annotation: Annotation | None = None,
-    image: LoadedImage | None = None,
+    image: ImageSource | None = None,
 ) -> Segmentation:
     """Put the model's answers to the objects' prompts together; on the model thread."""
     annotation = annotation or session.annotation
     predictor = answers.predictor
     record = image.record if image else MappingProxyType({})
-    provenance = Provenance(predictor.name, predictor.device, record)
+    provenance = _provenance(maker_of(predictor), record)
     size = (session.height, session.width)
     cut_out = annotation.settings.overlap == "cut out"
     found: list[SegmentedObject] = []
     for o in reversed(annotation.objects):
+        answer = answers(o.prompts, annotation.settings)
         made = SegmentedObject(
             id=o.id,
             label=o.label,
             prompts=o.prompts,
             color=session.color(o),
             size=size,
-            answer=answers(o.prompts, annotation.settings),
+            answer=answer,
             above=tuple(found) if cut_out else (),
-            provenance=provenance,
+            # Memory may have run out in between, and another model have taken over.
+            provenance=provenance
+            if answer.maker in (None, maker_of(predictor))
+            else _provenance(answer.maker, record),
         )
         found.append(made)
     return Segmentation(

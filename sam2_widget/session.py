@@ -121,6 +121,15 @@ class Session:
         self._future: list[Annotation] = []
         self._ids = count()
 
+    def take_over(self, other: Session) -> None:
+        """Take over what the user has set up in another session: labels, colours, settings.
+
+        Settings are those of an annotation: one that has begun keeps its own.
+        """
+        self.classes, self.palette, self.label = other.classes, other.palette, other.label
+        if not self._annotation.objects and not self._past and not self._future:
+            self._annotation = replace(self._annotation, settings=other.annotation.settings)
+
     @property
     def annotation(self) -> Annotation:
         """What there is now."""

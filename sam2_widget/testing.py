@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam2_widget.masks.logits import Float32Array
-from sam2_widget.models import worker
+from sam2_widget.models import idle, worker
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 
@@ -37,6 +37,7 @@ class FakePredictor:
         Side of the low-resolution logits.
     radius : float
         As a fraction of the image's longer side.
+    name, device : str
 
     Attributes
     ----------
@@ -46,11 +47,17 @@ class FakePredictor:
         Raised by the next calls, until it is set back to None.
     gate : threading.Event
         Calls wait for it; it is set at first. Clear it to keep the "model" busy.
+    resting : bool
+        Whether it has left its device, until the next call.
     """
 
-    def __init__(self, *, size: int = 64, radius: float = 0.15) -> None:
-        self.name = "fake"
-        self.device = "cpu"
+    def __init__(
+        self, *, size: int = 64, radius: float = 0.15, name: str = "fake", device: str = "cpu"
+    ) -> None:
+        self.name = name
+        self.device = device
+        self.precision = ""
+        self.resting = False
         self.embedded = 0
         self.predicted = 0
         self.fail_with: Exception | None = None
@@ -91,8 +98,14 @@ class FakePredictor:
         scores = np.array([0.7, 0.9, 0.8] if multimask else [0.95], np.float32)
         return Candidates(logits, scores)
 
+    def rest(self) -> None:
+        """Leave the device."""
+        self.resting = self.device != "cpu"
+
     def _called(self) -> None:
         self.gate.wait()
+        self.resting = False
+        idle.used(self)
         if self.fail_with is not None:
             raise self.fail_with
 

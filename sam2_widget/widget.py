@@ -27,25 +27,26 @@ from sam2_widget.comm.publishing import Publisher
 from sam2_widget.comm.questions import Questions
 from sam2_widget.comm.receiving import Receiver
 from sam2_widget.comm.routing import route_as_sent
+from sam2_widget.comm.transfers import Transfers
 from sam2_widget.configuring import Configuring
 from sam2_widget.editing import Editing
 from sam2_widget.export.methods import Exports
 from sam2_widget.images.axes import Plane
 from sam2_widget.images.contrast import Channels, ContrastLimits
-from sam2_widget.images.pyramid import Pyramid
 from sam2_widget.images.sources import ImageLike, load_image
-from sam2_widget.images.view import encode_view
+from sam2_widget.images.stacks import ImageStack, stack_of
 from sam2_widget.loading import Loading, MasksLike, as_objects
 from sam2_widget.masks.logits import BoolArray, Float32Array
 from sam2_widget.models import checkpoints, worker
 from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.observers import Changes, Event
 from sam2_widget.pictures import Pictures
+from sam2_widget.planes import Planes
 from sam2_widget.poster import Poster
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.prompts import Prompts
 from sam2_widget.results import Segmentation, SegmentedObject
-from sam2_widget.session import Session
+from sam2_widget.stack_results import StackResults
 from sam2_widget.status import Status
 from sam2_widget.timings import Timing
 from sam2_widget.weak import weakly
@@ -76,23 +77,24 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
 
     Parameters
     ----------
-    image : path, PIL image, ndarray, torch tensor, xarray DataArray, dask, zarr or h5py array
+    image : path, PIL image, ndarray, tensor, xarray, dask, zarr or h5py array, or ImageStack
         Of shape (H, W), (H, W, C) or, for tensors, (C, H, W), with C = 1, 3 or 4, or of whatever
         `axes` names; of bool, whole numbers or floats. See `load_image` for how values become
-        colours.
+        colours. A stack gets a slider; each plane has objects and a history of its own.
     model : str or Predictor
         ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``, a Hugging
         Face hub id, the path of a SAM 2 checkpoint, or what `load_model` returned.
     labels : sequence of str or mapping of str to colour, optional
         The labels that objects may have; without them a label is any text.
     masks : path, label map, masks, Segmentation, Detections, …, optional
-        Existing masks to start from, each a finished object: all that `read_masks` reads.
+        Existing masks to start from, each a finished object: all that `read_masks` reads. Those of
+        a stack are put on its first plane.
     device : str, optional
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
     axes : str, optional
         A letter for each axis of an array, e.g. ``"ZCYX"``.
     plane : int or mapping, optional
-        Which plane of a stack, e.g. ``{"Z": 12}``.
+        Which plane of a stack, e.g. ``{"Z": 12}``; without it all planes can be gone through.
     channels : int, sequence or mapping, optional
         Which channels are shown: one, three (red, green, blue), or a mapping to colours.
     contrast_limits : "auto", "full", pair, or sequence of pairs
@@ -130,6 +132,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
 
     # Written by the kernel.
     _image = traitlets.Dict().tag(sync=True)
+    _stack = traitlets.Dict().tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
     _labels: traitlets.List[dict[str, str]] = traitlets.List(traitlets.Dict()).tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)
@@ -138,7 +141,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
 
     def __init__(
         self,
-        image: ImageLike,
+        image: ImageLike | ImageStack,
         *,
         model: ModelLike = "auto",
         labels: Iterable[str] | Mapping[str, str] | None = None,
@@ -151,67 +154,65 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     ) -> None:
         checkpoints.check_model(model)
         checkpoints.check_device(device)
-        loaded = load_image(
-            image, axes=axes, plane=plane, channels=channels, contrast_limits=contrast_limits
-        )
-        self._rgb = loaded.rgb
-        self._rgb.setflags(write=False)
-        height, width = self._rgb.shape[:2]
-        self._session = Session(width, height, checked_classes(labels))
-        self._session.replay(as_objects(masks, self._session))
-        self._annotator = Annotator(
-            loaded,
-            self._session,
+        options: dict[str, Any] = {"axes": axes, "plane": plane, "channels": channels}
+        options["contrast_limits"] = contrast_limits
+        found = stack_of(image, **options) or load_image(image, **options)  # type: ignore[arg-type]
+        self._planes = Planes(
+            found,
+            checked_classes(labels),
             device=device,
             changed=weakly(self._publish),
-            settled=weakly(self._tell_changed),
+            settled=weakly(self._settled),
+            turned=weakly(self._turned),
         )
-        self._committed: Event[SegmentedObject] = Event("on_commit", self._annotator.complain)
-        self._changed: Event[SegmentWidget] = Event("on_change", self._annotator.complain)
-        self._changes = Changes(self._annotator)
+        self._annotator: Annotator = self._planes.shown
+        session = self._annotator.session
+        session.replay(as_objects(masks, session))
+        self._committed: Event[SegmentedObject] = Event("on_commit", weakly(self._complain))
+        self._changed: Event[SegmentWidget] = Event("on_change", weakly(self._complain))
+        self._changes = Changes(self._planes)
         self._poster = Poster(WeakMethod(self._draw_poster))
-        self._name = loaded.name
+        self._name = self._planes.picture.image.name
         ack: dict[str, int] = {}
         self._publisher = Publisher(
-            self._annotator,
+            self._planes,
             ack,
             send=weakly(self._send_custom),
             set_state=weakly(self._set_own_state),
+            set_picture=weakly(self._set_picture),
         )
-        view = encode_view(self._rgb)
-        pyramid = Pyramid(self._rgb, max(view.view_width, view.view_height))
-        questions = Questions(
-            self._annotator,
-            self._publisher,
-            pyramid,
-            loaded.values,
-            send=weakly(self._send_custom),
-        )
+        questions = Questions(self._planes, self._publisher, send=weakly(self._send_custom))
         self._receiver = Receiver(
-            self._annotator,
+            self._planes,
             self._publisher,
             ack,
             ask=questions.ask,
+            transfer=Transfers(self._planes, send=weakly(self._send_custom)).take,
             committed=weakly(self._tell_committed),
+            set_traits=weakly(self.set_state),
         )
         super().__init__(
-            _image=wire.image_message(view, self._name, pyramid.levels),
-            _labels=wire.labels_message(self._session.classes),
+            _image=self._picture_message(),
+            _stack=self._stack_message(),
+            _labels=wire.labels_message(session.classes),
             _state=self._publisher.state,
             _status=self._annotator.engine.status.to_dict(),
-            brush_size=max(max(width, height) / BRUSH_SHARE, 1.0),
+            brush_size=max(max(session.width, session.height) / BRUSH_SHARE, 1.0),
         )
-        self.on_msg(lambda widget, content, _: widget._receiver.message(content))  # noqa: SLF001
-        self._annotator.engine.load(model)
+        self.on_msg(
+            lambda widget, content, buffers: widget._receiver.message(content, buffers)  # noqa: SLF001
+        )
+        self._planes.load(model)
 
     # --- the result -------------------------------------------------------------------------------
 
     @property
     def mask(self) -> BoolArray:
         """Mask of the object being worked on, (H, W) bool; all False if there is none."""
-        active = self._session.annotation.active
+        session = self._annotator.session
+        active = session.annotation.active
         found = [o for o in self.objects if active and o.id == active.id]
-        return found[0].mask if found else np.zeros(self._rgb.shape[:2], bool)
+        return found[0].mask if found else np.zeros((session.height, session.width), bool)
 
     @property
     def masks(self) -> BoolArray:
@@ -239,18 +240,35 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     @property
     def prompts(self) -> Prompts:
         """The prompts of all objects; ``segment(image, w.prompts)`` gives the same masks."""
-        return self._session.prompts
+        return self._annotator.session.prompts
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The masks offered for the object being worked on, if its prompts are ambiguous."""
-        active = self._session.annotation.active
+        active = self._annotator.session.annotation.active
         return self._active_answer().candidates if active else ()
 
     @property
     def image(self) -> UInt8Array:
         """The image as shown and as the model sees it, (H, W, 3) uint8, read-only."""
-        return self._rgb
+        return self._annotator.rgb
+
+    @property
+    def plane(self) -> int:
+        """Number of the plane shown, from 0: results are of this plane. Set it to show another.
+
+        ``w.observe(f, "plane")`` calls ``f`` when another is shown.
+        """
+        return self._planes.index
+
+    @plane.setter
+    def plane(self, plane: int) -> None:
+        self._planes.turn(self._planes.checked(plane))
+
+    @property
+    def planes(self) -> StackResults:
+        """What has been segmented on each plane, and on all together."""
+        return StackResults(self._planes)
 
     @property
     def status(self) -> Status:
@@ -264,7 +282,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         What the page measured comes with one of the next clicks. It is asked here for what it has
         not told yet, and answers a moment later.
         """
-        timings = self._annotator.timings.all()
+        timings = self._planes.timings.all()
         if any(timing.total is None for timing in timings):
             self._send_custom({"type": "timings"}, [])
         return timings
@@ -277,7 +295,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     @model.setter
     def model(self, model: ModelLike) -> None:
         checkpoints.check_model(model)
-        self._annotator.engine.load(model)
+        self._planes.load(model)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -300,28 +318,42 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         """
         return self._changed.subscribe(function)
 
-    def _tell_committed(self, object_id: int) -> None:
+    def _tell_committed(self, annotator: Annotator, object_id: int) -> None:
         def finished() -> SegmentedObject:
-            result = self._annotator.current_result()
+            result = annotator.current_result()
             return next(o for o in result.objects if o.id == object_id)
 
         self._committed.fire(finished)
+
+    def _complain(self, notice: str) -> None:
+        self._annotator.complain(notice)
+
+    def _turned(self) -> None:
+        """Another plane is shown."""
+        self._annotator = self._planes.shown
+        if self._trait_notifiers.get("plane"):
+            worker.call_observers(lambda: self._call_observers("plane"))
+
+    def _settled(self) -> None:
+        """Nothing is pending any more."""
+        self._tell_changed()
+        self._planes.prefetch()
 
     def _tell_changed(self) -> None:
         """Have the user's functions called if something has changed since they were."""
         masks, anything = self._changes.since_last()
         if masks and self._trait_notifiers.get("masks"):
-            worker.call_observers(self._call_observers)
+            worker.call_observers(lambda: self._call_observers("masks"))
         if anything:
             self._changed.fire(lambda: self)
             self._poster.changed()
 
-    def _call_observers(self) -> None:
-        change = {"name": "masks", "type": "change", "owner": self, "old": None}
+    def _call_observers(self, name: str) -> None:
+        change = {"name": name, "type": "change", "owner": self, "old": None}
         try:
-            self.notify_change(traitlets.Bunch(change, new=self.masks))
+            self.notify_change(traitlets.Bunch(change, new=getattr(self, name)))
         except Exception:
-            logger.exception("an observer of 'masks' failed")
+            logger.exception("an observer of %r failed", name)
 
     def close(self) -> None:
         """Remove the widget from the page; what has been segmented can still be read.
@@ -329,9 +361,10 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         Nobody need call it: a widget that no name refers to and no output shows is closed by
         itself.
         """
-        if hasattr(self, "_annotator") and not self._annotator.engine.closed:
+        if hasattr(self, "_receiver") and not self._annotator.engine.closed:
             self._poster.close()
-            self._annotator.engine.close()
+            self._planes.close()
+            self._planes.let_go()
             self._publish()
         if self.comm is not None:
             lifetime.forget(self.model_id)
@@ -345,7 +378,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         # Called by the garbage collector, on any thread: nothing is sent, drawn or waited for.
         with contextlib.suppress(Exception):
             self._poster.forget()
-            self._annotator.engine.close()
+            self._planes.close()
         with contextlib.suppress(Exception):
             # Not by the names of the traits, which would make what was not there yet.
             for orphan in ("layout", "comm"):
@@ -353,20 +386,35 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
                     lifetime.close_later(self._trait_values[orphan])
 
     def __repr__(self) -> str:
-        height, width = self._rgb.shape[:2]
-        count = len(self._session.annotation.objects)
+        session, along = self._annotator.session, self._planes.along
+        count = len(session.annotation.objects)
         objects = "1 object" if count == 1 else f"{count} objects"
-        return f"SegmentWidget({width} x {height}, {objects}, {self.status})"
+        plane = f"{along} {self.plane} of {len(self._planes)}, " if along else ""
+        size = f"{session.width} x {session.height}"
+        return f"SegmentWidget({size}, {plane}{objects}, {self.status})"
 
     # --- to and from pages ------------------------------------------------------------------------
 
     def _publish(self) -> None:
         """Bring all pages up to date."""
-        with self._annotator.lock:
+        with self._planes.lock:
             self._status = self._annotator.engine.status.to_dict()
-            self._labels = wire.labels_message(self._session.classes)
+            self._labels = wire.labels_message(self._annotator.session.classes)
+            if self._planes.along:
+                self._stack = self._stack_message()
             if not self._annotator.engine.closed:
                 self._publisher.publish()
+
+    def _picture_message(self) -> dict[str, Any]:
+        shown = self._planes.picture
+        return wire.image_message(shown.view, self._name, shown.pyramid.levels, shown.index)
+
+    def _stack_message(self) -> dict[str, Any]:
+        planes = self._planes
+        return wire.stack_message(planes.along, len(planes), planes.annotated)
+
+    def _set_picture(self) -> None:
+        self._image = self._picture_message()
 
     def _set_own_state(self, state: dict[str, Any]) -> None:
         self._state = state

@@ -10,6 +10,7 @@
  * @property {number} count
  * @property {unknown} mask
  * @property {number} choice
+ * @property {number} plane
  * @property {string} tool
  * @property {boolean} negative
  * @property {number} brushSize
@@ -23,11 +24,12 @@ const words = texts.announce;
 const REST = 500;
 
 /** @param {Snapshot} snapshot @param {{ negative: boolean }} ui @returns {Heard} */
-export const heardFrom = ({ active, rows, mask, choice, options }, { negative }) => ({
+export const heardFrom = ({ active, rows, mask, choice, options, plane }, { negative }) => ({
   active: active?.id ?? null,
   count: rows.length,
   mask: active?.empty ? "empty" : mask,
   choice,
+  plane,
   tool: options.tool,
   negative,
   brushSize: options.brushSize,
@@ -41,7 +43,9 @@ export const heardFrom = ({ active, rows, mask, choice, options }, { negative })
  * @returns {string}
  */
 export function announcementOf(before, now, snapshot, area) {
-  const { active, rows, candidates } = snapshot;
+  const { active, rows, candidates, stack } = snapshot;
+  // All else is another plane's, too, and no news of this one.
+  if (stack && before.plane !== now.plane) return words.plane(texts.planes.spoken(stack.axis, now.plane, stack.count), now.count);
   const said = [];
   if (before.tool !== now.tool) said.push(words.tool(texts.tools[snapshot.options.tool].label));
   else if (before.brushSize !== now.brushSize) said.push(words.brush(now.brushSize));

@@ -41,7 +41,7 @@ export const commandButton = (name, ...children) => wordedButton({ "data-action"
 export const iconButton = (name) => commandButton(name, icon(name));
 
 /** Names in data-action that differ from the command's. @type {Partial<Record<CommandName, string>>} */
-const ACTIONS = { zoomIn: "zoom-in", zoomOut: "zoom-out" };
+const ACTIONS = { zoomIn: "zoom-in", zoomOut: "zoom-out", previousPlane: "previous-plane", nextPlane: "next-plane" };
 const COMMANDS = Object.fromEntries(Object.entries(ACTIONS).map(([name, action]) => [action, name]));
 
 /**

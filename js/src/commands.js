@@ -6,7 +6,7 @@
  * @typedef {import("./options.js").Options} Options
  * @typedef {import("./store.js").Snapshot} Snapshot
  *
- * @typedef {"help" | "settings"} Popover
+ * @typedef {"help" | "settings" | "files"} Popover
  *
  * @typedef {object} ViewState what one display of the widget knows by itself; never sent
  * @property {boolean} negative clicks remove
@@ -30,7 +30,7 @@
  * @property {(position: Position) => number | null} markAt
  *
  * @typedef {"undo" | "redo" | "commit" | "delete" | "clear" | "raise" | "lower" | "polarity" | "smaller" | "larger"
- *   | "zoomIn" | "zoomOut" | "fit" | "actual" | "preview" | "settings" | "full" | "help"} CommandName
+ *   | "previousPlane" | "nextPlane" | "zoomIn" | "zoomOut" | "fit" | "actual" | "preview" | "files" | "settings" | "full" | "help"} CommandName
  * @typedef {ReturnType<typeof createCommands>} Commands
  */
 import { boxBetween, clamp, clampPoint, isInside } from "./geometry.js";
@@ -60,7 +60,7 @@ export const newViewState = () => ({
 });
 
 /** @param {Snapshot} snapshot @returns {Record<CommandName, boolean>} */
-export function enabledCommands({ active, prompts, rows, canUndo, canRedo, status, options, picture }) {
+export function enabledCommands({ active, prompts, rows, canUndo, canRedo, status, options, picture, stack, wantedPlane }) {
   const open = status.phase !== "closed";
   const editing = open && (active !== null || prompts.length > 0);
   const place = rows.findIndex(({ id }) => id === active?.id);
@@ -76,11 +76,14 @@ export function enabledCommands({ active, prompts, rows, canUndo, canRedo, statu
     polarity: WITH_POLARITY.has(options.tool),
     smaller: seen,
     larger: seen,
+    previousPlane: open && stack !== null && wantedPlane > 0,
+    nextPlane: open && stack !== null && wantedPlane < stack.count - 1,
     zoomIn: seen,
     zoomOut: seen,
     fit: seen,
     actual: seen,
     preview: true,
+    files: true,
     settings: true,
     full: true,
     help: true,
@@ -112,11 +115,14 @@ export function createCommands(store, ui, changed, display) {
     polarity: () => set({ negative: !ui.negative }),
     smaller: () => scaleBrush(1 / BRUSH_STEP),
     larger: () => scaleBrush(BRUSH_STEP),
+    previousPlane: () => store.turnTo(store.snapshot().wantedPlane - 1),
+    nextPlane: () => store.turnTo(store.snapshot().wantedPlane + 1),
     zoomIn: () => display().zoomBy(ZOOM_STEP),
     zoomOut: () => display().zoomBy(1 / ZOOM_STEP),
     fit: () => display().fit(),
     actual: () => display().actualSize(),
     preview: () => option("hoverPreview", !store.snapshot().options.hoverPreview),
+    files: () => toggle("files"),
     settings: () => toggle("settings"),
     help: () => toggle("help"),
     full: () => display().toggleFull(),
@@ -213,6 +219,8 @@ export function createCommands(store, ui, changed, display) {
     move,
     choose,
     chooseClass,
+    /** @param {number} plane */
+    turnTo: (plane) => void (isClosed() || store.turnTo(plane)),
     /** @param {string} name a new class, chosen at once for this object or the next */
     addClass: (name) => store.act("class_add", { name }),
     /** @param {number | null} object */

@@ -39,8 +39,8 @@ export function createHover({ store, changed, signal, now = () => performance.no
 
   /** What a click would be added to. */
   function keyOf() {
-    const { active, prompts } = store.snapshot();
-    return `${active?.id ?? ""}/${prompts.length}`;
+    const { plane, active, prompts } = store.snapshot();
+    return `${plane}/${active?.id ?? ""}/${prompts.length}`;
   }
 
   function allowed() {

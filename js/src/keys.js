@@ -34,6 +34,10 @@ const COMMANDS = {
   x: "polarity",
   "[": "smaller",
   "]": "larger",
+  PageUp: "previousPlane",
+  "<": "previousPlane",
+  PageDown: "nextPlane",
+  ">": "nextPlane",
   "+": "zoomIn",
   "=": "zoomIn",
   "-": "zoomOut",
@@ -41,6 +45,7 @@ const COMMANDS = {
   0: "fit",
   l: "preview",
   ",": "settings",
+  g: "files",
   f: "full",
   "?": "help",
 };
@@ -52,7 +57,7 @@ const TOOLS = { p: "point", r: "box", s: "scribble", b: "brush", e: "eraser", v:
 const HOLDS = { m: "hideMasks" };
 
 /** Worth repeating while the key is held. @type {ReadonlySet<CommandName>} */
-const REPEATED = new Set(/** @type {const} */ (["undo", "redo", "smaller", "larger", "zoomIn", "zoomOut"]));
+const REPEATED = new Set(/** @type {const} */ (["undo", "redo", "smaller", "larger", "previousPlane", "nextPlane", "zoomIn", "zoomOut"]));
 
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

@@ -8,17 +8,22 @@
  */
 import { createStore } from "./store.js";
 import { createNudges } from "./nudges.js";
+import { watchConnection } from "./connection.js";
 import { OPTION_NAMES, OPTION_TRAITS, parseOption } from "./options.js";
 import {
   parseClasses,
+  parseFile,
   parseObjects,
+  parsePart,
   parsePicture,
   parsePreview,
   parseProbe,
+  parseStack,
   parseState,
   parseStatus,
   parseTiles,
   parseTiming,
+  parseUploaded,
   typeOf,
 } from "./wire.js";
 
@@ -38,6 +43,8 @@ export function connect(model, signal) {
   let writing;
   /** @type {Partial<import("./options.js").Options>} */
   let waitingOptions = {};
+  /** The widget manager may wait for ever for the answer to an update that was lost. */
+  let throttled = false;
   /** @type {import("./wire.js").KnownStrokes} */
   const strokes = new Map();
 
@@ -64,14 +71,21 @@ export function connect(model, signal) {
     if (!store.snapshot().pending) nudges.stop();
   }
 
+  /** @param {Record<string, unknown>} traits */
+  function write(traits) {
+    if (throttled) model.send({ type: "traits", traits });
+    // Options are set all the same, so that their echo changes nothing.
+    for (const [name, value] of Object.entries(traits)) if (!throttled || name !== "_prompts") model.set(name, value);
+    model.save_changes();
+  }
+
   const store = createStore({
     client: randomId(),
     link: {
       sendPrompts(request) {
         // The manager swallows what it cannot save; a message throws.
         if (store.snapshot().gone) model.send({ type: "nudge" });
-        model.set("_prompts", request);
-        model.save_changes();
+        write({ _prompts: request });
         nudges.start(true);
       },
       sendAction(request) {
@@ -81,7 +95,8 @@ export function connect(model, signal) {
         model.save_changes();
         nudges.start(false);
       },
-      sendQuestion: (question) => model.send(question),
+      sendQuestion: (question, buffers) => (buffers ? model.send(question, undefined, buffers) : model.send(question)),
+      sendHello: (objects) => model.send({ type: "hello", objects }),
       sendOptions(change) {
         waitingOptions = { ...waitingOptions, ...change };
         clearTimeout(writing);
@@ -93,8 +108,7 @@ export function connect(model, signal) {
   function writeOptions() {
     const change = waitingOptions;
     waitingOptions = {};
-    for (const name of OPTION_NAMES) if (name in change) model.set(OPTION_TRAITS[name], change[name]);
-    model.save_changes();
+    write(Object.fromEntries(OPTION_NAMES.filter((name) => name in change).map((name) => [OPTION_TRAITS[name], change[name]])));
   }
 
   /** @param {OptionName} name */
@@ -109,6 +123,9 @@ export function connect(model, signal) {
     objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, strokes)),
     preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
+    file: (content) => store.receiveAnswer("file", parseFile(content)),
+    part: (content, buffers) => store.receiveAnswer("part", parsePart(content, buffers)),
+    uploaded: (content) => store.receiveAnswer("uploaded", parseUploaded(content)),
     tiles: (content, buffers) => store.receiveAnswer("tiles", parseTiles(content, buffers)),
     timings: report,
   };
@@ -132,6 +149,7 @@ export function connect(model, signal) {
   /** @type {[string, (...args: any[]) => void][]} */
   const handlers = [
     ["change:_image", () => store.receivePicture(parsePicture(model.get("_image")))],
+    ["change:_stack", () => store.receiveStack(parseStack(model.get("_stack")))],
     ["change:_status", () => store.receiveStatus(parseStatus(model.get("_status")))],
     ["change:_labels", () => store.receiveClasses(parseClasses(model.get("_labels")))],
     ["change:_state", readState],
@@ -151,9 +169,21 @@ export function connect(model, signal) {
     clearTimeout(writing);
     for (const [event, handler] of handlers) model.off(event, handler);
   });
+  watchConnection({
+    store,
+    kernel: kernelOf(model),
+    resync() {
+      if (store.snapshot().unsent) throttled = true;
+      store.resync();
+    },
+    signal,
+  });
   tell({ type: "hello" });
   return store;
 }
+
+/** JupyterLab's, Notebook's and Voila's connection to the kernel; other hosts show none. @param {any} model */
+const kernelOf = (model) => model.widget_manager?.kernel ?? null;
 
 /** Not crypto.randomUUID: it is missing on plain http, where many hubs live. */
 const randomId = () => Math.random().toString(36).slice(2, 12).padEnd(10, "0");

@@ -7,7 +7,7 @@ const REST = 120;
  * @param {{ store: import("./store.js").Store, changed: () => void, signal: AbortSignal }} options
  */
 export function createProbe({ store, changed, signal }) {
-  /** @type {{ x: number, y: number, values: number[] | null } | null} */
+  /** @type {{ x: number, y: number, plane: number, values: number[] | null } | null} */
   let pixel = null;
   /** @type {number | null} */
   let asked = null;
@@ -16,14 +16,19 @@ export function createProbe({ store, changed, signal }) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   function ask() {
-    if (pixel && !pixel.values) asked = store.ask("probe", { x: pixel.x, y: pixel.y });
+    if (pixel && !pixel.values) asked = store.ask("probe", { x: pixel.x, y: pixel.y, plane: pixel.plane });
   }
 
   /** @param {import("./wire.js").ProbeAnswer} answer */
   function receive({ client, n, x, y, values }) {
     if (client !== store.client || n !== asked || pixel?.x !== x || pixel.y !== y) return;
-    pixel = { x, y, values };
+    pixel = { ...pixel, values };
     changed();
+  }
+
+  function askSoon() {
+    clearTimeout(resting);
+    resting = setTimeout(ask, REST);
   }
 
   store.listen("probe", receive, signal);
@@ -31,12 +36,21 @@ export function createProbe({ store, changed, signal }) {
   return {
     /** @param {import("./geometry.js").Position | null} at in image coordinates; null: not on the image */
     move(at) {
-      const next = at && { x: Math.floor(at.x), y: Math.floor(at.y), values: null };
-      if (next && pixel?.x === next.x && pixel.y === next.y) return;
+      const { plane } = store.snapshot();
+      const next = at && { x: Math.floor(at.x), y: Math.floor(at.y), plane, values: null };
+      if (next && pixel?.x === next.x && pixel.y === next.y && pixel.plane === plane) return;
       pixel = next;
-      clearTimeout(resting);
-      if (next) resting = setTimeout(ask, REST);
+      if (next) askSoon();
+      else clearTimeout(resting);
     },
-    readout: () => pixel,
+    readout() {
+      const { plane } = store.snapshot();
+      // The pointer rests where it was, but that is another pixel now.
+      if (pixel && pixel.plane !== plane) {
+        pixel = { ...pixel, plane, values: null };
+        askSoon();
+      }
+      return pixel;
+    },
   };
 }

@@ -6,6 +6,7 @@
  *
  * @typedef {"commit" | "select" | "delete" | "label" | "undo" | "redo" | "clear" | "class"
  *   | "show" | "lock" | "order" | "class_add" | "setting"} ActionType
+ * @typedef {"plane"} TurnType no edit: it may leave while an edit is on its way
  * @typedef {object} ActionDetail
  * @property {number | null} [object]
  * @property {string | null} [label]
@@ -19,13 +20,15 @@
  * @typedef {{ client: string, n: number }} RequestId
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] }} PromptsRequest
  * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
- * @typedef {"hover" | "tiles" | "probe"} QuestionType
+ * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] | null, type: TurnType, plane: number }} TurnRequest
+ * @typedef {"hover" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType
  *
  * @typedef {object} Link the way to the kernel; all throw when it is gone
  * @property {(request: PromptsRequest) => void} sendPrompts newest wins
- * @property {(request: ActionRequest) => void} sendAction one by one
- * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>) => void} sendQuestion
+ * @property {(request: ActionRequest | TurnRequest) => void} sendAction one by one
+ * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>, buffers?: ArrayBuffer[]) => void} sendQuestion
  * @property {(change: Partial<Options>) => void} sendOptions
+ * @property {(seen: number) => void} sendHello ask for the state, and for all objects if `seen` messages of them are not all
  *
  * @typedef {{ label?: string | null, visible?: boolean, locked?: boolean }} Patch what shows of an action at once
  */

@@ -55,6 +55,8 @@ export function createStage({ store, ui, repaint, signal }) {
   /** @type {ImageBitmap | null} */
   let bitmap = null;
   let broken = false;
+  /** The canvas still shows the plane before. */
+  let decoding = false;
   /** Whether the window on the image takes all of the room. */
   let taken = { width: false, height: false };
   let penDown = false;
@@ -87,10 +89,12 @@ export function createStage({ store, ui, repaint, signal }) {
   /** @param {Snapshot} snapshot */
   async function decode(snapshot) {
     if (snapshot.picture === picture) return;
+    const before = picture;
     picture = snapshot.picture;
     broken = false;
-    bitmap?.close();
-    bitmap = null;
+    // Of another plane the picture before stays until this one can be shown with its masks.
+    decoding = picture !== null && before?.width === picture.width && before.height === picture.height;
+    if (!decoding) forgetBitmap();
     if (!picture) return;
     canvas.setAttribute("aria-label", texts.stage(picture));
     layOut();
@@ -99,11 +103,21 @@ export function createStage({ store, ui, repaint, signal }) {
       const blob = new Blob([wanted.data], { type: wanted.mime });
       // As the kernel made it: its pixels are what the model sees.
       const decoded = await createImageBitmap(blob, { colorSpaceConversion: "none" });
-      if (picture === wanted) bitmap = decoded;
+      if (picture !== wanted) return decoded.close();
+      forgetBitmap();
+      bitmap = decoded;
     } catch {
-      broken = picture === wanted;
+      if (picture !== wanted) return;
+      forgetBitmap();
+      broken = true;
     }
+    decoding = false;
     if (!signal.aborted) repaint();
+  }
+
+  function forgetBitmap() {
+    bitmap?.close();
+    bitmap = null;
   }
 
   function layOut() {
@@ -137,7 +151,7 @@ export function createStage({ store, ui, repaint, signal }) {
       taken = next;
       layOut();
     }
-    if (!picture || canvas.hidden) return false;
+    if (!picture || canvas.hidden || decoding) return false;
     /** @type {Frame} */
     const frame = {
       placement: placement(),

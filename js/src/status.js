@@ -33,14 +33,16 @@ const WORKING = new Set(["loading", "downloading", "encoding"]);
  * @param {{ broken: boolean, slow: boolean, placing?: boolean, byKeys?: boolean }} view `slow`: the kernel owes an answer for longer than usual
  * @returns {Message}
  */
-export function messageOf({ status, notice, prompts, rows, options, gone, unsent, pending }, { broken, slow, placing = false, byKeys = false }) {
+export function messageOf({ status, notice, prompts, rows, options, gone, unsent, pending, connection }, { broken, slow, placing = false, byKeys = false }) {
   const { phase, hint } = status;
   const said = sentenceOf(status) || texts.phases[phase] || "";
   const told = hint ? sentences(said, hint) : said;
   if (gone) return { text: texts.status.gone, tone: "error" };
   if (phase === "error" || phase === "closed") return { text: told, tone: "error" };
+  if (connection === "lost") return { text: texts.status.reconnecting, tone: "notice" };
   if (broken) return { text: texts.status.picture, tone: "error" };
   if (WORKING.has(phase)) return { text: prompts.length ? sentences(told, texts.status.waitingForModel) : told, tone: "quiet" };
+  if (slow && unsent && connection === "silent") return { text: texts.status.silent, tone: "notice" };
   if (slow && unsent) return { text: texts.status.waitingForKernel, tone: "notice" };
   if (notice) return { text: notice, tone: "notice" };
   if (slow && pending) return { text: phase === "predicting" ? told : texts.phases.predicting, tone: "quiet" };

@@ -11,6 +11,7 @@
  * @typedef {import("./wire.js").Status} Status
  * @typedef {import("./wire.js").Picture} Picture
  * @typedef {import("./wire.js").Settings} Settings
+ * @typedef {import("./wire.js").Stack} Stack
  * @typedef {import("./wire.js").ObjectClass} ObjectClass
  * @typedef {import("./wire.js").Candidate} Candidate
  * @typedef {import("./wire.js").ActiveObject} ActiveObject
@@ -28,6 +29,7 @@
  * @typedef {import("./requests.js").Patch} Patch
  *
  * @typedef {(prompts: readonly Prompt[]) => readonly Prompt[]} Edit
+ * @typedef {"up" | "lost" | "silent"} Connection silent: it seems to be there, and yet nothing is answered
  *
  * @typedef {object} Snapshot all that a view needs
  * @property {Picture | null} picture
@@ -48,11 +50,15 @@
  * @property {readonly SegmentedObject[]} finished
  * @property {readonly SegmentedObject[]} rows finished objects and the active one, in list order
  * @property {number} epoch
+ * @property {Stack | null} stack
+ * @property {number} plane the one shown: what is done is done to it
+ * @property {number} wantedPlane the one that will be shown
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {boolean} unsent the kernel has not acknowledged everything
  * @property {boolean} pending the mask shown is not yet the one asked for
  * @property {boolean} gone the kernel cannot be reached
+ * @property {Connection} connection
  */
 import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
@@ -91,6 +97,21 @@ export function createStore({ client, link }) {
   let sent = 0;
   let questions = 0;
   let gone = false;
+  /** @type {Stack | null} */
+  let stack = null;
+  /** What has arrived of a plane whose state has not: nothing is shown of two planes at a time. */
+  let coming = { plane: -1, picture: /** @type {Picture | null} */ (null), finished: /** @type {readonly SegmentedObject[]} */ ([]) };
+  /** @type {number | null} */
+  let wantedPlane = null;
+  /** @type {{ n: number, plane: number } | null} */
+  let turn = null;
+  /** @type {Connection} */
+  let connection = "up";
+  /** Number of the last message of objects, and whether one of those before it is missing. */
+  let seen = -1;
+  let incomplete = false;
+  /** Sends the newest request again. @type {(() => void) | null} */
+  let repeat = null;
   /** @type {Snapshot | null} */
   let snapshot = null;
   /** @type {Set<() => void>} */
@@ -116,14 +137,17 @@ export function createStore({ client, link }) {
   /** @param {(rid: RequestId) => void} send @returns {boolean} whether it left */
   function request(send) {
     sent += 1;
+    const rid = { client, n: sent };
+    repeat = () => send(rid);
     try {
-      send({ client, n: sent });
+      repeat();
       timings.sent(sent);
       gone = false;
     } catch {
       gone = true;
       // It was never asked, so it will never be acknowledged.
       sent -= 1;
+      repeat = null;
     }
     return !gone;
   }
@@ -170,6 +194,60 @@ export function createStore({ client, link }) {
       local = null;
     }
     if (!action && queue.length) drainQueue();
+    settleTurn(done);
+  }
+
+  /** @param {number} done newest request acknowledged */
+  function settleTurn(done) {
+    if (turn && done >= turn.n && state.turning !== turn.plane) {
+      if (wantedPlane === turn.plane) wantedPlane = null;
+      turn = null;
+    }
+    sendTurn();
+  }
+
+  /** One at a time, and the newest waits: a slider runs through many planes. */
+  function sendTurn() {
+    // What an action does to the prompts is not known yet; they belong to the plane before.
+    if (turn || wantedPlane === null || action || queue.length) return;
+    const plane = wantedPlane;
+    if (plane === state.plane && state.turning === null) wantedPlane = null;
+    else {
+      const message = { type: /** @type {const} */ ("plane"), epoch: currentEpoch(), prompts: local && local.map(toWire), plane };
+      if (request((rid) => link.sendAction({ ...message, rid }))) turn = { n: sent, plane };
+      else wantedPlane = null;
+    }
+  }
+
+  /** Another plane is shown: what was said of the one before has been sent, and is its own. */
+  function leavePlane() {
+    const edits = waitingEdits();
+    // They waited for an action when Python turned to another plane: the kernel says what comes of them.
+    if (edits.length) sendLocal(applied(edits, currentPrompts()));
+    [local, action, queue, patches] = [null, null, [], []];
+    memory.remember(null);
+  }
+
+  /** @param {number} plane */
+  function adopt(plane) {
+    if (coming.plane === plane) ({ picture, finished } = coming);
+    else finished = [];
+    coming = { plane: -1, picture: null, finished: [] };
+  }
+
+  /** @param {number} plane */
+  function arriving(plane) {
+    if (coming.plane !== plane) coming = { plane, picture: null, finished: [] };
+    return coming;
+  }
+
+  /** What the kernel owes, the most pressing thing; the text is another one as soon as it is delivered. */
+  function owed() {
+    const done = acknowledged();
+    if (gone) return null;
+    if (done < sent) return `answer to ${done + 1}`;
+    if (incomplete || seen !== state.objects) return "objects";
+    return state.active?.pending || state.turning !== null ? "mask" : null;
   }
 
   const shownPrompts = () => applied(waitingEdits(), action?.leaves ? NO_PROMPTS : currentPrompts());
@@ -214,11 +292,15 @@ export function createStore({ client, link }) {
       finished: others,
       rows: active ? insertAll(others, [active]) : others,
       epoch: currentEpoch(),
+      stack,
+      plane: state.plane,
+      wantedPlane: wantedPlane ?? state.turning ?? state.plane,
       canUndo: state.canUndo || local !== null,
       canRedo: state.canRedo && local === null,
       unsent,
       pending: unsent || active?.pending === true,
       gone,
+      connection,
     };
   }
 
@@ -269,6 +351,14 @@ export function createStore({ client, link }) {
       changed();
     },
 
+    /** @param {number} plane to be shown as soon as the kernel has it */
+    turnTo(plane) {
+      if (!stack || plane < 0 || plane >= stack.count) return;
+      wantedPlane = plane;
+      sendTurn();
+      changed();
+    },
+
     /**
      * @template {OptionName} Name
      * @param {Name} name
@@ -290,12 +380,13 @@ export function createStore({ client, link }) {
      *
      * @param {QuestionType} type
      * @param {Record<string, unknown>} content
+     * @param {ArrayBuffer[]} [buffers]
      * @returns {number | null} number of the question; null when the kernel is gone
      */
-    ask(type, content) {
+    ask(type, content, buffers) {
       questions += 1;
       try {
-        link.sendQuestion({ ...content, type, client, n: questions });
+        link.sendQuestion({ n: questions, ...content, type, client }, buffers);
         return questions;
       } catch {
         noteGone();
@@ -303,7 +394,7 @@ export function createStore({ client, link }) {
       }
     },
 
-    /** @param {"preview" | "tiles" | "probe"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
+    /** @param {"preview" | "tiles" | "probe" | "file" | "part" | "uploaded"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
     listen(type, listener, signal) {
       if (signal.aborted) return;
       const all = answerListeners.get(type) ?? new Set();
@@ -319,7 +410,12 @@ export function createStore({ client, link }) {
     /** @param {State} next */
     receiveState(next) {
       if (next.revision < state.revision) return;
+      const turned = next.plane !== state.plane;
+      if (turned) leavePlane();
+      // A stroke that was in a lost one would be known by its key only.
+      if (state.revision >= 0 && next.revision > state.revision + 1) incomplete = true;
       state = next;
+      if (turned) adopt(next.plane);
       gone = false;
       settle();
       memory.remember(state.active);
@@ -327,16 +423,28 @@ export function createStore({ client, link }) {
     },
 
     /** @param {ObjectsMessage} message */
-    receiveObjects({ reset, put, drop }) {
+    receiveObjects({ n, plane, reset, put, drop }) {
+      incomplete = !reset && (incomplete || n !== seen + 1);
+      seen = n;
       const dropped = new Set(drop);
-      finished = insertAll(reset ? [] : finished.filter(({ id }) => !dropped.has(id)), put);
+      /** @param {readonly SegmentedObject[]} known */
+      const after = (known) => insertAll(reset ? [] : known.filter(({ id }) => !dropped.has(id)), put);
+      if (plane === state.plane) finished = after(finished);
+      else arriving(plane).finished = after(arriving(plane).finished);
       gone = false;
       changed();
     },
 
     /** @param {Picture | null} next */
     receivePicture(next) {
-      picture = next;
+      if (next && next.plane !== state.plane) arriving(next.plane).picture = next;
+      else picture = next;
+      changed();
+    },
+
+    /** @param {Stack | null} next */
+    receiveStack(next) {
+      stack = next;
       changed();
     },
 
@@ -355,6 +463,26 @@ export function createStore({ client, link }) {
     /** @param {Partial<Options>} change */
     receiveOptions(change) {
       options = { ...options, ...change };
+      changed();
+    },
+
+    owed,
+
+    /** Say again what the kernel may not have heard, and ask for what may not have come from it. */
+    resync() {
+      try {
+        // Once is enough: it holds all that was said before, and the kernel carries it out once.
+        if (acknowledged() < sent) repeat?.();
+        link.sendHello(incomplete ? -1 : seen);
+      } catch {
+        noteGone();
+      }
+    },
+
+    /** @param {Connection} next */
+    setConnection(next) {
+      if (connection === next) return;
+      connection = next;
       changed();
     },
 

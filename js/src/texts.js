@@ -44,11 +44,14 @@ export const buttons = {
   lower: { label: "Move object down the list", hint: "What is lower in the list lies on top in the image", keys: `${alt}+↓`, shortcut: "Alt+ArrowDown" },
   smaller: { label: "Smaller brush", keys: "[" },
   larger: { label: "Larger brush", keys: "]" },
+  previousPlane: { label: "Previous plane", keys: "<  PgUp", shortcut: "PageUp" },
+  nextPlane: { label: "Next plane", keys: ">  PgDn", shortcut: "PageDown" },
   zoomIn: { label: "Zoom in", keys: "+", shortcut: "+" },
   zoomOut: { label: "Zoom out", keys: "−", shortcut: "-" },
   fit: { label: "Fit the image", keys: "0", shortcut: "0" },
   actual: { label: "Actual size, 1:1", hint: "One image pixel for one screen pixel", keys: "1", shortcut: "1" },
   preview: { label: "Live preview", keys: "L", shortcut: "L" },
+  files: { label: "Files", hint: "Save masks, open masks or prompts", keys: "G", shortcut: "G" },
   settings: { label: "View and masks", keys: ",", shortcut: "," },
   full: { label: "Full screen", keys: "F", shortcut: "F" },
   help: { label: "Help", hint: "Mouse, touch and keys", keys: "?", shortcut: "?" },
@@ -126,6 +129,7 @@ export const help = [
       ["[  ]", "brush size"],
       ["V  H", "select, move the view"],
       [",", "view and mask settings"],
+      ["G", "files: save and open"],
       ["?", "this help"],
     ],
   },
@@ -137,6 +141,7 @@ export const help = [
       ["+  −", "zoom in, zoom out"],
       ["0  1", "fit, actual size"],
       ["F", "full screen"],
+      ["<  >, PgUp PgDn", "previous, next plane of a stack"],
     ],
   },
   {
@@ -223,6 +228,51 @@ export const settings = {
   signed: (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(Math.round(value * 100))}`,
 };
 
+export const files = {
+  save: "Save masks as",
+  formats: [
+    { format: "coco", label: "COCO", type: "json", hint: "Exact masks as RLE, for training" },
+    { format: "yolo", label: "YOLO", type: "zip", hint: "Outlines and the names of the classes" },
+    { format: "voc", label: "Pascal VOC", type: "zip", hint: "Boxes and palette images" },
+    { format: "labelme", label: "LabelMe", type: "json", hint: "Polygons, and bitmaps where there are holes" },
+    { format: "geojson", label: "GeoJSON", type: "json", hint: "Outlines with holes, for QGIS and QuPath" },
+    { format: "tiff", label: "Labels", type: "tiff", hint: "A number for each object, for ImageJ" },
+    { format: "png", label: "Labels", type: "png", hint: "A number for each object" },
+    { format: "pngs", label: "Masks", type: "zip", hint: "An image for each object" },
+    { format: "npz", label: "NumPy", type: "npz", hint: "Everything, for numpy.load" },
+    { format: "cutout", label: "Cut-out", type: "png", hint: "The image inside the masks" },
+    { format: "csv", label: "Table", type: "csv", hint: "Label, score, area, box of each object" },
+    { format: "prompts", label: "Prompts", type: "json", hint: "What was clicked, to be replayed" },
+  ],
+  stackFormats: [
+    { format: "stack-tiff", label: "All labels", type: "tiff", hint: "The labels of all planes" },
+    { format: "stack-prompts", label: "All prompts", type: "json", hint: "The prompts of all planes, to be replayed" },
+  ],
+  openTitle: "Open",
+  open: "Open masks or prompts…",
+  openHint: "Clicks can correct them. Up to 64 MiB.",
+  /** @type {Record<import("./transfers.js").Transfer["kind"], (name: string, share: number) => string>} */
+  state: {
+    idle: () => "",
+    making: () => "Making the file…",
+    receiving: (name, share) => `Saving ${name}… ${Math.round(share * 100)} %`,
+    sending: (name, share) => `Opening ${name}… ${Math.round(share * 100)} %`,
+    saved: (name) => `Saved ${name}.`,
+    opened: (name) => `Opened ${name}.`,
+    failed: (name) => `${name || "The file"} failed: the line below the image says why.`,
+  },
+};
+
+export const planes = {
+  title: "Planes",
+  /** @param {string} axis @param {number} index @param {number} count */
+  place: (axis, index, count) => `${axis || "Plane"} ${index + 1} / ${count}`,
+  /** @param {string} axis @param {number} index @param {number} count */
+  spoken: (axis, index, count) => `${axis ? `${axis} ` : "Plane "}${index + 1} of ${count}`,
+  /** @param {number} index */
+  hint: (index) => `In Python: w.plane = ${index}`,
+};
+
 export const brush = {
   label: "Brush size",
   /** @param {number} pixels */
@@ -242,6 +292,8 @@ export const phases = /** @type {Record<string, string>} */ ({
 
 export const status = {
   gone: "The kernel was restarted. Run the cell again to go on.",
+  reconnecting: "Connection lost. Reconnecting … Your clicks are kept.",
+  silent: "No answer from the kernel. Your clicks are kept; if it stays so, restart or reconnect it.",
   picture: "This browser cannot show the image that the kernel sent.",
   waitingForModel: "Your click waits for the model.",
   waitingForKernel: "The kernel is busy. Your click is waiting.",
@@ -277,6 +329,8 @@ export const announce = {
   finished: (count) => `Object finished. ${objectsInAll(count)}`,
   /** @param {number} count */
   deleted: (count) => `Deleted. ${objectsInAll(count)}`,
+  /** @param {string} place @param {number} count */
+  plane: (place, count) => `${place}, ${objectsInAll(count)}`,
   /** @param {string} tool */
   tool: (tool) => `Tool: ${tool}`,
   /** @param {boolean} negative */

@@ -120,7 +120,7 @@ export function createTiles({ store, changed, signal }) {
 
   /** @param {TileName[]} names of one level */
   function send(names) {
-    const sent = store.ask("tiles", { level: names[0].level, tiles: names.map(({ col, row }) => [col, row]) });
+    const sent = store.ask("tiles", { plane: picture?.plane ?? 0, level: names[0].level, tiles: names.map(({ col, row }) => [col, row]) });
     if (sent === null) return;
     for (const name of names) {
       const attempts = (asked.get(keyOf(name))?.attempts ?? 0) + 1;
@@ -129,9 +129,9 @@ export function createTiles({ store, changed, signal }) {
   }
 
   /** @param {import("./wire.js").TilesMessage} message */
-  async function receive({ client, level, tiles }) {
+  async function receive({ client, plane, level, tiles }) {
     const of = picture;
-    if (client !== store.client || !of) return;
+    if (client !== store.client || plane !== of?.plane) return;
     for (const { col, row, mime, data } of tiles) {
       const name = { level, col, row };
       try {

@@ -26,11 +26,12 @@ export function createToolbar({ commands, focusStage, signal }) {
     redo: iconButton("redo"),
     commit: commandButton("commit", icon("commit"), element("span", { class: "sam2-button-text" }, texts.buttons.commit.label)),
     delete: iconButton("delete"),
+    files: iconButton("files"),
     settings: iconButton("settings"),
     full: commandButton("full", icon("full"), icon("window")),
     help: iconButton("help"),
   };
-  for (const name of /** @type {const} */ (["settings", "help"])) buttons[name].setAttribute("aria-expanded", "false");
+  for (const name of /** @type {const} */ (["files", "settings", "help"])) buttons[name].setAttribute("aria-expanded", "false");
   const classes = createClassField({
     choose: commands.chooseClass,
     add(name) {
@@ -52,7 +53,7 @@ export function createToolbar({ commands, focusStage, signal }) {
     group(buttons.commit, classes.node, buttons.delete),
     brush.group,
     element("span", { class: "sam2-space" }),
-    element("span", { class: "sam2-group" }, buttons.settings, buttons.full, buttons.help),
+    element("span", { class: "sam2-group" }, buttons.files, buttons.settings, buttons.full, buttons.help),
   );
   rove(bar, signal);
   listenToButtons(bar, commands, focusStage, signal);
@@ -64,6 +65,7 @@ export function createToolbar({ commands, focusStage, signal }) {
     tools.update(snapshot.options.tool);
     setAttribute(buttons.polarity, "aria-pressed", ui.negative);
     buttons.polarity.dataset.tip = ui.negative ? texts.polarity.negative : texts.polarity.positive;
+    setAttribute(buttons.files, "aria-expanded", ui.open === "files");
     setAttribute(buttons.settings, "aria-expanded", ui.open === "settings");
     setAttribute(buttons.help, "aria-expanded", ui.open === "help");
     setAttribute(buttons.full, "aria-pressed", ui.full);

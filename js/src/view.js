@@ -7,12 +7,14 @@ import { createAnnouncer } from "./announcer.js";
 import { createCandidates } from "./candidates.js";
 import { createCommands, newViewState } from "./commands.js";
 import { element, setAttribute } from "./dom.js";
+import { createFiles } from "./files.js";
 import { createFullScreen } from "./fullscreen.js";
 import { createHelp } from "./help.js";
 import { listenToKeys } from "./keys.js";
 import { createObjectList } from "./objects.js";
 import { createGesture } from "./gesture.js";
 import { listenToPointer } from "./pointer.js";
+import { createPlaneBar } from "./planes.js";
 import { createPopovers } from "./popovers.js";
 import { createResizer } from "./resizer.js";
 import { createSettings } from "./settings.js";
@@ -33,6 +35,8 @@ export function mountView(el, store, signal) {
   let frame = 0;
   /** Whether the pointer was used last. */
   let pointing = false;
+  /** @type {number | null} */
+  let plane = null;
   const ui = newViewState();
   const commands = createCommands(store, ui, schedule, () => display);
   const stage = createStage({ store, ui, repaint: schedule, signal });
@@ -48,11 +52,13 @@ export function mountView(el, store, signal) {
   const toolbar = createToolbar({ commands, focusStage, signal });
   const help = createHelp({ close, signal });
   const settings = createSettings({ commands, close, isPreviewPaused, signal });
+  const files = createFiles({ store, close, repaint: schedule, signal });
   const objects = createObjectList({ commands, looks: { areaOf: stage.areaOf, thumbnail }, focusStage, signal });
   const candidates = createCandidates({ commands, thumbnail, focusStage, signal });
+  const planes = createPlaneBar({ commands, focusStage, signal });
   const status = createStatus({ commands, focusStage, repaint: schedule, signal });
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
-  const popovers = createPopovers({ help: help.node, settings: settings.node }, { root, focusStage, opened: () => adoptTheme() });
+  const popovers = createPopovers({ help: help.node, settings: settings.node, files: files.node }, { root, focusStage, opened: () => adoptTheme() });
   const resizer = createResizer({
     height: () => stage.canvas.getBoundingClientRect().height,
     resize: (height) => commands.option("height", height),
@@ -61,7 +67,7 @@ export function mountView(el, store, signal) {
   root.append(
     element("div", { class: "sam2-frame" },
       element("div", { class: "sam2-ruler", "aria-hidden": "true" }, room),
-      toolbar.bar, stage.canvas, candidates.node, objects.panel, settings.node, help.node, resizer.node, status.line),
+      toolbar.bar, stage.canvas, planes.bar, candidates.node, objects.panel, settings.node, files.node, help.node, resizer.node, status.line),
     announcer.node,
   );
 
@@ -90,6 +96,13 @@ export function mountView(el, store, signal) {
     schedule();
   }
 
+  /** What was being drawn on one plane is not for another. @param {number} next */
+  function leavePlane(next) {
+    plane = next;
+    cancel();
+    Object.assign(ui, { grabbed: null, candidate: null });
+  }
+
   /** @returns {boolean} whether something that lies over the widget was closed */
   function leave() {
     if (ui.open === null) return fullScreen.leave();
@@ -114,6 +127,7 @@ export function mountView(el, store, signal) {
   function render(time) {
     frame = 0;
     const snapshot = store.snapshot();
+    if (plane !== snapshot.plane) leavePlane(snapshot.plane);
     if (!snapshot.rows.some(({ id }) => id === ui.hovered)) ui.hovered = null;
     const { height } = snapshot.options;
     room.style.height = height > 0 ? `${height}px` : "";
@@ -121,8 +135,10 @@ export function mountView(el, store, signal) {
     const placing = ui.crosshair && gesture.isActive();
     const byKeys = ui.crosshair || (!pointing && stage.canvas.matches(":focus"));
     toolbar.update(snapshot, ui);
+    planes.update(snapshot);
     popovers.update(ui.open);
     if (ui.open === "settings") settings.update(snapshot, store.timings.last());
+    if (ui.open === "files") files.update(snapshot);
     objects.update(snapshot);
     candidates.update(snapshot);
     resizer.update();
@@ -134,15 +150,18 @@ export function mountView(el, store, signal) {
   }
 
   /** For style sheets and tests. @param {import("./store.js").Snapshot} snapshot */
-  function tellState({ status: { phase }, rows, pending, options, candidates: offered }) {
+  function tellState({ status: { phase }, rows, pending, connection, options, candidates: offered, plane: at, wantedPlane }) {
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
     setAttribute(root, "data-pending", pending || !stage.isExact());
+    setAttribute(root, "data-connection", connection);
     setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
     setAttribute(root, "data-tool", options.tool);
     setAttribute(root, "data-preview", options.hoverPreview ? "on" : "off");
     setAttribute(root, "data-zoom", stage.zoom().toFixed(3));
+    setAttribute(root, "data-plane", at);
+    setAttribute(root, "data-turning", wantedPlane !== at);
     setAttribute(root, "data-candidates", offered?.length ?? 0);
   }
 }

@@ -14,7 +14,10 @@
  * @property {string} mime
  * @property {Uint8Array<ArrayBuffer>} data
  * @property {string} name
+ * @property {number} plane
  * @property {TileScheme | null} tiles
+ *
+ * @typedef {{ axis: string, count: number, annotated: number[] }} Stack planes, and the numbers of those with objects
  *
  * @typedef {object} Status
  * @property {string} phase
@@ -57,13 +60,19 @@
  * @property {string | null} label
  * @property {string} notice
  * @property {Settings} settings
+ * @property {number} plane the one that all this is about
+ * @property {number | null} turning the plane that is on its way
+ * @property {number} objects number of the last message of objects that belongs to it
  *
- * @typedef {{ reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
+ * @typedef {{ n: number, plane: number, reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
  * @typedef {import("./wire-masks.js").KnownStrokes} KnownStrokes
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
+ * @typedef {{ client: string, n: number, name: string, mime: string, size: number, parts: number }} FileAnswer no parts: it could not be made
+ * @typedef {{ client: string, n: number, part: number, data: Uint8Array<ArrayBuffer> | null }} PartAnswer
+ * @typedef {{ client: string, n: number, at: number, done: boolean }} UploadedAnswer
  * @typedef {{ col: number, row: number, mime: string, data: Uint8Array<ArrayBuffer> }} Tile
- * @typedef {{ client: string, level: number, tiles: Tile[] }} TilesMessage
+ * @typedef {{ client: string, plane: number, level: number, tiles: Tile[] }} TilesMessage
  */
 import { atLeast, integer, list, numberOrNull, record, text, textOrNull, toBytes } from "./values.js";
 import { parseBufferedMask, parseWholeMask } from "./wire-masks.js";
@@ -86,6 +95,9 @@ export const EMPTY_STATE = Object.freeze({
   label: null,
   notice: "",
   settings: NO_SETTINGS,
+  plane: 0,
+  turning: null,
+  objects: -1,
 });
 
 /** @param {unknown} value */
@@ -93,7 +105,7 @@ const color = (value) => (/^#[0-9a-f]{6}$/i.test(text(value)) ? text(value) : FA
 
 /** @param {unknown} raw @returns {Picture | null} */
 export function parsePicture(raw) {
-  const { width, height, view_width, view_height, mime, data, name, tiles } = record(raw);
+  const { width, height, view_width, view_height, mime, data, name, plane, tiles } = record(raw);
   const bytes = toBytes(data);
   if (!bytes?.length || integer(width, 0) < 1 || integer(height, 0) < 1) return null;
   const { size, levels } = record(tiles);
@@ -106,8 +118,17 @@ export function parsePicture(raw) {
     mime: text(mime),
     data: bytes,
     name: text(name),
+    plane: integer(plane, 0),
     tiles: served ? { size: integer(size, 0), levels: integer(levels, 0) } : null,
   };
+}
+
+/** @param {unknown} raw @returns {Stack | null} null for a plain image */
+export function parseStack(raw) {
+  const { axis, count, annotated } = record(raw);
+  const planes = integer(count, 0);
+  const numbers = list(annotated).filter((at) => Number.isInteger(at) && at >= 0 && at < planes);
+  return planes > 1 ? { axis: text(axis).slice(0, 1), count: planes, annotated: numbers } : null;
 }
 
 /** @param {unknown} raw the trait `_state` @returns {import("./timings.js").KernelTiming | null} */
@@ -205,7 +226,7 @@ function parseSettings(raw) {
 
 /** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
 export function parseState(raw, known = new Map()) {
-  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings } = record(raw);
+  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings, plane, turning, objects } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
@@ -217,6 +238,9 @@ export function parseState(raw, known = new Map()) {
     label: textOrNull(label),
     notice: text(notice),
     settings: parseSettings(settings),
+    plane: integer(plane, 0),
+    turning: numberOrNull(turning),
+    objects: integer(objects, EMPTY_STATE.objects),
   };
 }
 
@@ -230,9 +254,11 @@ export const typeOf = (content) => text(record(content).type);
  * @returns {ObjectsMessage}
  */
 export function parseObjects(content, buffers, known = new Map()) {
-  const { reset, put, drop } = record(content);
+  const { n, plane, reset, put, drop } = record(content);
   const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers, known)));
   return {
+    n: integer(n, -1),
+    plane: integer(plane, 0),
     reset: reset === true,
     put: objects.filter((object) => object !== null),
     drop: list(drop).filter(Number.isInteger),
@@ -257,9 +283,27 @@ export function parseProbe(content) {
   };
 }
 
+/** @param {unknown} content @returns {FileAnswer} */
+export function parseFile(content) {
+  const { client, n, name, mime, size, parts } = record(content);
+  return { client: text(client), n: integer(n, -1), name: text(name), mime: text(mime), size: integer(size, 0), parts: integer(parts, 0) };
+}
+
+/** @param {unknown} content @param {readonly unknown[]} buffers @returns {PartAnswer} */
+export function parsePart(content, buffers) {
+  const { client, n, part } = record(content);
+  return { client: text(client), n: integer(n, -1), part: integer(part, -1), data: toBytes(buffers[0]) };
+}
+
+/** @param {unknown} content @returns {UploadedAnswer} */
+export function parseUploaded(content) {
+  const { client, n, at, done } = record(content);
+  return { client: text(client), n: integer(n, -1), at: integer(at, 0), done: done === true };
+}
+
 /** @param {unknown} content @param {readonly unknown[]} buffers @returns {TilesMessage} */
 export function parseTiles(content, buffers) {
-  const { client, level, tiles } = record(content);
+  const { client, plane, level, tiles } = record(content);
   const whole = list(tiles).flatMap((raw) => {
     const { col, row, mime, buffer } = record(raw);
     const data = toBytes(buffers[integer(buffer, -1)]);
@@ -267,7 +311,7 @@ export function parseTiles(content, buffers) {
       ? [{ col: integer(col, 0), row: integer(row, 0), mime: text(mime), data }]
       : [];
   });
-  return { client: text(client), level: integer(level, -1), tiles: whole };
+  return { client: text(client), plane: integer(plane, 0), level: integer(level, -1), tiles: whole };
 }
 
 /**

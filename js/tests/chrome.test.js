@@ -12,7 +12,7 @@ import { isDark, opaque } from "../src/theme.js";
 import { brushToSlider, sliderToBrush } from "../src/toolbar.js";
 
 const ignore = () => {};
-const newStore = () => createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore } });
+const newStore = () => createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore, sendHello: ignore } });
 const blank = newStore().snapshot();
 
 /** @param {Partial<import("../src/wire.js").ActiveObject>} [more] @returns {import("../src/wire.js").ActiveObject} */

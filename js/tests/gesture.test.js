@@ -22,9 +22,10 @@ beforeEach(() => {
     sendAction: (/** @type {any} */ request) => void sent.push(request),
     sendQuestion() {},
     sendOptions() {},
+    sendHello() {},
   };
   store = createStore({ client: "me", link });
-  store.receivePicture({ width: 100, height: 80, viewWidth: 100, viewHeight: 80, mime: "", data: new Uint8Array(1), name: "", tiles: null });
+  store.receivePicture({ width: 100, height: 80, viewWidth: 100, viewHeight: 80, mime: "", data: new Uint8Array(1), plane: 0, name: "", tiles: null });
   const commands = { set: (/** @type {any} */ change) => void Object.assign(ui, change) };
   gesture = createGesture({ store, stage: { cssPixel: () => 0.5 }, ui, commands });
 });
@@ -129,7 +130,7 @@ test("the topmost object that may be selected is", () => {
   take("select");
   const disc = (/** @type {number} */ x) => ({ base: null, strokes: [{ points: Float64Array.of(x, 40), radius: 20, label: /** @type {const} */ (1) }] });
   const object = (/** @type {number} */ id, /** @type {number} */ x, more = {}) => ({ id, index: id, color: "#112233", label: null, score: 1, visible: true, locked: false, mask: disc(x), ...more });
-  store.receiveObjects({ reset: true, drop: [], put: [object(0, 30), object(1, 40), object(2, 40, { locked: true }), object(3, 40, { visible: false })] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, drop: [], put: [object(0, 30), object(1, 40), object(2, 40, { locked: true }), object(3, 40, { visible: false })] });
   assert.equal(gesture.objectAt({ x: 40, y: 40 }), 1);
   assert.equal(gesture.objectAt({ x: 15, y: 40 }), 0);
   assert.equal(gesture.objectAt({ x: 90, y: 40 }), null);

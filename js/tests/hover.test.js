@@ -20,9 +20,9 @@ const mask = { base: null, strokes: [{ points: Float64Array.of(1, 1), radius: 2,
 beforeEach((context) => {
   asked = [];
   controller = new AbortController();
-  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
+  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendHello() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
   store = createStore({ client: "me", link });
-  store.receivePicture({ width: 100, height: 100, viewWidth: 100, viewHeight: 100, mime: "", data: new Uint8Array(1), name: "", tiles: null });
+  store.receivePicture({ width: 100, height: 100, viewWidth: 100, viewHeight: 100, mime: "", data: new Uint8Array(1), plane: 0, name: "", tiles: null });
   store.receiveStatus({ phase: "ready", message: "", hint: "", progress: null, model: "", device: "" });
   store.receiveOptions({ hoverPreview: true });
   hover = createHover({ store, changed() {}, signal: controller.signal, now: () => clock });

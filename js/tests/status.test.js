@@ -6,7 +6,7 @@ import { createStore } from "../src/store.js";
 import * as texts from "../src/texts.js";
 
 const ignore = () => {};
-const blank = createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore } }).snapshot();
+const blank = createStore({ client: "me", link: { sendPrompts: ignore, sendAction: ignore, sendQuestion: ignore, sendOptions: ignore, sendHello: ignore } }).snapshot();
 
 /** @param {string} phase @param {Partial<import("../src/store.js").Snapshot>} [more] @param {{ broken?: boolean, slow?: boolean }} [view] */
 const message = (phase, more = {}, { broken = false, slow = false } = {}) =>
@@ -79,4 +79,13 @@ test("another box would replace the first: the line says so", () => {
   assert.equal(message("ready", { status, options }).text, texts.toolHints.box);
   const box = /** @type {const} */ ({ type: "box", x0: 0, y0: 0, x1: 1, y1: 1 });
   assert.equal(message("ready", { status, options, prompts: [box] }).text, texts.boxed);
+});
+
+test("a connection that is down, and a kernel that keeps silent, are told, with what becomes of the clicks", () => {
+  const lost = message("ready", { connection: "lost", pending: true, unsent: true });
+  assert.deepEqual(lost, { text: texts.status.reconnecting, tone: "notice" });
+  const said = (/** @type {boolean} */ slow) =>
+    messageOf({ ...blank, status: { ...blank.status, phase: "ready" }, connection: "silent", unsent: true, pending: true }, { broken: false, slow });
+  assert.deepEqual(said(true), { text: texts.status.silent, tone: "notice" });
+  assert.equal(message("ready", { connection: "lost", gone: true }).text, texts.status.gone, "which is worse");
 });

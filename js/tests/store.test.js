@@ -41,7 +41,7 @@ beforeEach(() => {
     if (down) throw new Error("Cannot send");
     sent.push(request);
   };
-  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send, sendQuestion: send, sendOptions: send } });
+  store = createStore({ client: "me", link: { sendPrompts: send, sendAction: send, sendQuestion: send, sendOptions: send, sendHello: (seen) => send({ type: "hello", seen }) } });
 });
 
 const shown = () => store.snapshot().prompts;
@@ -177,18 +177,18 @@ test("the last mask stays while a newer one is pending, and only for the same ob
 });
 
 test("objects are dropped, then put at their index; the active one is not drawn from them", () => {
-  store.receiveObjects({ reset: true, put: [object(1, 0), object(2, 1), object(3, 2)], drop: [] });
-  store.receiveObjects({ reset: false, put: [object(4, 0), object(3, 99)], drop: [2] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [object(1, 0), object(2, 1), object(3, 2)], drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: false, put: [object(4, 0), object(3, 99)], drop: [2] });
   assert.deepEqual(store.snapshot().finished.map(({ id }) => id), [4, 1, 3]);
   publish({ active: active(1, [point(1)], { index: 1 }) });
   assert.deepEqual(store.snapshot().finished.map(({ id }) => id), [4, 3]);
   assert.deepEqual(store.snapshot().rows.map(({ id }) => id), [4, 1, 3]);
-  store.receiveObjects({ reset: true, put: [], drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [], drop: [] });
   assert.deepEqual(store.snapshot().rows.map(({ id }) => id), [1]);
 });
 
 test("a new label shows at once and until the kernel has it", () => {
-  store.receiveObjects({ reset: true, put: [object(1, 0)], drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [object(1, 0)], drop: [] });
   store.act("label", { object: 1, label: "cat" });
   assert.equal(store.snapshot().rows[0].label, "cat");
   publish({ done: 1 });
@@ -315,7 +315,7 @@ test("an edit made during an action waits for its answer", () => {
 });
 
 test("hiding and locking show at once, even when they wait in the queue", () => {
-  store.receiveObjects({ reset: true, put: [object(1, 0), object(2, 1)], drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [object(1, 0), object(2, 1)], drop: [] });
   store.act("show", { object: 1, visible: false });
   store.act("lock", { object: 2, locked: true });
   assert.deepEqual(store.snapshot().rows.map(({ visible, locked }) => [visible, locked]), [[false, false], [true, true]]);
@@ -356,8 +356,8 @@ test("questions have numbers of their own, and their answers find who listens", 
 
 test("thousands of objects are put in place without counting them again and again", () => {
   const put = Array.from({ length: 5000 }, (_, k) => object(k, k));
-  store.receiveObjects({ reset: true, put, drop: [] });
-  store.receiveObjects({ reset: false, put: [object(4999, 0)], drop: [1, 2] });
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put, drop: [] });
+  store.receiveObjects({ n: 1, plane: 0, reset: false, put: [object(4999, 0)], drop: [1, 2] });
   assert.deepEqual(store.snapshot().rows.slice(0, 3).map(({ id }) => id), [4999, 0, 3]);
   assert.equal(store.snapshot().rows.length, 4998);
 });

@@ -6,7 +6,7 @@ import { createTiles, levelFor, tileBounds, tilesIn } from "../src/tiles.js";
 
 /** @type {import("../src/wire.js").Picture} */
 const picture = {
-  width: 10001, height: 4001, viewWidth: 1600, viewHeight: 640, mime: "", name: "",
+  width: 10001, height: 4001, viewWidth: 1600, viewHeight: 640, mime: "", plane: 0, name: "",
   data: new Uint8Array(1), tiles: { size: 512, levels: 5 },
 };
 
@@ -46,7 +46,7 @@ test("only what is in view is asked for, the middle first", () => {
 function bench() {
   /** @type {any[]} */
   const asked = [];
-  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
+  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendHello() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
   const store = createStore({ client: "me", link });
   /** @type {any[]} */
   const drawn = [];
@@ -75,8 +75,9 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   const [col, row] = asked[0].tiles[0];
   const done = new Promise((resolve) => (came = () => resolve(null)));
   const answer = asked[0].tiles.map((/** @type {number[]} */ [c, r]) => ({ col: c, row: r, mime: "image/jpeg", data: new Uint8Array(1) }));
-  store.receiveAnswer("tiles", { client: "me", level: 2, tiles: answer });
-  store.receiveAnswer("tiles", { client: "another", level: 2, tiles: answer });
+  store.receiveAnswer("tiles", { client: "me", plane: 0, level: 2, tiles: answer });
+  store.receiveAnswer("tiles", { client: "me", plane: 1, level: 2, tiles: answer });
+  store.receiveAnswer("tiles", { client: "another", plane: 0, level: 2, tiles: answer });
   await done;
   tiles.draw(context, picture, placement, whole);
   assert.equal(drawn.length, 4);

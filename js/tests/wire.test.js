@@ -102,7 +102,7 @@ test("status has defaults, and progress stays between 0 and 1", () => {
 
 test("a picture needs a size and bytes", () => {
   const picture = { width: 5, height: 4, mime: "image/png", data: payload, name: "a" };
-  const whole = { ...picture, viewWidth: 5, viewHeight: 4, tiles: null };
+  const whole = { ...picture, viewWidth: 5, viewHeight: 4, plane: 0, tiles: null };
   assert.deepEqual(parsePicture(picture), whole);
   assert.deepEqual(parsePicture({ ...picture, view_width: 3, view_height: 2, tiles: { size: 512, levels: 2 } }), {
     ...whole, viewWidth: 3, viewHeight: 2, tiles: { size: 512, levels: 2 },
@@ -136,7 +136,7 @@ test("objects find their masks among the buffers", () => {
   const message = parseObjects({ type: "objects", reset: true, put, drop: [1, "2"] }, [new DataView(embedded), mask.data]);
   assert.deepEqual(message.put.map(({ id, mask: m }) => [id, m !== null]), [[4, true], [5, false], [6, false]]);
   assert.deepEqual(message.drop, [1]);
-  assert.deepEqual(parseObjects(null, []), { reset: false, put: [], drop: [] });
+  assert.deepEqual(parseObjects(null, []), { n: -1, plane: 0, reset: false, put: [], drop: [] });
 });
 
 test("every kind of prompt arrives, heavy ones by their key", () => {
@@ -201,7 +201,7 @@ test("answers to questions", () => {
   assert.deepEqual(parseProbe({ client: "me", n: 3, x: 1, y: 2, values: [1, "2", 3] }), { client: "me", n: 3, x: 1, y: 2, values: [1, 3] });
   const tiles = [{ col: 1, row: 2, mime: "image/jpeg", buffer: 0 }, { col: 1, row: 3, buffer: 5 }, { row: 3, buffer: 0 }, null];
   assert.deepEqual(parseTiles({ client: "me", level: 1, tiles }, [payload]), {
-    client: "me", level: 1, tiles: [{ col: 1, row: 2, mime: "image/jpeg", data: payload }],
+    client: "me", plane: 0, level: 1, tiles: [{ col: 1, row: 2, mime: "image/jpeg", data: payload }],
   });
 });
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Answer
 from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Publisher, Send
 from sam2_widget.comm.requests import Hover
-from sam2_widget.errors import PromptError
+from sam2_widget.errors import MessageError, PromptError
 from sam2_widget.kinds import Point
 from sam2_widget.models import worker
+from sam2_widget.planes import Planes
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Previews:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     publisher : Publisher
     send : callable
         Sends a custom message: content and buffers.
@@ -32,18 +32,18 @@ class Previews:
 
     def __init__(
         self,
-        annotator: Annotator,
+        planes: Planes,
         publisher: Publisher,
         send: Send,
     ) -> None:
-        self._annotator = annotator
+        self._planes = planes
         self._publisher = publisher
         self._send = send
         self._newest: dict[str, Hover] = {}
 
     def ask(self, hover: Hover) -> None:
         """Answer `hover` soon, unless a newer one of the same page comes first."""
-        with self._annotator.lock:
+        with self._planes.lock:
             is_queued = bool(self._newest)
             self._newest[hover.client] = hover
             while len(self._newest) > MAX_PAGES:
@@ -52,20 +52,24 @@ class Previews:
             worker.submit_idle(self._answer_all)
 
     def _answer_all(self) -> None:
-        with self._annotator.lock:
+        with self._planes.lock:
             hovers, self._newest = self._newest, {}
         for hover in hovers.values():
             answer = self._answer(hover)
-            with self._annotator.lock:
+            with self._planes.lock:
                 message = wire.preview_message(hover, answer, self._publisher.told)
                 self._send(message.content, message.buffers)
 
     def _answer(self, hover: Hover) -> Answer | None:
         """What a click there would give; None if that cannot be told now."""
-        annotator = self._annotator
+        try:
+            annotator = self._planes.of_epoch(hover.epoch)
+        except MessageError:
+            return None
         answers, annotation = annotator.engine.answers, annotator.session.annotation
         busy = annotator.status.phase != "ready" or hover.epoch != annotator.epoch
-        if answers is None or busy:
+        # Not for a pointer that passes by does a model come back to its device.
+        if answers is None or busy or getattr(answers.predictor, "resting", False):
             return None
         try:
             point = Point(hover.x, hover.y, hover.label)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from sam2_widget.annotator import Annotator
 from sam2_widget.comm import wire
 from sam2_widget.kinds import MaskPrompt, Stroke
+from sam2_widget.planes import Planes
 
 Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -19,13 +19,15 @@ class Publisher:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     ack : dict of str to int
         Newest request applied, by client.
     send : callable
         Sends a custom message: content and buffers.
     set_state : callable
         Sets the trait ``_state``.
+    set_picture : callable
+        Sets the trait ``_image`` to the plane shown.
 
     Attributes
     ----------
@@ -39,76 +41,91 @@ class Publisher:
 
     def __init__(
         self,
-        annotator: Annotator,
+        planes: Planes,
         ack: dict[str, int],
         *,
         send: Send,
         set_state: Callable[[dict[str, Any]], None],
+        set_picture: Callable[[], None],
     ) -> None:
-        self._annotator = annotator
+        self._planes = planes
         self._ack = ack
         self._send = send
         self._set_state = set_state
+        self._set_picture = set_picture
+        self._plane = planes.index
         self._sent: dict[int, wire.ShownObject] = {}
         self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
         self.told = wire.Told()
-        self._known = self._current_state()
+        self._count = 0
+        self._known = self._current_state(0)
         self.state = {**self._known, "revision": 0}
 
-    def _current_state(self) -> dict[str, Any]:
-        annotator = self._annotator
+    def _current_state(self, count: int) -> dict[str, Any]:
+        """The state, and how many messages of objects belong to it: a page misses a lost one."""
+        annotator = self._planes.shown
         active = annotator.session.annotation.active
         for prompt in active.prompts if active else ():
             if isinstance(prompt, (Stroke, MaskPrompt)):
                 self.heavy[prompt.key] = prompt
-        return wire.state_message(
+        state = wire.state_message(
             annotator.session,
             annotator.answered(active) if active else None,
             failed=annotator.active_failed,
             epoch=annotator.epoch,
             ack=self._ack,
             notice=annotator.notice,
+            plane=self._planes.index,
+            turning=self._planes.wanted,
         )
+        return {**state, "objects": count}
 
     def publish(self) -> None:
-        """Send what has changed; the caller holds the annotator's lock."""
+        """Send what has changed; the caller holds the annotators' lock."""
+        # Pages put together what is told of another plane, and show it when its state is there.
+        turned = self._plane != self._planes.index
+        if turned:
+            self._begin()
         finished = self._finished()
         sent, self._sent = self._sent, finished
         # What has not changed is the same object: 500 others cost next to nothing.
         put = {key for key, shown in finished.items() if sent.get(key) is not shown}
         drop = [key for key in sent if key not in finished]
         put |= out_of_order(list(sent), list(finished))
+        placed = _placed(list(sent), finished, put) if put else []
+        dropping = self._messages([], drop)
         # In this order an object on its way from one place to the other is never in neither.
-        if put:
-            placed = _placed(list(sent), finished, put)
-            self._send_all(wire.objects_messages(placed, told=self.told))
-        self._publish_state()
-        if drop:
-            self._send_all(wire.objects_messages([], drop, told=self.told))
+        self._send_all(self._messages(placed))
+        if turned:
+            self._set_picture()
+        self._publish_state(self._count + len(dropping))
+        self._send_all(dropping)
 
-    def _publish_state(self) -> None:
-        state = self._current_state()
+    def _publish_state(self, count: int) -> None:
+        state = self._current_state(count)
         if state == self._known:
             return
         self._known = state
-        active = self._annotator.session.annotation.active
-        answer = active and self._annotator.answered(active)
+        annotator = self._planes.shown
+        active = annotator.session.annotation.active
+        answer = active and annotator.answered(active)
         state = wire.with_points(state, answer.mask if answer else None, self.told)
         self.state = {**state, "revision": self.state["revision"] + 1}
         answered = not (active and state["active"]["pending"])
         # Beside what is compared: no clock makes a state another one.
-        timing = self._annotator.timings.publishing() if answered else None
+        timing = self._planes.timings.publishing() if answered else None
         self._set_state({**self.state, "timing": timing} if timing else self.state)
-        self._annotator.timings.published()
+        self._planes.timings.published()
 
     def _finished(self) -> dict[int, wire.ShownObject]:
         """All objects but the active one, in their order."""
-        session = self._annotator.session
+        annotator = self._planes.shown
+        session = annotator.session
         finished: dict[int, wire.ShownObject] = {}
         for annotated in session.annotation.objects:
             if annotated.id == session.annotation.active_id:
                 continue
-            answer, sent = self._annotator.answered(annotated), self._sent.get(annotated.id)
+            answer, sent = annotator.answered(annotated), self._sent.get(annotated.id)
             if answer is None and sent and sent.annotated.prompts == annotated.prompts:
                 answer = sent.answer  # no flash while another model or setting is at work
             if sent is None or not sent.is_still(session, annotated, answer):
@@ -116,18 +133,44 @@ class Publisher:
             finished[annotated.id] = sent
         return finished
 
-    def publish_all(self) -> None:
-        """Send all finished objects to a page that has just opened."""
-        self._sent = {}
+    def publish_again(self, seen: int) -> None:
+        """Send the state anew, and all finished objects to a page that has not seen all of them.
+
+        Parameters
+        ----------
+        seen : int
+            Number of the last message of objects that the page has got, if it missed none; else
+            any other, as from a page that has just opened.
+        """
         self.told = wire.Told()
+        if seen == self._count:
+            # Not equal to any state, as in `_begin`.
+            self._known = {}
+        else:
+            self._begin()
+        self.publish()
+
+    def _begin(self) -> None:
+        """Have pages forget the objects that they know."""
+        self._plane = self._planes.index
+        self._sent = {}
         # Not equal to any state: the points of its strokes must be sent again.
         self._known = {}
-        self._send_all(wire.objects_messages([], told=self.told, reset=True))
-        self.publish()
+        self._send_all(self._messages([], reset=True))
+
+    def _messages(
+        self,
+        put: Iterable[tuple[int, wire.ShownObject]],
+        drop: Iterable[int] = (),
+        *,
+        reset: bool = False,
+    ) -> list[wire.CustomMessage]:
+        return wire.objects_messages(put, drop, plane=self._plane, told=self.told, reset=reset)
 
     def _send_all(self, messages: list[wire.CustomMessage]) -> None:
         for message in messages:
-            self._send(message.content, message.buffers)
+            self._count += 1
+            self._send({**message.content, "n": self._count}, message.buffers)
 
 
 def out_of_order(before: Sequence[int], after: Sequence[int]) -> set[int]:

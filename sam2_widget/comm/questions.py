@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import numpy.typing as npt
 
-from sam2_widget.annotator import Annotator
 from sam2_widget.comm import wire
 from sam2_widget.comm.previews import Previews
 from sam2_widget.comm.publishing import Publisher, Send
 from sam2_widget.comm.requests import Hover, Probe, Question, Tiles
-from sam2_widget.images.pyramid import Pyramid
 from sam2_widget.models import worker
+from sam2_widget.planes import Planes
 
 logger = logging.getLogger(__name__)
 
@@ -23,27 +21,21 @@ class Questions:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     publisher : Publisher
-    pyramid : Pyramid
-    values : (H, W) or (H, W, C) ndarray
-        What the user passed as the image, as far as it is an array.
     send : callable
         Sends a custom message: content and buffers.
     """
 
     def __init__(
         self,
-        annotator: Annotator,
+        planes: Planes,
         publisher: Publisher,
-        pyramid: Pyramid,
-        values: npt.NDArray[np.generic],
         *,
         send: Send,
     ) -> None:
-        self._previews = Previews(annotator, publisher, send)
-        self._pyramid = pyramid
-        self._values = values
+        self._previews = Previews(planes, publisher, send)
+        self._planes = planes
         self._send = send
 
     def ask(self, question: Question) -> None:
@@ -58,15 +50,20 @@ class Questions:
 
     def _serve(self, question: Tiles) -> None:
         try:
-            files = [self._pyramid.tile(question.level, *place) for place in question.tiles]
+            shown = self._planes.picture
+            if shown.index != question.plane:
+                return  # no page shows it any more
+            files = [shown.pyramid.tile(question.level, *place) for place in question.tiles]
             message = wire.tiles_message(question, files)
             self._send(message.content, message.buffers)
         except Exception:
             logger.exception("tiles could not be served")
 
     def _tell_values(self, probe: Probe) -> None:
-        height, width = self._values.shape[:2]
+        shown = self._planes.picture
+        numbers = shown.image.values
+        height, width = numbers.shape[:2]
         values: list[float] = []
-        if 0 <= probe.x < width and 0 <= probe.y < height:
-            values = np.atleast_1d(self._values[int(probe.y), int(probe.x)]).tolist()
+        if shown.index == probe.plane and 0 <= probe.x < width and 0 <= probe.y < height:
+            values = np.atleast_1d(numbers[int(probe.y), int(probe.x)]).tolist()
         self._send(wire.probe_message(probe, values).content, [])

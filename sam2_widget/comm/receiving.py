@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
+from typing import Any
 
 from sam2_widget.annotator import Annotator
 from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
 from sam2_widget.interrupts import held_back
+from sam2_widget.planes import Planes
 from sam2_widget.prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -26,39 +28,47 @@ class Receiver:
 
     Parameters
     ----------
-    annotator : Annotator
+    planes : Planes
     publisher : Publisher
     ack : dict of str to int
         Newest request applied, by client: kept up to date here.
     ask : callable
         Takes a question, which changes nothing and may be answered later.
+    transfer : callable
+        Takes a request about a file, and the message's buffers.
     committed : callable
-        Told the id of an object that a page has finished.
+        Told the annotator and the id of an object that a page has finished.
+    set_traits : callable
+        Takes what else comes as traits, the prompts among them.
     """
 
     def __init__(
         self,
-        annotator: Annotator,
+        planes: Planes,
         publisher: Publisher,
         ack: dict[str, int],
         *,
         ask: Callable[[requests.Question], None],
-        committed: Callable[[int], None],
+        transfer: Callable[[requests.Transfer, Sequence[object]], None],
+        committed: Callable[[Annotator, int], None],
+        set_traits: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._annotator = annotator
+        self._planes = planes
         self._publisher = publisher
         self._ack = ack
         self._ask = ask
+        self._transfer = transfer
         self._committed = committed
         self._arrived = 0.0
+        self._set_traits = set_traits
 
     def prompts(self, content: object) -> None:
         """Take the trait ``prompts``."""
         self._guarded(content, self._take_prompts)
 
-    def message(self, content: object) -> None:
+    def message(self, content: object, buffers: Sequence[object] = ()) -> None:
         """Take a custom message."""
-        self._guarded(content, self._take_message)
+        self._guarded(content, lambda content: self._take_message(content, buffers))
 
     def is_framed(self, message: object) -> bool:
         """Whether a message has the form that ipywidgets unpacks; if not, the user is told."""
@@ -87,46 +97,64 @@ class Receiver:
 
     def _refuse(self, content: object, notice: str) -> None:
         """Say why nothing was done. The page waits for every request to be acknowledged."""
-        with self._annotator.lock:
+        with self._planes.lock:
             rid = requests.request_id(content)
             if rid is not None:
                 self._acknowledge(rid)
-            self._annotator.say(notice)
-        self._annotator.after_edit()
+            self._planes.shown.say(notice)
+        self._planes.shown.after_edit()
 
     def _take_prompts(self, content: object) -> None:
         request = requests.parse_prompts(content)
-        with self._annotator.lock:
+        annotator = self._planes.of_epoch(request.epoch)
+        with annotator.lock:
             if not self._acknowledge(request.rid):
                 return
-            self._apply(request.epoch, request.prompts)
-        self._annotator.after_edit(answer_follows=not self._annotator.said)
+            self._apply(annotator, request.epoch, request.prompts)
+            in_view = annotator is self._planes.shown
+        annotator.after_edit(answer_follows=in_view and not annotator.said)
 
-    def _take_message(self, content: object) -> None:
+    def _take_message(self, content: object, buffers: Sequence[object]) -> None:
         message = requests.parse_message(content)
         if isinstance(message, requests.Hello):
-            with self._annotator.lock:
-                self._publisher.publish_all()
+            with self._planes.lock:
+                self._publisher.publish_again(message.objects)
         elif isinstance(message, requests.Question):
             self._ask(message)
+        elif isinstance(message, requests.Transfer):
+            self._transfer(message, buffers)
+        elif isinstance(message, requests.Traits):
+            self._set_traits(message.traits)
         elif isinstance(message, requests.Nudge):
             self._take_timings(message.timings)
+        elif isinstance(message, requests.Turn):
+            self._take_turn(message)
         else:
             self._take_action(message)
 
     def _take_timings(self, timings: Iterable[requests.PageTiming]) -> None:
         for timing in timings:
             page = (timing.browser / 1e3, timing.trip / 1e3, timing.paint / 1e3)
-            self._annotator.timings.told(timing.client, timing.n, page)
+            self._planes.timings.told(timing.client, timing.n, page)
+
+    def _take_turn(self, turn: requests.Turn) -> None:
+        annotator, plane = self._planes.of_epoch(turn.epoch), self._planes.checked(turn.plane)
+        with annotator.lock:
+            if not self._acknowledge(turn.rid):
+                return
+            if turn.prompts is not None:
+                self._apply(annotator, turn.epoch, turn.prompts)
+            self._planes.turn_later(plane)
+        annotator.after_edit()
 
     def _take_action(self, action: requests.Action) -> None:
-        annotator = self._annotator
+        annotator = self._planes.of_epoch(action.epoch)
         with annotator.lock:
             if not self._acknowledge(action.rid):
                 return
             annotator.epoch += 1
             if action.prompts is not None:
-                self._apply(action.epoch + 1, action.prompts)
+                self._apply(annotator, action.epoch + 1, action.prompts)
             active = annotator.session.annotation.active_id
             try:
                 action.apply(annotator.session)
@@ -134,7 +162,7 @@ class Receiver:
                 raise MessageError("That object is no longer there.") from error
         annotator.after_edit()
         if isinstance(action, requests.Commit) and active is not None:
-            self._committed(active)
+            self._committed(annotator, active)
 
     def _acknowledge(self, rid: requests.RequestId) -> bool:
         """Note a request; False if a later one of the same browser was here before."""
@@ -142,18 +170,18 @@ class Receiver:
             return False
         self._ack.pop(rid.client, None)
         self._ack[rid.client] = rid.n
-        self._annotator.timings.received(rid.client, rid.n, self._arrived)
+        self._planes.timings.received(rid.client, rid.n, self._arrived)
         while len(self._ack) > CLIENTS_KEPT:
             del self._ack[next(iter(self._ack))]
-        self._annotator.say("")
+        self._planes.shown.say("")
         return True
 
-    def _apply(self, epoch: int, prompts: requests.SentPrompts) -> None:
+    def _apply(self, annotator: Annotator, epoch: int, prompts: requests.SentPrompts) -> None:
         """Take the browser's prompts, unless they are about another object than ours."""
-        if epoch == self._annotator.epoch:
-            self._annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
+        if epoch == annotator.epoch:
+            annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
         else:
-            self._annotator.say(ELSEWHERE)
+            self._planes.shown.say(ELSEWHERE)
 
     def _resolved(self, prompt: requests.SentPrompt) -> Prompt:
         if not isinstance(prompt, requests.Known):

@@ -31,6 +31,23 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 ClientId = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,64}\Z")]
 Label = Annotated[str, msgspec.Meta(max_length=MAX_LABEL_LENGTH)]
 Color = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}\Z")]
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Format = Literal[
+    "coco",
+    "yolo",
+    "labelme",
+    "geojson",
+    "png",
+    "pngs",
+    "tiff",
+    "npz",
+    "cutout",
+    "voc",
+    "csv",
+    "prompts",
+    "stack-tiff",
+    "stack-prompts",
+]
 Level = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEVEL)]
 # Whole numbers: a float could be NaN.
 Microseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROSECONDS)]
@@ -96,20 +113,20 @@ class Select(_Action, frozen=True, tag="select"):
         session.select(self.object)
 
 
-class Delete(_Action, frozen=True, tag="delete"):
+class Delete(_Action, frozen=True, tag="delete", kw_only=True):
     """Remove an object."""
 
-    object: Count = 0
+    object: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.delete(self.object)
 
 
-class Rename(_Action, frozen=True, tag="label"):
+class Rename(_Action, frozen=True, tag="label", kw_only=True):
     """Give an object another label."""
 
-    object: Count = 0
+    object: Count
     label: Label | None = None
 
     def apply(self, session: Session) -> None:
@@ -117,33 +134,33 @@ class Rename(_Action, frozen=True, tag="label"):
         session.rename(self.object, self.label)
 
 
-class Show(_Action, frozen=True, tag="show"):
+class Show(_Action, frozen=True, tag="show", kw_only=True):
     """Show or hide an object."""
 
-    object: Count = 0
-    visible: bool = True
+    object: Count
+    visible: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.show(self.object, visible=self.visible)
 
 
-class Lock(_Action, frozen=True, tag="lock"):
+class Lock(_Action, frozen=True, tag="lock", kw_only=True):
     """Keep an object from being edited, or let it be edited again."""
 
-    object: Count = 0
-    locked: bool = True
+    object: Count
+    locked: bool
 
     def apply(self, session: Session) -> None:
         """Do so."""
         session.lock(self.object, locked=self.locked)
 
 
-class Order(_Action, frozen=True, tag="order"):
+class Order(_Action, frozen=True, tag="order", kw_only=True):
     """Move an object to another place of the list."""
 
-    object: Count = 0
-    index: Count = 0
+    object: Count
+    index: Count
 
     def apply(self, session: Session) -> None:
         """Do so."""
@@ -206,8 +223,35 @@ class Clear(_Action, frozen=True, tag="clear"):
         session.clear()
 
 
+class Turn(_Action, frozen=True, tag="plane", kw_only=True):
+    """Show another plane. No edit: `epoch` and `prompts` are those of the plane before."""
+
+    plane: Count
+
+    def apply(self, session: Session) -> None:
+        """Nothing is changed in a session."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
-    """A page has opened and has seen none of the objects."""
+    """A page has opened, or is not sure whether it has got everything.
+
+    Attributes
+    ----------
+    objects : int
+        Number of the last message of objects that it has got; -1 if it may lack some.
+    """
+
+    objects: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1
+
+
+class Traits(msgspec.Struct, frozen=True, tag_field="type", tag="traits"):
+    """What else comes as traits, from a page whose traits have ceased to be sent.
+
+    The widget manager sends the next update of a model's traits when the last was handled; if that
+    word is lost with a connection, it waits for ever.
+    """
+
+    traits: dict[str, Any]
 
 
 class PageTiming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,6 +293,7 @@ class Tiles(msgspec.Struct, frozen=True, tag_field="type", tag="tiles"):
     client: ClientId
     level: Level
     tiles: Annotated[tuple[tuple[Count, Count], ...], msgspec.Meta(max_length=MAX_TILES)]
+    plane: Count = 0
 
 
 class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
@@ -258,6 +303,35 @@ class Probe(msgspec.Struct, frozen=True, tag_field="type", tag="probe"):
     n: Count
     x: float
     y: float
+    plane: Count = 0
+
+
+class Save(msgspec.Struct, frozen=True, tag_field="type", tag="save"):
+    """Make a file of what has been segmented on the plane of that epoch. No path: only bytes."""
+
+    client: ClientId
+    n: Count
+    epoch: Count
+    format: Format
+
+
+class Part(msgspec.Struct, frozen=True, tag_field="type", tag="part"):
+    """Send a part of the file that was made: the next is asked for when it has arrived."""
+
+    client: ClientId
+    n: Count
+    part: Count
+
+
+class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
+    """A part of a file of the user's, in the message's buffer; it begins at byte `at`."""
+
+    client: ClientId
+    n: Count
+    epoch: Count
+    name: FileName
+    size: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    at: Count
 
 
 Action: TypeAlias = (
@@ -274,9 +348,11 @@ Action: TypeAlias = (
     | Undo
     | Redo
     | Clear
+    | Turn
 )
+Transfer: TypeAlias = Save | Part | Upload
 Question: TypeAlias = Hover | Tiles | Probe
-Message: TypeAlias = Action | Question | Hello | Nudge
+Message: TypeAlias = Action | Question | Transfer | Hello | Nudge | Traits
 
 
 class _Update(msgspec.Struct, tag_field="method", tag="update"):

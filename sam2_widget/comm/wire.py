@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from sam2_widget.answers import Answer
-from sam2_widget.comm.requests import Hover, Probe, Tiles
+from sam2_widget.comm.requests import Hover, Part, Probe, Save, Tiles, Upload
 from sam2_widget.images.pyramid import TILE
 from sam2_widget.images.view import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
@@ -59,9 +59,10 @@ class CustomMessage(msgspec.Struct, frozen=True):
     buffers: list[bytes]
 
 
-def image_message(view: View, name: str, levels: int) -> Content:
+def image_message(view: View, name: str, levels: int, plane: int = 0) -> Content:
     """The trait ``_image``; `levels`: see `Pyramid`."""
     return {
+        "plane": plane,
         "width": view.width,
         "height": view.height,
         "mime": view.mime,
@@ -71,6 +72,11 @@ def image_message(view: View, name: str, levels: int) -> Content:
         "view_height": view.view_height,
         "tiles": {"size": TILE, "levels": levels} if levels else None,
     }
+
+
+def stack_message(along: str, count: int, annotated: list[int]) -> Content:
+    """The trait ``_stack``: empty for a plain image."""
+    return {"axis": along, "count": count, "annotated": annotated} if along else {}
 
 
 def labels_message(classes: Mapping[str, str]) -> list[Content]:
@@ -86,10 +92,13 @@ def state_message(
     epoch: int,
     ack: dict[str, int],
     notice: str,
+    plane: int,
+    turning: int | None,
 ) -> Content:
     """The trait ``_state`` but for its revision and the points of strokes.
 
-    `answer` is that to the active object, None while it is pending or after the model `failed`.
+    `answer` is that to the active object, None while it is pending or after the model `failed`;
+    `turning` the plane that is on its way, None if none is.
     """
     active = session.annotation.active
     return {
@@ -101,6 +110,8 @@ def state_message(
         "label": session.label,
         "notice": presentable(notice),
         "settings": _settings(session),
+        "plane": plane,
+        "turning": turning,
     }
 
 
@@ -219,6 +230,7 @@ def objects_messages(
     put: Iterable[tuple[int, ShownObject]],
     drop: Iterable[int] = (),
     *,
+    plane: int,
     told: Told,
     reset: bool = False,
 ) -> list[CustomMessage]:
@@ -230,6 +242,8 @@ def objects_messages(
         Objects that are new or changed, by ascending index.
     drop : iterable of int
         Ids of objects that are no longer finished objects.
+    plane : int
+        Which plane they are on.
     told : Told
         Strokes that pages have got.
     reset : bool
@@ -237,11 +251,11 @@ def objects_messages(
     """
     dropped = list(drop)
     messages: list[CustomMessage] = []
-    content, buffers = _batch(reset=reset, drop=dropped), list[bytes]()
+    content, buffers = _batch(plane, reset=reset, drop=dropped), list[bytes]()
     for index, shown in put:
         if sum(map(len, buffers)) > MAX_BATCH:
             messages.append(CustomMessage(content, buffers))
-            content, buffers = _batch(), []
+            content, buffers = _batch(plane), []
         mask = shown.answer and _buffered(shown.answer.mask, buffers, told)
         content["put"].append({**_described(shown, index), "mask": mask})
     if content["put"] or dropped or reset:
@@ -249,8 +263,8 @@ def objects_messages(
     return messages
 
 
-def _batch(*, reset: bool = False, drop: Iterable[int] = ()) -> Content:
-    return {"type": "objects", "reset": reset, "put": [], "drop": list(drop)}
+def _batch(plane: int, *, reset: bool = False, drop: Iterable[int] = ()) -> Content:
+    return {"type": "objects", "plane": plane, "reset": reset, "put": [], "drop": list(drop)}
 
 
 def _buffered(mask: Mask, buffers: list[bytes], told: Told) -> Content:
@@ -280,7 +294,13 @@ def tiles_message(asked: Tiles, files: Iterable[bytes | None]) -> CustomMessage:
         if file is not None:
             tiles.append({"col": column, "row": row, "mime": "image/jpeg", "buffer": len(buffers)})
             buffers.append(file)
-    content = {"type": "tiles", "client": asked.client, "level": asked.level, "tiles": tiles}
+    content = {
+        "type": "tiles",
+        "client": asked.client,
+        "plane": asked.plane,
+        "level": asked.level,
+        "tiles": tiles,
+    }
     return CustomMessage(content, buffers)
 
 
@@ -288,3 +308,21 @@ def probe_message(asked: Probe, values: list[float]) -> CustomMessage:
     """The values of the pixel asked for, one per channel; none outside the image."""
     content = {"type": "probe", "client": asked.client, "n": asked.n, "x": asked.x, "y": asked.y}
     return CustomMessage({**content, "values": values}, [])
+
+
+def file_message(asked: Save, name: str, mime: str, size: int, parts: int) -> CustomMessage:
+    """The file asked for is made; its parts can be fetched. None if it could not be made."""
+    content = {"type": "file", "client": asked.client, "n": asked.n, "name": name, "mime": mime}
+    return CustomMessage({**content, "size": size, "parts": parts}, [])
+
+
+def part_message(asked: Part, data: bytes) -> CustomMessage:
+    """A part of a file; empty if it is no longer there."""
+    content = {"type": "part", "client": asked.client, "n": asked.n, "part": asked.part}
+    return CustomMessage(content, [data])
+
+
+def uploaded_message(asked: Upload, at: int, *, done: bool) -> CustomMessage:
+    """How much of a file has arrived, and whether the page has to send no more."""
+    content = {"type": "uploaded", "client": asked.client, "n": asked.n, "at": at, "done": done}
+    return CustomMessage(content, [])

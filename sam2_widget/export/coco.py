@@ -232,7 +232,7 @@ def _read_segmentation(
 def _ring(flat: Any) -> Ring:
     try:
         return np.array(flat, np.float64).reshape(-1, 2)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise AnnotationError("a polygon must be a flat list of numbers x, y, x, y, …") from error
 
 

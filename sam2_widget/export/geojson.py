@@ -254,7 +254,7 @@ def _shells(geometry: _Geometry | None, what: str, repairs: Repairs) -> list[lis
 def _rings(coordinates: Any, what: str) -> list[Ring]:
     try:
         found = [np.array(ring, np.float64)[:, :2] for ring in coordinates]
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise AnnotationError(f"{what} must have rings of [x, y]: {error}") from error
     # GeoJSON repeats the first vertex at the end.
     return [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
@@ -36,7 +39,28 @@ class Repairs:
         _warn(f"{what} was read with repairs:\n- " + "\n- ".join(lines), RepairWarning)
 
 
+_listener: ContextVar[list[str] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Have what is lost or repaired put into a list instead, in this thread only.
+
+    `warnings.catch_warnings` would catch those of the user's cells, too.
+    """
+    notes: list[str] = []
+    token = _listener.set(notes)
+    try:
+        yield notes
+    finally:
+        _listener.reset(token)
+
+
 def _warn(message: str, category: type[Warning]) -> None:
+    notes = _listener.get()
+    if notes is not None:
+        notes.append(message)
+        return
     # Blame the line of the user's that called us, however deep we are.
     warnings.warn(message, category, stacklevel=_depth_of_user())
 

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export import rle
 from sam2_widget.export.notes import Repairs
+from sam2_widget.export.tracing import Rings, trace
 from sam2_widget.export.values import clipped, crop_of
-from sam2_widget.masks.logits import BoolArray, MaskCrop
+from sam2_widget.masks.logits import MaskCrop
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
@@ -52,32 +53,26 @@ def outline(crop: MaskCrop, *, tolerance: float = 0.0) -> Polygon | MultiPolygon
     """
     import shapely  # noqa: PLC0415 - not needed to show an image
 
-    edges = np.concatenate([_edges(crop.pixels), _edges(crop.pixels.T)[..., ::-1]])
-    faces = shapely.get_parts(shapely.polygonize(_as_list(shapely.linestrings(edges))))
-    inside = shapely.get_coordinates(shapely.point_on_surface(faces)).astype(np.intp)
-    parts = [face for face, (x, y) in zip(faces, inside, strict=True) if crop.pixels[y, x]]
-    whole: Any = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+    whole = _assembled(trace(crop.pixels), (crop.x, crop.y)) if crop.pixels.any() else None
+    if whole is None:
+        return shapely.MultiPolygon([])
     if tolerance > 0:
         whole = shapely.simplify(whole, tolerance, preserve_topology=True)
-    moved = shapely.transform(whole, lambda xy: xy + np.array([crop.x, crop.y]))
-    oriented: Polygon | MultiPolygon = shapely.orient_polygons(shapely.normalize(moved))
+    oriented: Polygon | MultiPolygon = shapely.orient_polygons(shapely.normalize(whole))
     return oriented
 
 
-def _edges(pixels: BoolArray) -> npt.NDArray[np.float64]:
-    """Horizontal edges between inside and outside, (N, 2, 2) of (x, y), each as long as can be.
+def _assembled(found: Rings, origin: tuple[int, int]) -> Any:
+    """A polygon of each part with its holes, and one geometry of them."""
+    import shapely  # noqa: PLC0415
 
-    An edge with the inside above and one with the inside below do not join: where two pixels meet
-    at a corner, all four edges end there, as `polygonize` needs it.
-    """
-    steps = np.diff(np.pad(pixels, 1).astype(np.int8), axis=0)
-    y, x = np.nonzero(np.diff(steps, axis=1))
-    is_edge = steps[y, x + 1] != 0
-    start = np.flatnonzero(is_edge)
-    rows = y[start]
-    return np.stack(
-        [np.stack([x[start], rows], axis=1), np.stack([x[start + 1], rows], axis=1)], axis=1
-    ).astype(np.float64)
+    # Of many geometries shapely does not tell types apart from those of one.
+    lines: Any = shapely.linearrings(found.vertices + origin, indices=found.ring)
+    # Of each part the shell first, then its holes.
+    order = np.lexsort((found.is_hole, found.part))
+    _, number = np.unique(found.part[order], return_inverse=True)
+    parts: Any = shapely.polygons(lines[order], indices=number)
+    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
 
 
 def _as_list(geometries: Any) -> list[Any]:

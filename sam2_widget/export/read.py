@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from sam2_widget.errors import AnnotationError
 from sam2_widget.export.sizes import checked_size
 from sam2_widget.export.values import LabeledMask, LabeledMasks, crop_of
-from sam2_widget.files import decoded, name_of, read_bytes
+from sam2_widget.files import Source, decoded, name_of, read_bytes
 
 MasksLike: TypeAlias = Any
 """Whatever `read_masks` takes."""
@@ -28,12 +29,13 @@ def read_masks(
 
     Parameters
     ----------
-    value : path, ndarray, mapping, sequence, Segmentation, LabeledMasks or Detections
-        A file: COCO, LabelMe or GeoJSON (``.json``, ``.geojson``), YOLO (``.txt``), a label map
-        (``.png``, ``.tif``, …), ``.npz``, ``.npy``, or a folder or ``.zip`` with an image for each
-        object. An array: a label map (H, W) of whole numbers, a mask (H, W) or masks (N, H, W) of
-        bool. Several masks: a mapping label → mask, or a list of masks or of pairs
-        (label, mask). A result of this package, or a `supervision.Detections`.
+    value : path, file object, ndarray, mapping, sequence, Segmentation, LabeledMasks, Detections
+        A file, or an object that reads one and tells its name in ``.name``: COCO, LabelMe or
+        GeoJSON (``.json``, ``.geojson``), YOLO (``.txt``), a label map (``.png``, ``.tif``, …),
+        ``.npz``, ``.npy``, or a folder or ``.zip`` with an image for each object. An array: a label
+        map (H, W) of whole numbers, a mask (H, W) or masks (N, H, W) of bool. Several masks: a
+        mapping label → mask, or a list of masks or of pairs (label, mask). A result of this
+        package, or a `supervision.Detections`.
     size : (int, int), optional
         (height, width) that the image must have; needed where the value does not tell it.
     **options
@@ -48,8 +50,8 @@ def read_masks(
     AnnotationError
         If there are no masks in it, or they are of another size.
     """
-    if isinstance(value, (str, os.PathLike)):
-        return _read_path(Path(value), size, options)
+    if isinstance(value, (str, os.PathLike)) or _is_named_file(value):
+        return _read_file(value, size, options)
     if hasattr(value, "objects") and hasattr(value, "size") and not isinstance(value, np.ndarray):
         return _from_result(value, size)
     if hasattr(value, "xyxy") and hasattr(value, "mask"):
@@ -62,19 +64,35 @@ def read_masks(
     return _from_array(array, size)
 
 
-def _read_path(path: Path, size: tuple[int, int] | None, options: dict[str, Any]) -> LabeledMasks:
-    format_ = _format(path)
+def _is_named_file(value: object) -> bool:
+    return hasattr(value, "read") and isinstance(getattr(value, "name", None), str)
+
+
+def _read_file(source: Any, size: tuple[int, int] | None, options: dict[str, Any]) -> LabeledMasks:
+    # A file object is read twice: to tell its format, and for its masks.
+    is_path = isinstance(source, (str, os.PathLike))
+    source = Path(source) if is_path else _Named(read_bytes(source), source.name)
+    format_ = _format(source)
     if format_ == "yolo" and size is None:
         raise AnnotationError(
-            f"YOLO labels do not tell the size of the image: pass size=(height, width) for {path}"
+            "YOLO labels do not tell the size of the image: pass size=(height, width) for "
+            f"{name_of(source)}"
         )
     if format_ == "npy":
-        return read_npy(path, size=size, **options)
+        return read_npy(source, size=size, **options)
     module, name = READERS[format_]
     # On demand: most sessions start from no mask.
     reader = getattr(import_module(f"sam2_widget.export.{module}"), name)
-    found: LabeledMasks = reader(path, size=size, **options)
+    found: LabeledMasks = reader(source, size=size, **options)
     return found
+
+
+class _Named(io.BytesIO):
+    """A file in memory, with its name."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
 
 
 READERS = {
@@ -100,26 +118,26 @@ SUFFIXES = {
 }
 
 
-def _format(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if path.is_dir():
+def _format(source: Path | _Named) -> str:
+    if isinstance(source, Path) and source.is_dir():
         return "pngs"
+    suffix = PurePath(source.name).suffix.lower()
     if suffix in (".json", ".geojson"):
-        return _json_format(path)
+        return _json_format(source)
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     if suffix in (".png", ".bmp", ".gif", ".webp"):
-        return _picture_format(path)
+        return _picture_format(source)
     raise AnnotationError(
-        f"cannot tell the format of {str(path)!r} from its name: it must end in .json, .geojson, "
-        ".txt, .npz, .npy, .png, .tif or .zip, or be a folder of images"
+        f"cannot tell the format of {name_of(source)} from its name: it must end in .json, "
+        ".geojson, .txt, .npz, .npy, .png, .tif or .zip, or be a folder of images"
     )
 
 
-def _json_format(path: Path) -> str:
+def _json_format(source: Path | _Named) -> str:
     """Which JSON it is, by its keys."""
-    data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-    keys = decoded(lambda: msgspec.json.decode(data, type=dict[str, msgspec.Raw]), name_of(path))
+    data = _peek(source).removeprefix(b"\xef\xbb\xbf")
+    keys = decoded(lambda: msgspec.json.decode(data, type=dict[str, msgspec.Raw]), name_of(source))
     kinds = {
         "annotations": "coco",
         "shapes": "labelme",
@@ -130,26 +148,33 @@ def _json_format(path: Path) -> str:
         if key in keys:
             return kind
     raise AnnotationError(
-        f"{name_of(path)} is neither COCO, LabelMe nor GeoJSON: it has the keys {list(keys)[:10]}; "
-        "prompts are loaded by Prompts.load"
+        f"{name_of(source)} is neither COCO, LabelMe nor GeoJSON: it has the keys "
+        f"{list(keys)[:10]}; prompts are loaded by Prompts.load"
     )
 
 
-def _picture_format(path: Path) -> str:
+def _peek(source: Path | _Named) -> bytes:
+    return read_bytes(source) if isinstance(source, Path) else source.getvalue()
+
+
+def _picture_format(source: Path | _Named) -> str:
     """A label map, or the transparency of a cut-out."""
     from PIL import Image  # noqa: PLC0415
 
-    with decoded(lambda: Image.open(path), name_of(path)) as image:
+    data = io.BytesIO(_peek(source))
+    with decoded(lambda: Image.open(data), name_of(source)) as image:
         return "cutout" if image.mode in ("RGBA", "LA", "PA") else "png"
 
 
-def read_npy(path: Path, *, size: tuple[int, int] | None = None) -> LabeledMasks:
+def read_npy(source: Source, *, size: tuple[int, int] | None = None) -> LabeledMasks:
     """Masks or a label map from an NPY; pickled objects are never loaded."""
-    # Not read before its size is checked: a file may be larger than the memory.
-    array = decoded(lambda: np.load(path, mmap_mode="r", allow_pickle=False), name_of(path))
+    # Of a file not all is read before its size is checked: it may be larger than the memory.
+    data: Any = source if isinstance(source, Path) else io.BytesIO(read_bytes(source))
+    mode: Any = "r" if isinstance(source, Path) else None
+    array = decoded(lambda: np.load(data, mmap_mode=mode, allow_pickle=False), name_of(source))
     if not isinstance(array, np.ndarray):
-        raise AnnotationError(f"{name_of(path)} holds several arrays: name it .npz")
-    return _from_array(array, size, name_of(path))
+        raise AnnotationError(f"{name_of(source)} holds several arrays: name it .npz")
+    return _from_array(array, size, name_of(source))
 
 
 def _from_result(result: Any, size: tuple[int, int] | None) -> LabeledMasks:

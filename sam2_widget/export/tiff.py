@@ -33,6 +33,7 @@ from sam2_widget.export.values import (
     label_of,
 )
 from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
+from sam2_widget.images.tiff import check_pages
 
 STACK_KEY = f"{KEY} stack"
 """What stands for `KEY` where each plane is an object, be it a single one."""
@@ -73,6 +74,31 @@ def write_tiff(
     write_bytes(target, file.getvalue(), overwrite=overwrite)
 
 
+def write_label_stack(
+    volume: npt.NDArray[np.int32], target: Target, *, axis: str = "Z", overwrite: bool = False
+) -> None:
+    """Write a label volume (planes, H, W) as a 16-bit TIFF stack for ImageJ.
+
+    Raises
+    ------
+    ExportError
+        If a plane has more than 65535 objects.
+    """
+    most = int(volume.max(initial=0))
+    if most > MAX_16_BIT:
+        raise ExportError(f"a label map can hold {MAX_16_BIT} objects, got {most}")
+    planes = volume.astype(np.uint16)
+    # ImageJ knows slices and frames, and takes any other axis for slices.
+    shape = (len(planes), 1) if axis == "T" else (1, len(planes))
+    stack = planes.reshape(*shape, 1, *planes.shape[1:], 1)
+    metadata = {"axes": "TZCYXS", "min": 0, "max": max(most, 1)}
+    file = io.BytesIO()
+    optional("tifffile").imwrite(
+        file, stack, imagej=True, photometric="minisblack", metadata=metadata
+    )
+    write_bytes(target, file.getvalue(), overwrite=overwrite)
+
+
 def _write_map(
     file: io.BytesIO, label_map: npt.NDArray[np.int32], legend: list[dict[str, Any]]
 ) -> None:
@@ -80,12 +106,14 @@ def _write_map(
         raise ExportError(f"a label map can hold {MAX_16_BIT} objects, got {len(legend)}")
     small = len(legend) <= MAX_8_BIT
     metadata: dict[str, Any] = {"Info": _info(legend), "min": 0, "max": len(legend)}
-    if small:
-        table = np.zeros((3, 256), np.uint8)
-        colors = np.array(palette([entry["color"] for entry in legend]), np.uint8).reshape(-1, 3)
-        table[:, : len(colors)] = colors.T
-        metadata |= {"LUTs": [table], "min": 0, "max": 255}
-    _save(file, label_map.astype(np.uint8 if small else np.uint16), metadata)
+    if not small:
+        _save(file, label_map.astype(np.uint16), metadata)
+        return
+    # Of ImageJ's own tables, "LUTs", ImageJ heeds none where there is one channel.
+    table = np.zeros((3, 256), np.uint16)
+    colors = np.array(palette([entry["color"] for entry in legend]), np.uint16).reshape(-1, 3)
+    table[:, : len(colors)] = 257 * colors.T
+    _save(file, label_map.astype(np.uint8), {**metadata, "max": 255}, colormap=table)
 
 
 def _write_stack(file: io.BytesIO, result: ResultLike) -> None:
@@ -96,12 +124,22 @@ def _write_stack(file: io.BytesIO, result: ResultLike) -> None:
     _save(file, full_masks(result).astype(np.uint8) * 255, metadata)
 
 
-def _save(file: io.BytesIO, data: npt.NDArray[Any], metadata: dict[str, Any]) -> None:
+def _save(
+    file: io.BytesIO,
+    data: npt.NDArray[Any],
+    metadata: dict[str, Any],
+    colormap: npt.NDArray[np.uint16] | None = None,
+) -> None:
     # All six axes, lest a width of 1 be taken for a channel.
     planes = data.reshape(1, -1, 1, *data.shape[-2:], 1)
     metadata = {**metadata, "axes": "TZCYXS"}
     optional("tifffile").imwrite(
-        file, planes, imagej=True, photometric="minisblack", metadata=metadata
+        file,
+        planes,
+        imagej=True,
+        photometric="minisblack" if colormap is None else "palette",
+        colormap=colormap,
+        metadata=metadata,
     )
 
 
@@ -153,6 +191,7 @@ def _decode(
     data: bytes, size: tuple[int, int] | None, name: str
 ) -> tuple[npt.NDArray[Any], str | None]:
     """A map (H, W) or a stack (N, H, W), and the text that says what it means, if any."""
+    check_pages(io.BytesIO(data))
     with optional("tifffile").TiffFile(io.BytesIO(data)) as file:
         series, page = file.series[0], file.pages[0]
         if page.samplesperpixel != 1 or page.imagedepth != 1:

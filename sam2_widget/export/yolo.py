@@ -175,7 +175,7 @@ def _yaml_names(text: str, name: str) -> list[str]:
         names = dict(enumerate(names))
     # Aliases of YAML make lists of lists that, written out, fill the memory.
     if not isinstance(names, dict) or any(isinstance(n, (list, dict, set)) for n in names.values()):
-        raise AnnotationError(f"{name} must have a list of texts 'names', got {type(names)}")
+        raise AnnotationError(f"{name} must have a list 'names' of texts, got {type(names)}")
     if not all(type(key) is int and 0 <= key < 10**5 for key in names):
         raise AnnotationError(f"the keys of 'names' in {name} must be numbers of classes")
     return [str(names.get(i, i)) for i in range(max(names, default=-1) + 1)]

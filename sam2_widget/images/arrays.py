@@ -52,6 +52,26 @@ class ArrayLike(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
+class ImageSource(Protocol):
+    """An image that is in memory, as `LoadedImage`, or is read when it is asked for."""
+
+    @property
+    def rgb(self) -> UInt8Array:
+        """(H, W, 3) uint8."""
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """The numbers behind the colours, (H, W) or (H, W, C)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the file, "" if there is none."""
+
+    @property
+    def record(self) -> MappingProxyType[str, Any]:
+        """How `rgb` was made."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedImage:
     """An image as it is shown and as the model sees it.

@@ -30,10 +30,17 @@ from sam2_widget.images.arrays import (
 )
 from sam2_widget.images.axes import Plane
 from sam2_widget.images.contrast import Channels, ContrastLimits
+from sam2_widget.images.tiff import check_pages
 from sam2_widget.predictor import UInt8Array
 
 ImageLike: TypeAlias = (
-    str | os.PathLike[str] | Image.Image | npt.NDArray[np.generic] | TensorLike | ArrayLike
+    str
+    | os.PathLike[str]
+    | Image.Image
+    | LoadedImage
+    | npt.NDArray[np.generic]
+    | TensorLike
+    | ArrayLike
 )
 
 T = TypeVar("T")
@@ -52,6 +59,7 @@ def load_image(
     Parameters
     ----------
     image : path, PIL image, ndarray, torch tensor, xarray DataArray, dask, zarr or h5py array
+        Or what this function has returned, e.g. a plane of an `ImageStack`.
         Of shape (H, W), (H, W, C) or (C, H, W) with C = 1, 3 or 4, or any other that `axes` names;
         of bool, whole numbers or floats. Where both readings fit, arrays are (H, W, C) and tensors
         (C, H, W). Of lazy arrays only what is shown is computed. Transparency is laid on white.
@@ -80,6 +88,12 @@ def load_image(
         If it cannot be read, or makes no sense.
     """
     options = Options(axes, plane, channels, contrast_limits)
+    if isinstance(image, LoadedImage):
+        if options.said:
+            raise ImageError(
+                f"the image is loaded already: {', '.join(options.said)} comes too late"
+            )
+        return image
     if isinstance(image, (str, os.PathLike)):
         loaded, source = _from_file(Path(image), options), {"source": os.fspath(image)}
     elif isinstance(image, Image.Image):
@@ -102,12 +116,12 @@ def _from_file(path: Path, options: Options) -> LoadedImage:
     if path.suffix.lower() == ".npy":
         array = decoded(lambda: np.load(path, mmap_mode="r", allow_pickle=False), what)
         return from_array(array, options, name=path.name)
-    if _is_tiff(path) and find_spec("tifffile"):
+    if is_tiff(path) and find_spec("tifffile"):
         return decoded(partial(_from_tiff, path, options), what)
     return decoded(partial(_from_picture, path, options), what)
 
 
-def _is_tiff(path: Path) -> bool:
+def is_tiff(path: Path) -> bool:
     """By the content: microscopes call their TIFFs .stk, .lsm, .svs and more."""
     try:
         with path.open("rb") as file:
@@ -140,6 +154,8 @@ def _from_tiff(path: Path, options: Options) -> LoadedImage:
     """By tifffile if it is more than a picture: other axes, more bits, more channels."""
     import tifffile  # noqa: PLC0415 - optional
 
+    with path.open("rb") as start:
+        check_pages(start)
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]

@@ -133,26 +133,28 @@ class EmbeddingCache:
     def source(
         self,
         predictor: Predictor,
-        rgb: UInt8Array,
+        rgb: UInt8Array | Callable[[], UInt8Array],
         *,
         before: Callable[[], None] = lambda: None,
         after: Callable[[], None] = lambda: None,
     ) -> Callable[[], Embedding]:
         """Where to get the embedding of `rgb`: from here, or from the predictor.
 
-        `before` and `after` are called around the encoder only. The image is looked up by its
-        content, so a cell run twice does not encode twice.
+        A function that returns the pixels is called only when they are needed, so that nobody has
+        to keep them. `before` and `after` are called around the encoder only. The image is looked
+        up by its content, so a cell run twice does not encode twice.
         """
         key: list[_Key] = []
+        pixels = rgb if callable(rgb) else lambda: rgb
 
         def embedding() -> Embedding:
             if not key:
                 # Hashing a large image takes a moment: not where the widget is made.
-                key.append((_model_key(predictor), image_key(rgb)))
+                key.append((_model_key(predictor), image_key(pixels())))
             found = self._find(predictor, key[0])
             if found is None:
                 before()
-                found = predictor.embed(rgb)
+                found = predictor.embed(pixels())
                 self._keep(key[0], found)
                 self._write_later(predictor, key[0], found)
                 after()

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeVar
-
-from tqdm import tqdm
+from weakref import WeakValueDictionary
 
 from sam2_widget.errors import (
     CheckpointError,
@@ -225,6 +224,15 @@ def _free_gpu_memory(device: str | None) -> int | None:
     return sam2_predictor.free_gpu_memory(device)
 
 
+def on_this_machine(name: str) -> Checkpoint | None:
+    """The checkpoint of a model that need not be downloaded."""
+    if name == "bundled":
+        return Checkpoint(name, BUNDLED)
+    hub_id = HUB_IDS[name]
+    found = _cached(hub_id, _known_file(hub_id))
+    return Checkpoint(name, found) if found else None
+
+
 def _known_file(hub_id: str) -> str:
     """Name of the checkpoint in a repository of SAM 2's authors."""
     stem = hub_id.rsplit("/", maxsplit=1)[1].replace("-", "_")
@@ -329,8 +337,9 @@ def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
-    """A progress bar that draws nothing and tells `progress` instead."""
+def _reporter(hub_id: str, progress: Progress) -> Any:
+    """Class of a progress bar that draws nothing and tells `progress` instead."""
+    from tqdm import tqdm  # noqa: PLC0415 - only here
 
     class Reporter(tqdm):  # type: ignore[type-arg]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -344,8 +353,15 @@ def _reporter(hub_id: str, progress: Progress) -> type[tqdm[Any]]:
     return Reporter
 
 
-# Touched on the model thread only.
-_loaded: dict[tuple[Path, int, str], Predictor] = {}
+# Touched on the model thread only. What nobody uses goes, but for the newest of each device: a cell
+# that is run again finds its model still there.
+_loaded: WeakValueDictionary[tuple[Path, int, str, str | None], Predictor] = WeakValueDictionary()
+_newest: dict[str, Predictor] = {}
+
+
+def loaded_models() -> list[Predictor]:
+    """The models that this kernel holds."""
+    return list(_loaded.values())
 
 
 def load_model(
@@ -388,15 +404,32 @@ def load_model(
     return load_checkpoint(found, device=device)
 
 
-def load_checkpoint(checkpoint: Checkpoint, *, device: str | None = None) -> Predictor:
+def load_checkpoint(
+    checkpoint: Checkpoint, *, device: str | None = None, half: bool = False
+) -> Predictor:
     """Load what `fetch` found, or return it if this kernel has loaded it already.
 
-    Raises the same errors as `load_model`, but for those of `fetch`.
+    With `half`, its weights take half the memory. Raises the same errors as `load_model`, but for
+    those of `fetch`.
     """
-    return worker.run(lambda: _load(checkpoint, device))
+    return worker.run(lambda: _load(checkpoint, device, half=half))
 
 
-def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
+def resolve_device(device: str | None) -> str:
+    """Name of the device that `device` means here; imports torch."""
+    from sam2_widget.models import sam2_predictor  # noqa: PLC0415
+
+    return sam2_predictor.resolve_device(device)
+
+
+def is_half(device: str) -> bool:
+    """Whether models are in half precision on `device` by default; imports torch."""
+    from sam2_widget.models import sam2_predictor  # noqa: PLC0415
+
+    return sam2_predictor.is_half(device)
+
+
+def _load(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predictor:
     try:
         from sam2_widget.models import sam2_predictor  # noqa: PLC0415 - imports torch
     except ImportError as error:
@@ -406,12 +439,17 @@ def _load(checkpoint: Checkpoint, device: str | None) -> Predictor:
     resolved = sam2_predictor.resolve_device(device)
     # A checkpoint that was trained on and saved again is another one.
     version = checkpoint.path.stat().st_mtime_ns if checkpoint.path.exists() else 0
-    key = (checkpoint.path.resolve(), version, resolved)
-    if key not in _loaded:
+    key = (checkpoint.path.resolve(), version, resolved, "half" if half else None)
+    found = _loaded.get(key)
+    if found is None:
         if checkpoint.name == "bundled":
             check_bundled(checkpoint.path)
-        _loaded[key] = sam2_predictor.load(checkpoint.path, name=checkpoint.name, device=resolved)
-    return _loaded[key]
+        found = sam2_predictor.load(
+            checkpoint.path, name=checkpoint.name, device=resolved, half=half
+        )
+        _loaded[key] = found
+    _newest[resolved] = found
+    return found
 
 
 def check_bundled(path: Path) -> None:

@@ -6,7 +6,7 @@ near (`zoom`) and lets a graph cut follow the outline (`refine`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from sam2_widget.models.sam2_predictor import (
     STD,
     Sam2Embedding,
     Sam2Predictor,
+    T,
     to_tensor,
     unpacked,
 )
@@ -102,6 +103,14 @@ class CompactPredictor(Sam2Predictor):
     def logits_size(self) -> tuple[int, int]:
         """(h, w) of the logits that it gives; it takes them of any size."""
         return zoom.CELLS, zoom.CELLS
+
+    def _run(self, job: Callable[[], T]) -> T:
+        def exactly() -> T:
+            # TF32, which convolutions use on GPUs unless told otherwise, moves outlines.
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                return job()
+
+        return super()._run(exactly)
 
     def _embed(self, image: UInt8Array) -> Embedding:
         picture = Image.fromarray(image)

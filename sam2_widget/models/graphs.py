@@ -7,8 +7,8 @@ time that a shape is seen, since recording takes as long as many plain runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from cachetools import LRUCache
@@ -38,12 +38,27 @@ class Decode(Protocol):
 
 
 class GraphedDecoder:
-    """Gives what `decode` gives. Its answers are overwritten by the next call."""
+    """Gives what `decode` gives, to the bit. Its answers are overwritten by the next call.
 
-    def __init__(self, decode: Decode) -> None:
+    Parameters
+    ----------
+    decode : Decode
+    weights : callable
+        Returns the tensors that `decode` reads beside its inputs: a graph knows their addresses, so
+        those of before are dropped when a model has left its device and come back.
+    """
+
+    def __init__(self, decode: Decode, weights: Callable[[], Iterable[torch.Tensor]]) -> None:
         self._decode = decode
+        self._weights = weights
         self._seen: Counter[tuple[object, ...]] = Counter()
+        self.clear()
+
+    def clear(self) -> None:
+        """Give back the memory of all graphs."""
         self._graphs: LRUCache[tuple[object, ...], _Graph] = LRUCache(GRAPHS_KEPT)
+        self._addresses: tuple[int, ...] = ()
+        self._maps: tuple[torch.Tensor, ...] = ()
 
     def __call__(
         self,
@@ -56,27 +71,48 @@ class GraphedDecoder:
     ) -> Answer:
         """See `Decode`."""
         kind = (coords.shape, None if previous is None else previous.shape, multimask)
-        inputs = [*maps, coords, labels, *([] if previous is None else [previous])]
         self._seen[kind] += 1
+        if self._seen[kind] == 1:
+            return self._decode(maps, coords, labels, previous, multimask=multimask)
+        self._drop_stale()
+        if not self._maps:
+            self._maps = tuple(m.clone() for m in maps)
+            self._pool = torch.cuda.graph_pool_handle()
+        given = [coords, labels, *([] if previous is None else [previous])]
         if kind not in self._graphs:
-            if self._seen[kind] == 1:
-                return self._decode(maps, coords, labels, previous, multimask=multimask)
-            self._graphs[kind] = _Graph(self._bound(len(maps), multimask=multimask), inputs)
-        return self._graphs[kind](inputs)
+            self._graphs[kind] = _Graph(self._bound(multimask=multimask), given, self._pool)
+        _copy(self._maps, maps)
+        return self._graphs[kind](given)
 
-    def _bound(self, maps: int, *, multimask: bool) -> Callable[[_Inputs], Answer]:
+    def _drop_stale(self) -> None:
+        addresses = tuple(tensor.data_ptr() for tensor in self._weights())
+        if addresses != self._addresses:
+            self.clear()
+            self._addresses = addresses
+
+    def _bound(self, *, multimask: bool) -> Callable[[_Inputs], Answer]:
+        maps = self._maps
+
         def decode(inputs: _Inputs) -> Answer:
-            coords, labels, *previous = inputs[maps:]
+            coords, labels, *previous = inputs
             logits = previous[0] if previous else None
-            return self._decode(tuple(inputs[:maps]), coords, labels, logits, multimask=multimask)
+            return self._decode(maps, coords, labels, logits, multimask=multimask)
 
         return decode
 
 
-class _Graph:
-    """One recording, with the inputs that it reads."""
+def _copy(own: Iterable[torch.Tensor], given: Iterable[torch.Tensor]) -> None:
+    for one, other in zip(own, given, strict=True):
+        one.copy_(other)
 
-    def __init__(self, decode: Callable[[_Inputs], Answer], inputs: _Inputs) -> None:
+
+class _Graph:
+    """One recording, with the inputs that it reads.
+
+    All share one pool of memory: they never run at once, and no answer outlives the next call.
+    """
+
+    def __init__(self, decode: Callable[[_Inputs], Answer], inputs: _Inputs, pool: Any) -> None:
         self._inputs = [tensor.clone() for tensor in inputs]
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
@@ -85,11 +121,10 @@ class _Graph:
                 decode(self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, pool=pool):
             self._answer = decode(self._inputs)
 
     def __call__(self, inputs: _Inputs) -> Answer:
-        for own, given in zip(self._inputs, inputs, strict=True):
-            own.copy_(given)
+        _copy(self._inputs, inputs)
         self._graph.replay()
         return self._answer

@@ -38,9 +38,7 @@ OTHER_HOSTS = ("@jupyter-notebook/lab-extension", "@voila-dashboards/jupyterlab-
 def jupyter_lab(folder: Path, options=()):
     """A JupyterLab over `folder` on loopback; yields its address."""
     home = folder / ".home"
-    no_news = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    write_json(settings / "notification.jupyterlab-settings", no_news)
+    be_quiet(home / "settings")
     # The other hosts, if they are in this environment, put buttons of theirs into JupyterLab.
     write_json(
         home / "config" / "labconfig" / "page_config.json",
@@ -54,6 +52,13 @@ def jupyter_lab(folder: Path, options=()):
     ]
     with serving(command, folder, port, ready="/api/status") as base:
         yield base
+
+
+def be_quiet(settings):
+    """Keep JupyterLab from asking whether it may bring news."""
+    no_news = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    path = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    write_json(settings / path, no_news)
 
 
 def write_json(path, value):
@@ -72,8 +77,11 @@ def jupyter_options(folder, port):
 
 
 @contextmanager
-def serving(command, folder, port, *, ready="/", python_path=None):
-    """Run a Python module as a server over `folder`; yields its address when `ready` answers."""
+def serving(command, folder, port, *, ready="/", python_path=None, more=None):
+    """Run a Python module as a server over `folder`; yields its address when `ready` answers.
+
+    `more` is added to its environment.
+    """
     home = folder / ".home"
     home.mkdir(exist_ok=True)
     environment = {
@@ -85,6 +93,7 @@ def serving(command, folder, port, *, ready="/", python_path=None):
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "XDG_CONFIG_HOME": str(home / "config"),
         "OMP_NUM_THREADS": "1",
+        **(more or {}),
     }
     if python_path:
         environment["PYTHONPATH"] = str(python_path)

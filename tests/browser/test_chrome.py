@@ -436,7 +436,7 @@ def test_axe_finds_nothing(notebook, page, theme):
     set_theme(page, theme)
     ask_ambiguously(notebook, widget)
     page.add_script_tag(path=AXE)
-    for keys in ([], ["b"], [","], ["?"]):
+    for keys in ([], ["b"], [","], ["g"], ["?"]):
         for key in keys:
             widget.stage.press(key)
         found = page.evaluate("() => axe.run('.sam2-widget').then(r => r.violations)")

@@ -226,3 +226,23 @@ def test_hostile_labels_of_files_are_texts_or_refused(tmp_path, label):
             read_masks(path)
         return
     assert read_masks(path)[0].label == label
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_whose_pages_go_round_in_a_circle(tmp_path, big):
+    path = tmp_path / "a.tif"
+    pages = np.zeros((2, 8, 8), np.uint16)
+    tifffile.imwrite(path, pages, photometric="minisblack", metadata=None, bigtiff=big)
+    with tifffile.TiffFile(path) as file:
+        first, second = [page.offset for page in file.pages]
+        count = len(file.pages[1].tags)
+    data = bytearray(path.read_bytes())
+    size = 8 if big else 4
+    at = second + (8 + 20 * count if big else 2 + 12 * count)
+    data[at : at + size] = first.to_bytes(size, "little")
+    path.write_bytes(data)
+    with pytest.raises(AnnotationError, match="in a circle"):
+        read_masks(path)
+    with pytest.raises(ImageError, match="in a circle"):
+        load_image(path)

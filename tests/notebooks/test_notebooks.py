@@ -75,6 +75,9 @@ def test_the_microscopy_notebook_measures_nuclei():
     assert "nucleus" in text(done, "w.to_frame()")
     assert "intensity_mean" in text(done, "regionprops_table")
     assert "'uint16'" in text(done, "provenance")
+    volume = text(done, "s.planes.label_map")
+    assert volume.endswith("[1, 2, 3])")
+    assert volume.startswith("([0, ")
 
 
 def test_the_correction_adds_what_was_missing():

@@ -28,6 +28,7 @@ from sam2_widget import (
     segment,
 )
 from sam2_widget.cli import main
+from sam2_widget.models.recovery import Plan
 from sam2_widget.testing import FakePredictor
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (60, 80, 3), np.uint8)
@@ -142,7 +143,8 @@ def test_any_prompts_are_code(value, name):
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(headless, "load_model", lambda model, device: FakePredictor())
+    plan = Plan(given=FakePredictor())
+    monkeypatch.setattr(headless, "_plan_for", lambda model, device: plan)
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_a_tiff_is_known_by_its_content(tmp_path):
 
 def test_what_pillow_cannot_read_imageio_may(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.stk", marked(dtype=np.float64))
-    monkeypatch.setattr("sam2_widget.images.sources._is_tiff", lambda path: False)
+    monkeypatch.setattr("sam2_widget.images.sources.is_tiff", lambda path: False)
     assert_marked(load_image(tmp_path / "a.stk"))
     monkeypatch.setattr("sam2_widget.images.sources.find_spec", lambda name: None)
     with pytest.raises(ImageError, match="not an image that Pillow can read"):

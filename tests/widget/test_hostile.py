@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2_widget import LabelError, SegmentWidget
+from sam2_widget import LabelError, PromptError, SegmentWidget
 from sam2_widget.text import MAX_SHOWN, presentable
 from sam2_widget.widget import SegmentWidget as Widget
 
@@ -168,3 +168,25 @@ def test_hostile_text_comes_and_goes_as_it_is(widget, page, hostile):
     assert widget.objects[0].label == hostile
     assert page.objects()[0]["label"] == hostile
     assert Page(widget).state["label"] == hostile
+
+
+@pytest.mark.parametrize("kind", ["delete", "label", "show", "lock", "order"])
+def test_an_action_on_no_object_changes_none(widget, page, kind):
+    page.prompts(point(40, 30))
+    page.act("commit")
+    page.act(kind)
+    settle()
+    assert "malformed" in page.state["notice"]
+    assert len(widget.prompts) == 1
+    assert not widget._annotator.session.locked | widget._annotator.session.hidden
+
+
+def test_what_cannot_be_called_is_refused_at_once(widget):
+    with pytest.raises(TypeError, match="on_commit needs a function"):
+        widget.on_commit(5)
+
+
+def test_a_mask_of_no_numbers_is_refused(widget):
+    with pytest.raises(PromptError, match="NaN"):
+        widget.add_mask(np.full((60, 80), np.nan))
+    assert not widget.prompts

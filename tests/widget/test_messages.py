@@ -16,10 +16,14 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=10,
 )
-actions = st.sampled_from(
-    ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear"]
-) | st.sampled_from(
-    ["show", "lock", "order", "class_add", "setting", "hover", "tiles", "probe", "explode"]
+actions = (
+    st.sampled_from(
+        ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear"]
+    )
+    | st.sampled_from(
+        ["show", "lock", "order", "class_add", "setting", "hover", "tiles", "probe", "explode"]
+    )
+    | st.just("traits")
 )
 lines = st.lists(st.lists(st.floats() | st.integers(-5, 100), min_size=2, max_size=2), max_size=4)
 rids = st.fixed_dictionaries({"client": st.text(max_size=70), "n": st.integers(-1, 2**60)})
@@ -76,7 +80,7 @@ shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], d
 
 def check(widget):
     settle()
-    session = widget._session
+    session = widget._annotator.session
     assert widget.masks.shape[0] == len(session.annotation.objects)
     for annotated in session.annotation.objects:
         for prompt in annotated.prompts:

@@ -1,0 +1,95 @@
+"""Start a JupyterHub with two users on this machine: `make hub`.
+
+It runs `jupyterhub_config.py` in a folder of its own, with a home folder for each user, and removes
+both when it ends. For looking at the widget behind a real hub; not for real users.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+DEPLOY = Path(__file__).resolve().parent
+CONFIG = DEPLOY / "jupyterhub_config.py"
+NOTEBOOKS = DEPLOY.parent / "notebooks"
+USERS = ("alice", "bob")
+
+
+def main() -> None:
+    """Run the hub until it is interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=RawText)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--models", help="a folder for HF_HOME, shared by all users")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sam2-hub-") as name:
+        folder = Path(name)
+        password = secrets.token_urlsafe(9)
+        sys.stdout.write(told(options.port, password))
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            subprocess.run(  # noqa: S603 - our own command
+                [sys.executable, *command(options.port)],
+                cwd=folder,
+                env={**os.environ, **environment(folder, password, models=options.models)},
+                check=False,
+            )
+
+
+class RawText(argparse.RawDescriptionHelpFormatter):
+    """Keeps the paragraphs of the text above."""
+
+
+def told(port: int, password: str) -> str:
+    """What the person who starts it must know."""
+    users = " or ".join(USERS)
+    return f"""
+    JupyterHub: http://127.0.0.1:{port}   user: {users}   password: {password}
+
+    Log in as the second user in a private window. Ctrl+C ends all; home folders are not kept.
+\n"""
+
+
+def command(port: int, config: Path = CONFIG) -> list[str]:
+    """Arguments for Python that run the hub on loopback, with ports that nobody else has."""
+    return [
+        *["-m", "jupyterhub", f"--config={config}"],
+        f"--JupyterHub.bind_url=http://127.0.0.1:{port}",
+        f"--JupyterHub.hub_bind_url=http://127.0.0.1:{free_port()}",
+        f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{free_port()}",
+    ]
+
+
+def environment(folder: Path, password: str, *, models: str | None = None) -> dict[str, str]:
+    """What `jupyterhub_config.py` asks for; makes a home for each user under `folder`."""
+    homes = folder / "homes"
+    for user in USERS:
+        (homes / user).mkdir(parents=True)
+        shutil.copy(NOTEBOOKS / "quickstart.ipynb", homes / user)
+    proxy = DEPLOY / "proxy" / "node_modules" / ".bin"
+    return {
+        "PATH": f"{proxy}{os.pathsep}{os.environ['PATH']}",
+        "SAM2_HUB_HOMES": str(homes),
+        "SAM2_HUB_MODELS": str(Path(models).resolve()) if models else "",
+        "SAM2_HUB_PASSWORD": password,
+        "SAM2_HUB_USERS": ",".join(USERS),
+    }
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()

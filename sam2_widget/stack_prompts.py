@@ -1,0 +1,103 @@
+"""Prompts of all planes of a stack, as a value that can be saved and replayed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+import msgspec
+
+from sam2_widget.errors import AnnotationError, PromptError
+from sam2_widget.files import read_bytes, write_bytes
+from sam2_widget.prompts import ObjectPrompts, Prompts
+from sam2_widget.settings import DEFAULTS, Settings
+
+FORMAT: Literal["sam2-widget-stack-prompts"] = "sam2-widget-stack-prompts"
+VERSION = 1
+
+PlaneNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**20)]
+
+
+class _Plane(msgspec.Struct, omit_defaults=True):
+    plane: PlaneNumber
+    objects: tuple[ObjectPrompts, ...]
+    settings: Settings = DEFAULTS
+
+
+class _Header(msgspec.Struct):
+    format: Literal["sam2-widget-stack-prompts"]
+    version: int
+
+
+class _File(_Header):
+    along: Annotated[str, msgspec.Meta(max_length=1)]
+    planes: tuple[_Plane, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackPrompts(Mapping[int, Prompts]):
+    """The prompts of each plane that has objects, by the plane's number.
+
+    Attributes
+    ----------
+    planes : mapping of int to Prompts
+    along : str
+        Letter of the axis, e.g. ``"Z"``.
+
+    Examples
+    --------
+    >>> prompts = StackPrompts({3: Prompts()}, along="Z")
+    >>> StackPrompts.from_json(prompts.to_json()) == prompts
+    True
+    >>> for plane, its_prompts in prompts.items():  # replayed without a browser
+    ...     segment(stack[plane], its_prompts)  # doctest: +SKIP
+    """
+
+    planes: Mapping[int, Prompts] = field(default_factory=lambda: MappingProxyType({}))
+    along: str = ""
+
+    def __getitem__(self, plane: int) -> Prompts:
+        return self.planes[plane]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self.planes))
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def to_json(self) -> str:
+        """JSON text that `from_json` reads."""
+        planes = tuple(_Plane(i, one.objects, one.settings) for i, one in self.items())
+        return msgspec.json.encode(_File(FORMAT, VERSION, self.along, planes)).decode()
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write `to_json` to a file, whole or not at all; raises as `Prompts.save`."""
+        write_bytes(path, self.to_json().encode(), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> StackPrompts:
+        """Read what `save` wrote; PromptError if there is no such file, or no such prompts."""
+        try:
+            return cls.from_json(read_bytes(path).decode())
+        except (AnnotationError, UnicodeError) as error:
+            raise PromptError(str(error)) from error
+        except PromptError as error:
+            raise PromptError(f"{os.fspath(path)!r}: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> StackPrompts:
+        """Read what `to_json` wrote; PromptError if it is of another version or malformed."""
+        try:
+            version = msgspec.json.decode(text, type=_Header).version
+            if version != VERSION:
+                raise PromptError(f"prompts of a stack must be of version {VERSION}, got {version}")
+            file = msgspec.json.decode(text, type=_File)
+        except (msgspec.MsgspecError, RecursionError, TypeError, UnicodeError) as error:
+            raise PromptError(f"these are no prompts of a stack: {error}") from error
+        planes = {one.plane: Prompts(one.objects, one.settings) for one in file.planes}
+        if len(planes) < len(file.planes):
+            raise PromptError("these are no prompts of a stack: a plane is there twice")
+        return cls(planes, file.along)

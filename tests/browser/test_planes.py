@@ -1,0 +1,106 @@
+"""A stack in the page: by mouse, by keys, and from Python."""
+
+import numpy as np
+import pytest
+
+SIZE = (256, 256)
+CELL = """
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from sam2_widget import SegmentWidget
+random = np.random.default_rng(4)
+z, y, x = np.ogrid[:10, :256, :256]
+stack = np.zeros((10, 256, 256))
+for cz, cy, cx, r in random.uniform([0, 0, 0, 14], [10, 256, 256, 30], (40, 4)):
+    inside = ((z - cz) * 5) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < r ** 2
+    stack[inside] = random.uniform(80, 230)
+stack = gaussian_filter(stack, (0.4, 2, 2)) + random.normal(12, 4, stack.shape)
+stack = stack.clip(0, 255).astype(np.uint8)
+w = SegmentWidget(stack, axes="ZYX", model="bundled")
+w"""
+
+
+@pytest.fixture
+def widget(notebook):
+    notebook.open([CELL]).run_all()
+    return notebook.widget().ready()
+
+
+def at_plane(widget, plane):
+    return widget.wait(plane=plane, turning="false").settled()
+
+
+def place(widget):
+    return widget.root.locator(".sam2-plane-place").inner_text()
+
+
+def difference(widget, colors):
+    shown = widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE)
+    return float(np.abs(np.subtract(shown, colors)).mean())
+
+
+def test_planes_by_mouse_keys_and_python(notebook, page, widget):
+    slider = widget.root.locator("[data-option=plane]")
+    assert place(widget) == "Z 1 / 10"
+    widget.click(120, 120, SIZE)
+    widget.wait(objects="1")
+    before = widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE)
+    # By mouse.
+    widget.root.locator("[data-action=next-plane]").click()
+    at_plane(widget, 1)
+    assert place(widget) == "Z 2 / 10"
+    assert widget.root.get_attribute("data-objects") == "0"
+    assert widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE) != before
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
+    at_plane(widget, 9)
+    assert widget.root.locator("[data-action=next-plane]").get_attribute("aria-disabled") == "true"
+    # By keys: on the image, and on the slider.
+    widget.stage.press("PageUp")
+    at_plane(widget, 8)
+    widget.stage.press("<")
+    at_plane(widget, 7)
+    slider.press("ArrowRight")
+    at_plane(widget, 8)
+    slider.press("Home")
+    at_plane(widget, 0)
+    assert widget.root.get_attribute("data-objects") == "1"
+    widget.page.wait_for_timeout(100)
+    assert widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE) == before
+    # From Python.
+    assert notebook.value("[w.plane, len(w.objects), w.planes.annotated]") == [0, 1, [0]]
+    notebook.run("w.plane = 4")
+    at_plane(widget, 4)
+    assert place(widget) == "Z 5 / 10"
+    assert widget.root.locator(".sam2-plane-dots span").count() == 1
+    # The stage is not of the image's size, so between pixels it shows something between them.
+    assert difference(widget, notebook.value("w.planes[4].image[100, 10:250:20].tolist()")) < 12
+    assert difference(widget, notebook.value("w.planes[1].image[100, 10:250:20].tolist()")) > 12
+
+
+def test_a_fast_user_clicks_on_what_is_seen(notebook, page, widget):
+    """Turn and click at once, many times: each click is on the plane that was shown with it."""
+    for _ in range(6):
+        widget.stage.press("PageDown")
+        widget.stage.click(position=widget.at(60, 60, SIZE))
+        widget.stage.press("n")
+    at_plane(widget, 6)
+    counts = notebook.value("[len(p.prompts) for p in w.planes]")
+    assert sum(counts) == 6
+    notebook.run("w.plane = 0")
+    at_plane(widget, 0)
+    assert int(widget.root.get_attribute("data-objects")) == counts[0]
+
+
+def test_a_page_that_opens_later_shows_the_plane_and_its_masks(notebook, page, widget):
+    notebook.run("w.plane = 3; w.add_point(60, 60); w.commit('cell'); w.fill_holes = 3")
+    at_plane(widget, 3)
+    notebook.start("w")
+    second = notebook.widget(1)
+    second.ready()
+    at_plane(second, 3)
+    second.wait(objects="1")
+    second.root.locator("[data-action=previous-plane]").click()
+    at_plane(widget, 2)
+    at_plane(second, 2)
+    assert second.root.get_attribute("data-objects") == "0"

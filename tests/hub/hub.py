@@ -1,0 +1,75 @@
+"""A live JupyterHub, and users who log in to it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy import try_hub
+from tests.browser.lab import Notebook, be_quiet, free_port, serving
+
+CONFIG = Path(__file__).with_name("jupyterhub_config.py")
+PASSWORD = "correct horse"
+
+
+@contextmanager
+def jupyter_hub(folder):
+    """The hub that `make hub` starts, and its configurable-http-proxy; yields its address."""
+    environment = try_hub.environment(folder, PASSWORD)
+    for user in try_hub.USERS:
+        be_quiet(home_of(folder, user) / ".jupyter" / "lab" / "user-settings")
+    port = free_port()
+    module, *arguments = itertools.islice(try_hub.command(port, CONFIG), 1, None)
+    with serving([module, *arguments], folder, port, ready="/hub/health", more=environment) as base:
+        yield base
+
+
+def home_of(folder, user):
+    return folder / "homes" / user
+
+
+class User(Notebook):
+    """A user of the hub, in a browser of their own."""
+
+    def __init__(self, page, hub, folder, name):
+        super().__init__(page, f"{hub}/user/{name}", home_of(folder, name))
+        self.hub, self.name = hub, name
+
+    def log_in(self):
+        """Log in; the hub starts the user's server."""
+        page = self.page
+        page.goto(f"{self.hub}/hub/login", wait_until="domcontentloaded")
+        page.get_by_label("Username").fill(self.name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
+        return self
+
+    def fetch(self, path, method="GET", *, token=True):
+        """What the page gets from the hub; with `token`, as JupyterHub's own pages ask for it."""
+        return self.page.evaluate(
+            """async ([path, method, token]) => {
+              const cookie = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1] ?? "";
+              const headers = token ? { "X-XSRFToken": cookie } : {};
+              return (await fetch(path, { method, headers })).status;
+            }""",
+            [path, method, token],
+        )
+
+    def wait_until(self, came, timeout=60):
+        """Wait for something that the page is told, with its events being handled."""
+        deadline = time.monotonic() + timeout
+        while not came():
+            assert time.monotonic() < deadline
+            self.page.wait_for_timeout(50)
+
+    def restart_server(self):
+        """Stop the server from the hub's page and start it again, in another tab."""
+        page = self.page.context.new_page()
+        page.goto(f"{self.hub}/hub/home", wait_until="domcontentloaded")
+        page.get_by_role("button", name="Stop My Server").click()
+        page.get_by_role("button", name="Start My Server").click()
+        page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
+        page.close()

@@ -1,0 +1,273 @@
+"""Files to and from the user's own computer, over the comm."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sam2_widget import Prompts, SegmentWidget, read_masks
+from sam2_widget.comm import transfers
+from sam2_widget.comm.requests import Format
+from sam2_widget.comm.transfers import MAX_UPLOAD, PART
+from sam2_widget.stack_prompts import StackPrompts
+
+from .conftest import Page, settle
+
+FORMATS = Format.__args__
+PLAIN = [name for name in FORMATS if not name.startswith("stack-")]
+
+
+def done():
+    transfers._executor.submit(lambda: None).result(timeout=20)
+    settle()
+
+
+def answers(page, kind):
+    return [
+        (data["content"], buffers)
+        for _, data, buffers in page.published
+        if data.get("content", {}).get("type") == kind
+    ]
+
+
+def save(page, format_, n=1, **more):
+    content = {"type": "save", "client": "page", "n": n, "epoch": page.state["epoch"]}
+    page.send({**content, "format": format_, **more})
+    done()
+    return answers(page, "file")[-1][0]
+
+
+def fetch(page, file, n=1):
+    parts = []
+    for part in range(file["parts"]):
+        page.send({"type": "part", "client": "page", "n": n, "part": part})
+        content, (data,) = answers(page, "part")[-1]
+        assert content["part"] == part
+        assert 0 < len(data) <= PART
+        parts.append(data)
+    return b"".join(parts)
+
+
+def upload(page, name, data, n=9, **more):
+    for at in range(0, len(data), PART):
+        content = {"type": "upload", "client": "page", "n": n, "epoch": page.state["epoch"]}
+        content |= {"name": name, "size": len(data), "at": at, **more}
+        page.deliver({"method": "custom", "content": content}, [data[at : at + PART]])
+    done()
+    return answers(page, "uploaded")[-1][0]
+
+
+@pytest.mark.parametrize("format_", PLAIN)
+def test_every_format_can_be_saved_and_most_opened_again(page, widget, format_):
+    widget.add_point(20, 20)
+    widget.commit("cat")
+    widget.add_box(40, 10, 70, 50)
+    widget.commit("dog")
+    expected = widget.masks
+    file = save(page, format_)
+    data = fetch(page, file)
+    assert len(data) == file["size"] > 0
+    assert "/" not in file["name"]
+    assert not page.state["notice"]
+    if format_ in ("csv", "voc", "cutout", "yolo"):
+        return
+    widget.clear()
+    assert upload(page, file["name"], data)["done"]
+    assert "2 objects added" in page.state["notice"]
+    np.testing.assert_array_equal(widget.masks, expected)
+    widget.undo()
+    assert len(widget.objects) == 0
+
+
+def test_zips_hold_what_their_programs_expect(page, widget):
+    widget.add_point(20, 20)
+    names = {}
+    for n, format_ in enumerate(["yolo", "voc"], start=1):
+        data = fetch(page, save(page, format_, n), n)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names[format_] = sorted(archive.namelist())
+    assert names["yolo"] == ["data.yaml", "labels/image.txt"]
+    assert names["voc"] == [
+        "Annotations/image.xml",
+        "SegmentationClass/image.png",
+        "SegmentationObject/image.png",
+    ]
+
+
+def test_a_large_file_comes_in_parts(page, widget, monkeypatch):
+    widget.add_point(20, 20)
+    monkeypatch.setattr(transfers, "PART", 100)
+    file = save(page, "coco")
+    assert file["parts"] == -(-file["size"] // 100) > 1
+    data = fetch(page, file)
+    assert json.loads(data)["annotations"]
+    # It is forgotten when it has been fetched.
+    page.send({"type": "part", "client": "page", "n": 1, "part": 0})
+    assert answers(page, "part")[-1][1] == [b""]
+
+
+def test_losses_and_failures_are_told(page, widget, monkeypatch):
+    widget.add_point(20, 20)
+    widget.commit()
+    widget.add_point(22, 20)
+    save(page, "voc")
+    assert "uppermost" in page.state["notice"]
+    with monkeypatch.context() as patched:
+        patched.setattr("sam2_widget.export.notes.import_module", missing)
+        assert save(page, "csv", n=2)["parts"] == 0
+    assert "pip install" in page.state["notice"]
+    assert len(widget.objects) == 2
+
+
+def missing(name):
+    raise ImportError(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b'{"annotations": 3}'),
+        ("a.json", b"[" * 100_000),
+        ("b.png", b"\x89PNG\r\n\x1a\nbroken"),
+        ("c.npz", b"PK\x03\x04"),
+        ("../../etc/passwd", b"x"),
+        ("/tmp/\0.json", b"{}"),
+        ("no suffix", b"x"),
+        ("d.txt", b"not yolo"),
+        ("e.json", b'{"format":"sam2-widget-prompts","version":99,"objects":[]}'),
+        ("f.json", b'{"format":"sam2-widget-stack-prompts","version":1}'),
+        ("g.json", b'{"format":"sam2-widget-prompts","version":1,"objects":[\xff]}'),
+    ],
+)
+def test_what_cannot_be_opened_is_told_and_nothing_is_lost(page, widget, name, data):
+    widget.add_point(20, 20)
+    answer = upload(page, name, data)
+    assert answer["done"]
+    assert answer["at"] == 0
+    assert page.state["notice"]
+    assert len(widget.objects) == 1
+
+
+def test_a_file_of_another_size_is_refused(page, widget):
+    buffer = io.BytesIO()
+    Image.fromarray(np.ones((7, 9), np.uint8)).save(buffer, "PNG")
+    upload(page, "map.png", buffer.getvalue())
+    assert "9" in page.state["notice"]
+    assert len(widget.objects) == 0
+
+
+def test_repairs_are_told_in_the_widget_and_not_as_warnings(page, widget, recwarn):
+    labelme = {
+        "imageWidth": 80,
+        "imageHeight": 60,
+        "shapes": [
+            {"shape_type": "polygon", "label": "a", "points": [[-5, 1], [20, 1], [20, 20]]},
+            {"shape_type": "polygon", "label": "a", "points": [[30, 30], [50, 30]]},
+        ],
+    }
+    upload(page, "a.json", json.dumps(labelme).encode())
+    assert "repair" in page.state["notice"]
+    assert len(recwarn) == 0
+
+
+def test_uploads_are_capped_and_must_be_whole(page, widget):
+    def send(data, n=1, **fields):
+        content = {"type": "upload", "client": "page", "n": n, "epoch": 0, "name": "a.npz"}
+        message = {"method": "custom", "content": {**content, **fields}}
+        page.deliver(message, [data])
+        return answers(page, "uploaded")[-1][0]
+
+    assert send(b"x", size=MAX_UPLOAD + 1, at=0)["done"]
+    assert "64" in page.state["notice"]
+    assert send(b"x" * (PART + 1), size=2 * PART, at=0)["done"]
+    assert not send(b"x" * 10, size=30, at=0)["done"]
+    assert send(b"x" * 10, size=30, at=20)["done"]  # a part is missing
+    assert send(b"x" * 10, size=30, at=10)["done"]  # it was given up
+    assert not send(b"x" * 10, size=15, at=0)["done"]
+    assert send(b"x" * 10, size=15, at=10)["done"]  # too long
+    assert send(b"", size=15, at=0)["done"]
+    page.send({"type": "upload", "client": "page", "n": 1, "epoch": 0, "name": "a", "size": 1})
+    assert not widget._receiver._transfer.__self__._coming
+    assert len(widget.objects) == 0
+
+
+def test_no_path_can_be_asked_for(page, widget, tmp_path):
+    widget.add_point(20, 20)
+    before = set(tmp_path.iterdir())
+    for more in ({"format": "../x"}, {"format": "coco", "path": str(tmp_path / "x")}):
+        content = {"type": "save", "client": "page", "n": 1, "epoch": 0, **more}
+        page.send(content)
+    done()
+    assert set(tmp_path.iterdir()) == before
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "type": st.sampled_from(["save", "part", "upload"]),
+                "client": st.sampled_from(["page", "", 3]),
+                "n": st.integers(-1, 3),
+            },
+            optional={
+                "epoch": st.integers(-1, 2**40),
+                "format": st.sampled_from([*FORMATS, "exe"]),
+                "part": st.integers(-1, 2**53),
+                "name": st.text(max_size=300),
+                "size": st.integers(-1, 2**53),
+                "at": st.integers(-1, 50),
+            },
+        ),
+        max_size=6,
+    ),
+    st.binary(max_size=40),
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
+def test_no_message_about_files_breaks_the_widget(widget, page, messages, data):
+    for content in messages:
+        page.deliver({"method": "custom", "content": content}, [data])
+    done()
+    page.prompts({"type": "point", "x": 5, "y": 5, "label": 1})
+    assert len(widget.objects) == 1
+    widget.clear()
+
+
+def test_planes_are_saved_alone_and_together(predictor):
+    volume = np.random.default_rng(1).integers(0, 255, (3, 60, 80), np.uint8)
+    widget = SegmentWidget(volume, axes="ZYX", model=predictor)
+    page = Page(widget)
+    widget.add_point(20, 20)
+    saw = page.state["epoch"]
+    widget.plane = 2
+    widget.add_box(10, 10, 30, 30)
+    settle()
+    file = save(page, "png", n=1)
+    assert file["name"] == "image-Z3.labels.png"
+    image = np.asarray(Image.open(io.BytesIO(fetch(page, file, 1))))
+    assert (image > 0).sum() == widget.masks.sum()
+    # What was asked for by a page that still saw the first plane is of that plane.
+    assert save(page, "coco", n=2, epoch=saw)["name"] == "image-Z1.coco.json"
+    everything = fetch(page, save(page, "stack-prompts", n=3), 3)
+    assert StackPrompts.from_json(everything.decode()) == widget.planes.prompts
+    tiff = fetch(page, save(page, "stack-tiff", n=4), 4)
+    assert len(read_masks(named("a.tif", tiff))) == 3
+    other = SegmentWidget(volume, axes="ZYX", model=predictor)
+    upload(Page(other), "all.json", everything)
+    np.testing.assert_array_equal(other.planes.label_map, widget.planes.label_map)
+    one = fetch(page, save(page, "prompts", n=5), 5)
+    assert Prompts.from_json(one.decode()) == widget.prompts
+    for each in (widget, other):
+        each.close()
+
+
+def named(name, data):
+    file = io.BytesIO(data)
+    file.name = name
+    return file
