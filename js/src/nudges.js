@@ -5,18 +5,21 @@
  *
  * A nudge that comes before the answer is written frees only what came before it and leaves its
  * own acknowledgement behind, so the first goes when the answer should be there, by how long the
- * kernel took last, and others follow until it is. An answer that comes by itself stops them:
+ * kernel took last, and another follows if it is not. An answer that comes by itself stops them:
  * servers that do not wait (see `sam2_widget.server`) are never nudged.
  */
 
 /** Milliseconds until an answer that needs no model is written. */
 export const SOON = 8;
 
-/** Between two nudges. */
-const EVERY = 8;
+/** What the request's way adds to that (milliseconds), rather more than less. */
+const ON_THE_WAY = 4;
 
-/** For one request: after that a late acknowledgement costs little. */
-const MOST = 4;
+/** Between two nudges. */
+const EVERY = 12;
+
+/** For one request: each costs 1.5 KiB with what Jupyter says about it. */
+const MOST = 2;
 
 /** How far ahead (milliseconds) an answer may be expected. */
 const LATEST = 400;
@@ -52,6 +55,6 @@ export function createNudges({ nudge, signal }) {
     },
     stop,
     /** The model was asked, and it took the kernel so long. @param {number} ms */
-    learn: (ms) => void (expected = Math.min(Math.max(ms, SOON), LATEST)),
+    learn: (ms) => void (expected = Math.min(Math.max(ms + ON_THE_WAY, SOON), LATEST)),
   };
 }

@@ -552,7 +552,7 @@ async canvas => {
 def test_what_a_moved_view_brings_in_is_as_if_painted_anew(notebook, page):
     notebook.open([MANY]).run_all()
     widget = notebook.widget().ready().wait(objects=150)
-    view = zoom_at(widget, 500, 375)
+    view = zoom_at(widget, 500, 375, image=(1000, 750))
     widget.press("h")
     x, y = view.fixed
     page.mouse.move(x, y)
