@@ -16,8 +16,8 @@ def hub(tmp_path_factory):
         yield base, folder
 
 
-# Said by JupyterLab when its page closes.
-HARMLESS = (*LAB_HARMLESS, "/lab/api/workspaces/")
+# Said by JupyterLab when its page closes and its kernel ends.
+HARMLESS = (*LAB_HARMLESS, "/lab/api/workspaces/", "debugger state")
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ class User(Notebook):
         page = self.page.context.new_page()
         page.goto(f"{self.hub}/hub/home", wait_until="domcontentloaded")
         page.get_by_role("button", name="Stop My Server").click()
-        page.get_by_role("button", name="Start My Server").click()
+        # Kernels are given their time to end.
+        page.get_by_role("button", name="Start My Server").click(timeout=90_000)
         page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
         page.close()

@@ -70,7 +70,11 @@ def test_requests_without_the_hubs_token_are_refused(alice, expected):
 
 def test_tiles_of_a_large_image_come_through_the_proxy(alice):
     came = []
-    alice.page.on("websocket", lambda s: s.on("framereceived", came.append))
+
+    def heard(frame):
+        came.append(frame)
+
+    alice.page.on("websocket", lambda socket: socket.on("framereceived", heard))
     big = "np.random.default_rng(0).integers(0, 255, (3000, 5000, 3), np.uint8)"
     alice.open([f"import numpy as np\n{IMPORT}w = SegmentWidget({big}, model='bundled')\nw"])
     widget = alice.run_all().widget().ready()
