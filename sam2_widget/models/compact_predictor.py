@@ -6,7 +6,7 @@ near (`zoom`) and lets a graph cut follow the outline (`refine`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from PIL import Image
 from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget.models import compact, zoom
+from sam2_widget.models.batches import Ask
 from sam2_widget.models.refine import refine
 from sam2_widget.models.sam2_predictor import (
     MEAN,
@@ -103,6 +104,11 @@ class CompactPredictor(Sam2Predictor):
     def logits_size(self) -> tuple[int, int]:
         """(h, w) of the logits that it gives; it takes them of any size."""
         return zoom.CELLS, zoom.CELLS
+
+    def predict_many(self, asks: Sequence[Ask], *, size: int) -> list[Candidates]:
+        """Decode one after the other: where each looks, and how often, depends on its answers."""
+        del size
+        return [self.predict(a.embedding, a.prompts, multimask=a.multimask) for a in asks]
 
     def _run(self, job: Callable[[], T]) -> T:
         def exactly() -> T:

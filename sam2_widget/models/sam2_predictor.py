@@ -11,7 +11,7 @@ import pickle
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from torch.nn import functional
 from sam2_widget import resources
 from sam2_widget.errors import CheckpointError, DeviceError, OutOfMemoryError
 from sam2_widget.models import compact, idle, threads, worker
+from sam2_widget.models.batches import Ask, in_batches
 from sam2_widget.models.graphs import Decode, GraphedDecoder
 from sam2_widget.models.recovery import is_out_of_memory
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
@@ -258,6 +259,25 @@ class Sam2Predictor:
         """
         return self._run(lambda: self._predict(embedding, prompts, multimask=multimask))
 
+    def predict_many(self, asks: Sequence[Ask], *, size: int) -> list[Candidates]:
+        """Decode for several images in runs of `size`, see `in_batches`.
+
+        With another size than 1 the answers may differ from those of `predict` in the last bits.
+
+        Raises
+        ------
+        DeviceError
+            If the memory of the device does not suffice.
+        """
+        answer = self._predict_together
+        return self._run(lambda: in_batches(asks, lambda ask: ask.shape, answer, size=size))
+
+    def _predict_together(self, asks: Sequence[Ask]) -> list[Candidates]:
+        embeddings = [self._own(ask.embedding) for ask in asks]
+        return self._decode_all(
+            embeddings, [ask.prompts for ask in asks], multimask=asks[0].multimask
+        )
+
     def _run(self, job: Callable[[], T]) -> T:
         def on_device() -> T:
             _set_threads()
@@ -377,13 +397,30 @@ class Sam2Predictor:
     def _decode(
         self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
     ) -> Candidates:
-        coords, labels = self._points(embedding, prompts)
-        previous = self._mask_input(coords, labels, prompts)
+        return self._decode_all([embedding], [prompts], multimask=multimask)[0]
+
+    def _decode_all(
+        self,
+        embeddings: Sequence[Sam2Embedding],
+        prompts: Sequence[PromptArrays],
+        *,
+        multimask: bool,
+    ) -> list[Candidates]:
+        """Answer several in one run; they have the same number of points, and all logits or none.
+
+        Padding would even out the points, but the decoder attends to it: other masks.
+        """
+        points = [self._points(e, p) for e, p in zip(embeddings, prompts, strict=True)]
+        masks = [self._mask_input(*at, p) for at, p in zip(points, prompts, strict=True)]
+        coords, labels = (_joined(some) for some in zip(*points, strict=True))
+        maps = tuple(_joined(m) for m in zip(*(self._maps(e) for e in embeddings), strict=True))
+        previous = [mask for mask in masks if mask is not None]
         logits, scores = self._decoder(
-            self._maps(embedding), coords, labels, previous, multimask=multimask
+            maps, coords, labels, _joined(previous) if previous else None, multimask=multimask
         )
-        clamped = logits[0].float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        return Candidates(clamped.cpu().numpy(), scores[0].float().cpu().numpy())
+        clamped = logits.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
+        answers = zip(clamped, scores.float().cpu().numpy(), strict=True)
+        return [Candidates(*answer) for answer in answers]
 
     def _decoder_weights(self) -> Iterator[torch.Tensor]:
         yield from self._model.sam_prompt_encoder.parameters()
@@ -486,6 +523,11 @@ def unpacked(
     ):
         raise ValueError(f"a packed embedding needs {name!r}, {dtype} of shape {shape}")
     return array
+
+
+def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One batch of all; the tensor itself, not a copy, if there is one only."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 def to_tensor(image: UInt8Array, device: torch.device | None = None) -> torch.Tensor:
