@@ -19,7 +19,7 @@ else
 NODE_PATH_FIRST := $(CURDIR)/$(VENV)/node/bin:$(PATH)
 endif
 
-LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-kernels test-notebooks test-browser test-hosts \
+LAYERS := test-python test-export test-widget test-fuzz test-js test-model test-kernels test-ray test-notebooks test-browser test-hosts \
   test-hub test-wheel
 
 .PHONY: help lab hub test test-programs lint audit soak fuzz bench bench-quality quality-data clean $(LAYERS)
@@ -57,6 +57,9 @@ test-model: $(STAMPS)/test  ## The true sam2 package, and a hub on loopback
 
 test-kernels: $(STAMPS)/kernels/stamp  ## True kernels of three ipykernels: threads, interrupts, lifetimes
 	$(PYTEST) tests/kernels
+
+test-ray: $(STAMPS)/test  ## A Ray cluster of several processes
+	$(PYTEST) tests/ray
 
 test-notebooks: $(STAMPS)/test  ## All notebooks, executed
 	$(PYTEST) tests/notebooks

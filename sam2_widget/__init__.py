@@ -11,6 +11,7 @@ from sam2_widget.errors import (
     AnnotationError,
     CheckpointError,
     ClosedError,
+    ClusterError,
     DeviceError,
     DownloadError,
     ExistsError,
@@ -37,6 +38,7 @@ from sam2_widget.images.stacks import ImageStack
 from sam2_widget.memory import Memory, ModelMemory, memory
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import available_models, load_model
+from sam2_widget.models.ray_predictor import ray_model
 from sam2_widget.predictor import Candidates, Embedding, Predictor, PromptArrays
 from sam2_widget.prompts import (
     Box,
@@ -65,6 +67,7 @@ __all__ = [
     "CheckpointError",
     "Choice",
     "ClosedError",
+    "ClusterError",
     "DeviceError",
     "DownloadError",
     "Embedding",
@@ -113,6 +116,7 @@ __all__ = [
     "memory",
     "precompute",
     "prefetch",
+    "ray_model",
     "read_masks",
     "segment",
 ]

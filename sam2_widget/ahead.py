@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from sam2_widget.images.stacks import ImageStack
 from sam2_widget.models import worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike, check_device, check_model, load_model
-from sam2_widget.predictor import Predictor
+from sam2_widget.predictor import Predictor, RemotePredictor
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +101,11 @@ def precompute(
     total = len(images) if isinstance(images, Sized) else None
     found: dict[str, bool | Exception] = {}
     jobs = tqdm(_jobs(images, options), total=total, unit="image", disable=not progress)
-    for name, load in _read_ahead(iter(jobs)):
-        found[name] = _encoded(predictor, load)
+    if isinstance(predictor, RemotePredictor):
+        found.update(_encoded_elsewhere(predictor, iter(jobs)))
+    else:
+        for name, load in _read_ahead(iter(jobs)):
+            found[name] = _encoded(predictor, load)
     failures = {name: one for name, one in found.items() if isinstance(one, Exception)}
     _warn(failures, embeddings.forgotten - forgotten)
     done = list(found.values())
@@ -116,6 +120,28 @@ def _encoded(predictor: Predictor, load: Callable[[], LoadedImage]) -> bool | Ex
     except Exception as error:  # noqa: BLE001 - of one image only; the others go on
         return error.with_traceback(None)  # which would keep the pixels
     return bool(calls)
+
+
+def _encoded_elsewhere(
+    predictor: RemotePredictor, jobs: Iterator[_Job]
+) -> Iterator[tuple[str, bool | Exception]]:
+    """As `_encoded`, several at once, and no more of them in memory than that."""
+
+    def encode(load: Callable[[], LoadedImage]) -> bool | Exception:
+        try:
+            return predictor.embed_ahead(load().rgb)
+        except Exception as error:  # noqa: BLE001 - of one image only; the others go on
+            return error.with_traceback(None)
+
+    started: deque[tuple[str, Future[bool | Exception]]] = deque()
+    with ThreadPoolExecutor(predictor.parallel, thread_name_prefix="sam2-widget-ahead") as pool:
+        for name, load in jobs:
+            started.append((name, pool.submit(encode, load)))
+            if len(started) > predictor.parallel:
+                first, outcome = started.popleft()
+                yield first, outcome.result()
+        for name, outcome in started:
+            yield name, outcome.result()
 
 
 def prefetch(
@@ -139,9 +165,11 @@ def prefetch(
 
     def encode() -> None:
         try:
-            rgb = _loaded(image, options).rgb
-            source = embeddings.source(_predictor(model, device), rgb)
-            worker.submit_idle(partial(_logged, source))
+            rgb, predictor = _loaded(image, options).rgb, _predictor(model, device)
+            if isinstance(predictor, RemotePredictor):
+                predictor.embed_ahead(rgb)
+            else:
+                worker.submit_idle(partial(_logged, embeddings.source(predictor, rgb)))
         except Exception:
             logger.exception("the image was not encoded ahead")
 

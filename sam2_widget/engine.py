@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from sam2_widget.models import checkpoints, recovery, worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.models.recovery import Plan
-from sam2_widget.predictor import Predictor
+from sam2_widget.predictor import Predictor, RemotePredictor
 from sam2_widget.status import Phase, Status
 from sam2_widget.tracebacks import as_text
 from sam2_widget.weak import weakly
@@ -63,7 +64,7 @@ class Engine:
         device: str | None,
         changed: Callable[[], None],
     ) -> None:
-        self.status = Status("loading", "Loading the model")
+        self._status = Status("loading", "Loading the model")
         self.answers: Answers | None = None
         self._image = image
         self._size = size
@@ -80,6 +81,16 @@ class Engine:
         self._asking = False
         self._asked: ModelLike = "auto"
         self._plan: Plan | None = None
+        self._remote: RemotePredictor | None = None
+
+    @property
+    def status(self) -> Status:
+        """What the model is doing."""
+        status, waiting = self._status, self._remote.waiting if self._remote else ""
+        if not waiting or status.phase not in ("encoding", "ready"):
+            return status
+        phase: Phase = "predicting" if status.phase == "ready" else "encoding"
+        return replace(status, phase=phase, message=waiting)
 
     @property
     def closed(self) -> bool:
@@ -161,7 +172,7 @@ class Engine:
             self._closed = True
             self._token = None
             model, device = self.status.model, self.status.device
-            self.status = Status("closed", "Closed", None, model, device, "Run the cell again.")
+            self._status = Status("closed", "Closed", None, model, device, "Run the cell again.")
             self._state.notify_all()
 
     def let_go(self) -> None:
@@ -186,6 +197,15 @@ class Engine:
             # Kept until there is a model, so without what its traceback holds.
             self._give_up(as_text(as_model_error(error)), token)
 
+    def _listen(self, predictor: Predictor) -> None:
+        self._remote = predictor if isinstance(predictor, RemotePredictor) else None
+        if self._remote:
+            self._remote.watch(self._heard)
+
+    def _heard(self) -> None:
+        if not self._closed:
+            self._changed()
+
     def _plan_for(self, model: ModelLike, token: object) -> tuple[Plan, str]:
         """What to load, and what the user must know about it."""
         if not isinstance(model, (str, os.PathLike)):
@@ -205,6 +225,7 @@ class Engine:
     ) -> Answers:
         predictor = plan.load()
         self._check(token)
+        self._listen(predictor)
         # Weakly, for the answers are this engine's.
         image = self._image
         show_encoding, encoded = weakly(self._show_encoding), weakly(self._encoded)
@@ -339,7 +360,7 @@ class Engine:
                 return
             model = predictor.name if predictor else self.status.model
             device = predictor.device if predictor else self.status.device
-            self.status = Status(phase, message, progress, model, device, hint)
+            self._status = Status(phase, message, progress, model, device, hint)
         self._changed()
 
 

@@ -17,8 +17,9 @@
         ├── UnknownModelError   also ValueError: no model of that name
         ├── DownloadError       the hub or the file on it cannot be reached
         ├── CheckpointError     the file is broken or of another architecture
-        └── DeviceError         the device is not there or cannot be used
-            └── OutOfMemoryError   its memory does not suffice
+        ├── DeviceError         the device is not there or cannot be used
+        │   └── OutOfMemoryError   its memory does not suffice
+        └── ClusterError        the cluster is out of reach, full, or does not answer in time
 """
 
 from __future__ import annotations
@@ -97,6 +98,12 @@ class DeviceError(ModelError):
 
 class OutOfMemoryError(DeviceError):
     """The memory of the device does not suffice."""
+
+
+class ClusterError(ModelError):
+    """The cluster with the model is out of reach, full, or does not answer in time."""
+
+    hint = "Click again in a moment, or use a model of this kernel: w.model = 'bundled'."
 
 
 class LossWarning(UserWarning):

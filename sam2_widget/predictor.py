@@ -7,7 +7,7 @@ another machine. Nothing on this side of the seam knows torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -130,3 +130,22 @@ class StorablePredictor(Predictor, Protocol):
 
     def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
         """What `pack` has packed; ValueError if it is something else."""
+
+
+@runtime_checkable
+class RemotePredictor(Protocol):
+    """What a predictor on other machines has beside the methods of `Predictor`."""
+
+    @property
+    def parallel(self) -> int:
+        """How many images to have encoded at once."""
+
+    def embed_ahead(self, image: UInt8Array) -> bool:
+        """Have an image encoded, which need not be kept here; False if it had been before."""
+
+    @property
+    def waiting(self) -> str:
+        """What is waited for at this moment, one sentence for the user; empty if for nothing."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a bound method called when `waiting` changes, for as long as its object lives."""

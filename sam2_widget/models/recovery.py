@@ -21,7 +21,7 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from sam2_widget import resources
-from sam2_widget.errors import OutOfMemoryError
+from sam2_widget.errors import ClusterError, OutOfMemoryError
 from sam2_widget.models import checkpoints, worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import Checkpoint
@@ -172,6 +172,8 @@ def _make_room(device: str) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory has run out."""
+    if isinstance(error, ClusterError):
+        return False  # not of this machine: nothing that is freed here helps there
     if isinstance(error, (MemoryError, OutOfMemoryError)):
         return True
     # Without importing torch, which may be what failed.
