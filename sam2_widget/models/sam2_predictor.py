@@ -534,8 +534,9 @@ def to_tensor(image: UInt8Array, device: torch.device | None = None) -> torch.Te
     """(H, W, 3) uint8 → (3, H, W) float32 in 0..1."""
     to_gpu = device is not None and device.type == "cuda"
     # A copy, because torch warns of arrays that are read-only; GPUs take it quicker from pinned
-    # memory.
-    copied = torch.tensor(image, pin_memory=to_gpu).to(device, non_blocking=to_gpu)
+    # memory, and torch.tensor itself pins nothing that comes from NumPy.
+    copied = torch.tensor(image)
+    copied = (copied.pin_memory() if to_gpu else copied).to(device, non_blocking=to_gpu)
     return copied.permute(2, 0, 1).float().div_(255)
 
 
