@@ -75,6 +75,14 @@ def _set_threads() -> None:
         torch.set_num_threads(threads.wanted(torch.get_num_threads()))
 
 
+_NO_WARM_UP = tuple(
+    f"++model.{part}.position_encoding.warmup_cache=false"
+    for part in ("image_encoder.neck", "memory_encoder")
+)
+"""sam2 computes tables of 64 MiB on the GPU, if there is one, also for a model that is to be on the
+CPU: there would be no way out of a full GPU."""
+
+
 def _config(embed_dim: int, blocks: int, *, version: str) -> str | None:
     """Packaged configuration of the architecture with that many channels and blocks."""
     size = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}.get((embed_dim, blocks))
@@ -654,7 +662,7 @@ def _build(path: Path, weights: Mapping[str, torch.Tensor]) -> SAM2Base:
     if not _is_blob(path):
         # A file of the user's may be written anew, and a mapped one then ends the kernel.
         named = {name: tensor.clone() for name, tensor in named.items()}
-    model: SAM2Base = build_sam2(config, device="cpu")
+    model: SAM2Base = build_sam2(config, device="cpu", hydra_overrides_extra=list(_NO_WARM_UP))
     try:
         # What is in the hub's cache is mapped, not copied: kernels share its memory.
         model.load_state_dict(named, assign=True)

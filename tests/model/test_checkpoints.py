@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sam2.modeling.position_encoding import PositionEmbeddingSine
 
 from sam2_widget import CheckpointError, Point, UnknownModelError, load_model, segment
 from sam2_widget.models.checkpoints import BUNDLED, Checkpoint, load_checkpoint
-from sam2_widget.models.sam2_predictor import _recognise
+from sam2_widget.models.sam2_predictor import _recognise, load
 
 from .conftest import random_sam2
 
@@ -43,6 +44,19 @@ def test_a_local_checkpoint_as_safetensors(tiny, tiny_checkpoint, tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
     one, two = (segment(image, [Point(20, 20)], model=str(p)) for p in (path, tiny_checkpoint))
     np.testing.assert_array_equal(one.masks, two.masks)
+
+
+def test_no_tables_are_computed_on_a_gpu_while_a_model_is_built(tiny_checkpoint, monkeypatch):
+    asked = []
+    true_init = PositionEmbeddingSine.__init__
+
+    def init(self, *args, warmup_cache=True, **kwargs):
+        asked.append(warmup_cache)
+        true_init(self, *args, warmup_cache=warmup_cache, **kwargs)
+
+    monkeypatch.setattr(PositionEmbeddingSine, "__init__", init)
+    load(tiny_checkpoint, name="tiny", device="cpu")
+    assert asked == [False, False]
 
 
 def test_no_such_file(tmp_path):
