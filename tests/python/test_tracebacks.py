@@ -15,6 +15,14 @@ from sam2_widget.models import worker
 from sam2_widget.tracebacks import as_text
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """As in a kernel; what a shell runs in the background ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Tensor:
     """Anything heavy."""
 
