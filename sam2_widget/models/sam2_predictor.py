@@ -30,6 +30,7 @@ import torch
 import torchvision.transforms.v2.functional as transforms
 from safetensors.torch import load_file
 from sam2.build_sam import build_sam2
+from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 from torch.nn import functional
@@ -435,8 +436,11 @@ class Sam2Predictor:
         yield from self._model.sam_mask_decoder.parameters()
 
     def forget(self) -> None:
-        """Give back what the device holds beside the weights: copies for the decoder, graphs."""
+        """Give back what the device holds beside the weights: copies, graphs, sam2's tables."""
         self._ready.clear()
+        for module in self._model.modules():
+            if isinstance(module, PositionEmbeddingSine):
+                module.cache.clear()
         if self._graphs is not None:
             self._graphs.clear()
 

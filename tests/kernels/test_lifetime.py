@@ -148,4 +148,6 @@ def test_a_closed_widget_can_still_be_looked_at(kernel):
 
 def test_a_page_that_is_opened_again_gets_the_state_of_what_is_there(kernel):
     kernel.run("w = make()\ndel w\nw = make()", cell="a")
-    assert kernel.value("len(ipywidgets.Widget.get_manager_state()['state'])") == 2
+    # The first goes as soon as its model has been loaded: the thread that does so knows it.
+    known = "len(ipywidgets.Widget.get_manager_state()['state'])"
+    until(lambda: kernel.value(known) == 2, "the end of the first widget")
