@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from playwright.sync_api import expect
 
 from .lab import Notebook, Widget
 from .line import Line
@@ -175,9 +176,10 @@ def test_two_tabs_edit_the_same_on_a_slow_line(notebook, page, line, widget):
             each.wait(objects=k, pending="false")
     line.delay = 0
     # Labels, scores, and areas as each page computes them from its masks.
-    rows = [listed(each, 4) for each in (there, widget)]
-    assert rows[0] == rows[1]
+    rows = listed(there, 4)
     page.bring_to_front()
+    # Masks that come again, because the tab was hidden, are counted again.
+    expect(widget.root.locator(".sam2-object")).to_have_text(rows, use_inner_text=True)
     assert clicked(notebook) == [1] * 4
     assert notebook.value(HEADLESS)
     other.close()

@@ -40,7 +40,8 @@ def test_masks_are_saved_and_opened_again_by_mouse(notebook, page, widget, tmp_p
     file.save_as(path)
     assert len(json.loads(path.read_text())["annotations"]) == 1
     area = notebook.value("int(w.masks.sum())")
-    page.keyboard.press("Escape")
+    # The cell that was run has the focus.
+    widget.stage.press("Escape")
     widget.button("clear")
     widget.wait(objects="0")
     widget.root.locator('[data-action="files"]').click()
