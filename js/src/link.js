@@ -71,21 +71,21 @@ export function connect(model, signal) {
     if (!store.snapshot().pending) nudges.stop();
   }
 
-  /** @param {Record<string, unknown>} traits */
-  function write(traits) {
-    if (throttled) model.send({ type: "traits", traits });
+  /** @param {Record<string, unknown>} traits @param {boolean} [asMessage] not to be kept back by the widget manager */
+  function write(traits, asMessage = throttled) {
+    if (asMessage) model.send({ type: "traits", traits });
     // Options are set all the same, so that their echo changes nothing.
-    for (const [name, value] of Object.entries(traits)) if (!throttled || name !== "_prompts") model.set(name, value);
+    for (const [name, value] of Object.entries(traits)) if (!asMessage || name !== "_prompts") model.set(name, value);
     model.save_changes();
   }
 
   const store = createStore({
     client: randomId(),
     link: {
-      sendPrompts(request) {
+      sendPrompts(request, inTurn = false) {
         // The manager swallows what it cannot save; a message throws.
         if (store.snapshot().gone) model.send({ type: "nudge" });
-        write({ _prompts: request });
+        write({ _prompts: request }, throttled || inTurn);
         nudges.start(true);
       },
       sendAction(request) {

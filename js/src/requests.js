@@ -24,7 +24,8 @@
  * @typedef {"hover" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType
  *
  * @typedef {object} Link the way to the kernel; all throw when it is gone
- * @property {(request: PromptsRequest) => void} sendPrompts newest wins
+ * @property {(request: PromptsRequest, inTurn?: boolean) => void} sendPrompts newest wins, unless
+ *   `inTurn`: then it arrives before all that is sent after it
  * @property {(request: ActionRequest | TurnRequest) => void} sendAction one by one
  * @property {(question: { type: QuestionType, client: string, n: number } & Record<string, unknown>, buffers?: ArrayBuffer[]) => void} sendQuestion
  * @property {(change: Partial<Options>) => void} sendOptions
@@ -38,6 +39,12 @@ const LEAVES_OBJECT = new Set(["commit", "select", "delete", "clear", "lock"]);
 
 /** Unless they are about another one. @type {ReadonlySet<ActionType>} */
 const ABOUT_ONE = new Set(["delete", "lock"]);
+
+/** After these only the kernel knows the prompts. @type {ReadonlySet<ActionType>} */
+const UNFORESEEN = new Set(["select", "undo", "redo"]);
+
+/** @param {ActionType} type */
+export const isForeseen = (type) => !UNFORESEEN.has(type);
 
 /** @type {Partial<Record<ActionType, (detail: ActionDetail) => Patch>>} */
 const PATCHES = {

@@ -4,7 +4,8 @@
  * The kernel's `_state` is the truth. On top of it lie the prompts that were sent but not
  * acknowledged (`local`), and, while an action such as undo is on its way, the requests made
  * since (`queue`): they are drawn at once and sent when the action's answer is here, because
- * only then is it known which prompts they follow.
+ * only then is it known which prompts they follow. When another plane comes first, there will be
+ * no answer, and they follow what the action is expected to leave.
  *
  * @typedef {import("./prompts.js").Prompt} Prompt
  * @typedef {import("./wire.js").State} State
@@ -63,7 +64,7 @@
 import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
 import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
-import { leavesObject, patchOf, toWire } from "./requests.js";
+import { isForeseen, leavesObject, patchOf, toWire } from "./requests.js";
 import { createTimings } from "./timings.js";
 import { EMPTY_STATE, insertAll, parseStatus } from "./wire.js";
 
@@ -110,8 +111,14 @@ export function createStore({ client, link }) {
   /** Number of the last message of objects, and whether one of those before it is missing. */
   let seen = -1;
   let incomplete = false;
-  /** Sends the newest request again. @type {(() => void) | null} */
-  let repeat = null;
+  /**
+   * Requests that the kernel may not have heard. The newest of a chain holds all that was said before
+   * in it; one starts with every plane, and after an action whose answer was not waited for.
+   *
+   * @type {{ n: number, chain: number, overtaken: boolean, repeat: () => void }[]}
+   */
+  let unheard = [];
+  let chain = 0;
   /** @type {Snapshot | null} */
   let snapshot = null;
   /** @type {Set<() => void>} */
@@ -134,29 +141,36 @@ export function createStore({ client, link }) {
   const currentPrompts = () => local ?? state.active?.prompts ?? NO_PROMPTS;
   const currentEpoch = () => (local ? localEpoch : state.epoch);
 
-  /** @param {(rid: RequestId) => void} send @returns {boolean} whether it left */
-  function request(send) {
+  /**
+   * @param {(rid: RequestId) => void} send
+   * @param {boolean} [overtaken] it may be, by requests that leave later
+   * @returns {boolean} whether it left
+   */
+  function request(send, overtaken = false) {
     sent += 1;
     const rid = { client, n: sent };
-    repeat = () => send(rid);
     try {
-      repeat();
+      send(rid);
       timings.sent(sent);
       gone = false;
+      unheard = [...unheard.filter((before) => before.chain !== chain), { n: sent, chain, overtaken, repeat: () => send(rid) }];
     } catch {
       gone = true;
       // It was never asked, so it will never be acknowledged.
       sent -= 1;
-      repeat = null;
     }
     return !gone;
   }
 
   /** @param {readonly Prompt[]} prompts */
   function sendLocal(prompts) {
-    localEpoch = currentEpoch();
+    const epoch = (localEpoch = currentEpoch());
     local = prompts;
-    request((rid) => link.sendPrompts({ rid, epoch: localEpoch, prompts: prompts.map(toWire) }));
+    let inTurn = false;
+    request((rid) => {
+      link.sendPrompts({ rid, epoch, prompts: prompts.map(toWire) }, inTurn);
+      inTurn = true;
+    }, true);
   }
 
   /** @param {ActionType} type @param {ActionDetail} detail @param {readonly Prompt[]} prompts */
@@ -187,6 +201,7 @@ export function createStore({ client, link }) {
 
   function settle() {
     const done = acknowledged();
+    unheard = unheard.filter(({ n }) => n > done);
     patches = patches.filter(({ n }) => n > done);
     if (action && done >= action.n) action = null;
     if (done >= sent) {
@@ -219,13 +234,44 @@ export function createStore({ client, link }) {
     }
   }
 
-  /** Another plane is shown: what was said of the one before has been sent, and is its own. */
-  function leavePlane() {
-    const edits = waitingEdits();
-    // They waited for an action when Python turned to another plane: the kernel says what comes of them.
-    if (edits.length) sendLocal(applied(edits, currentPrompts()));
+  /** Go on as if the action on its way were carried out: of this plane, no answer will come. */
+  function passAction() {
+    if (!action) return;
+    // Of others only the kernel knows what they leave: it refuses the edits that follow, and says so.
+    if (isForeseen(action.type)) {
+      localEpoch = currentEpoch() + 1;
+      if (action.leaves) local = null;
+      state = { ...state, epoch: localEpoch, active: action.leaves ? null : state.active };
+    }
+    action = null;
+    chain += 1;
+  }
+
+  /**
+   * Another plane is shown: what was said of the one before is its own, and leaves before all else.
+   *
+   * @param {number} done newest request acknowledged
+   */
+  function leavePlane(done) {
+    while (queue.length) {
+      passAction();
+      drainQueue();
+    }
+    sendInTurn(done);
+    chain += 1;
     [local, action, queue, patches] = [null, null, [], []];
     memory.remember(null);
+  }
+
+  /** @param {number} done newest request acknowledged */
+  function sendInTurn(done) {
+    try {
+      // A trait may be kept back until a later request is heard, or the next plane's takes its place.
+      for (const { n, overtaken, repeat } of unheard) if (overtaken && n > done) repeat();
+    } catch {
+      // They stay unheard, and are said again when the connection is back.
+      gone = true;
+    }
   }
 
   /** @param {number} plane */
@@ -411,7 +457,7 @@ export function createStore({ client, link }) {
     receiveState(next) {
       if (next.revision < state.revision) return;
       const turned = next.plane !== state.plane;
-      if (turned) leavePlane();
+      if (turned) leavePlane(next.ack[client] ?? 0);
       // A stroke that was in a lost one would be known by its key only.
       if (state.revision >= 0 && next.revision > state.revision + 1) incomplete = true;
       state = next;
@@ -471,8 +517,8 @@ export function createStore({ client, link }) {
     /** Say again what the kernel may not have heard, and ask for what may not have come from it. */
     resync() {
       try {
-        // Once is enough: it holds all that was said before, and the kernel carries it out once.
-        if (acknowledged() < sent) repeat?.();
+        // The kernel carries out each of them once.
+        for (const { repeat } of unheard) repeat();
         link.sendHello(incomplete ? -1 : seen);
       } catch {
         noteGone();

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { connect } from "../src/link.js";
+
+/** Epochs of one plane, as in planes.py. */
+const EPOCHS = 2 ** 32;
+
+/** @param {number} x @returns {import("../src/prompts.js").Prompt} */
+const point = (x) => ({ type: "point", x, y: 0, label: 1 });
+
+/**
+ * The rules of the kernel, as in receiving.py and planes.py: a request with a number lower than one
+ * that was here before is dropped, and prompts of another epoch than the plane's are refused.
+ *
+ * @param {(state: object) => void} publish
+ */
+function createKernel(publish) {
+  const planes = Array.from({ length: 8 }, (_, index) => ({ epoch: index * EPOCHS, active: /** @type {any[]} */ ([]), objects: /** @type {any[][]} */ ([]) }));
+  let [ack, shown, revision, refused] = [0, 0, 0, 0];
+  /** @type {number | null} */
+  let turning = null;
+
+  /** @param {any} plane @param {number} epoch @param {any[]} prompts */
+  function apply(plane, epoch, prompts) {
+    if (epoch === plane.epoch) plane.active = prompts;
+    else refused += 1;
+  }
+
+  /** @type {Record<string, (plane: any) => void>} */
+  const actions = {
+    commit(plane) {
+      if (plane.active.length) plane.objects.push(plane.active);
+      plane.active = [];
+    },
+    undo: (plane) => (plane.active = plane.objects.pop() ?? []),
+    label() {},
+  };
+
+  return {
+    planes,
+    refused: () => refused,
+    /** @param {any} request */
+    take({ type = "prompts", rid, epoch, prompts, plane: wanted }) {
+      if (rid.n <= ack) return;
+      ack = rid.n;
+      const plane = planes[Math.floor(epoch / EPOCHS)];
+      if (type in actions) plane.epoch += 1;
+      if (prompts) apply(plane, epoch + (type in actions ? 1 : 0), prompts);
+      actions[type]?.(plane);
+      if (type === "plane") turning = wanted;
+    },
+    /** The plane that was asked for is read. */
+    turn() {
+      if (turning !== null) shown = turning;
+      turning = null;
+    },
+    /** @param {string} client */
+    tell(client) {
+      const { epoch, active } = planes[shown];
+      const object = { id: 1, index: 0, color: "#112233", label: null, score: null, visible: true, locked: false, mask: null, candidates: null, prompts: active, pending: false, empty: false };
+      publish({ revision: (revision += 1), ack: { [client]: ack }, epoch, plane: shown, turning, active: active.length ? object : null, objects: 0 });
+    },
+  };
+}
+
+/** A page and its kernel; what they say to each other arrives when the test says so. */
+function start() {
+  /** @type {Record<string, any>} */
+  const traits = { _stack: { axis: "Z", count: 8, annotated: [] } };
+  /** @type {Map<string, () => void>} */
+  const handlers = new Map();
+  /** @type {any[]} */
+  let messages = [];
+  /** What the widget manager keeps until the update before is done: of each trait the newest value. @type {any} */
+  let waiting = null;
+  let down = false;
+  const model = {
+    get: (/** @type {string} */ name) => traits[name],
+    set: (/** @type {string} */ name, /** @type {any} */ value) => {
+      if (name === "_prompts") waiting = structuredClone(value);
+    },
+    save_changes() {},
+    send: (/** @type {any} */ message) => down || messages.push(structuredClone(message)),
+    on: (/** @type {string} */ event, /** @type {() => void} */ handler) => void handlers.set(event, handler),
+    off() {},
+  };
+  const kernel = createKernel((state) => {
+    traits._state = state;
+    handlers.get("change:_state")?.();
+  });
+  const ending = new AbortController();
+  const store = connect(/** @type {any} */ (model), ending.signal);
+  return {
+    store,
+    kernel,
+    lose: (/** @type {boolean} */ lost) => (down = lost),
+    messages() {
+      for (const message of messages.splice(0)) {
+        if (message.type === "traits") kernel.take(message.traits._prompts);
+        else if (message.rid) kernel.take(message);
+      }
+    },
+    /** The manager lets go what it kept: behind all that was sent meanwhile, and before what comes next. */
+    traits() {
+      if (waiting) model.send({ type: "traits", traits: { _prompts: waiting } });
+      waiting = null;
+    },
+    turn: kernel.turn,
+    tell: () => kernel.tell(store.client),
+    end: () => ending.abort(),
+  };
+}
+
+/** @param {ReturnType<typeof start>} page until all is said */
+function finish(page) {
+  for (let i = 0; i < 30; i++) {
+    page.traits();
+    page.messages();
+    page.turn();
+    page.tell();
+  }
+  page.end();
+  assert.ok(!page.store.snapshot().unsent);
+}
+
+/** @param {ReturnType<typeof start>} page @param {number} plane */
+const xs = ({ kernel }, plane) => kernel.planes[plane].objects.map((prompts) => prompts.map(({ x }) => x));
+
+test("clicks and commits that wait for an action are the plane's that was seen when another one comes", () => {
+  const page = start();
+  page.tell();
+  page.store.turnTo(1);
+  for (const x of [1, 2, 3]) {
+    page.store.addPrompt(point(x));
+    page.store.act("commit");
+  }
+  page.store.addPrompt(point(4));
+  page.messages();
+  page.turn();
+  page.tell();
+  assert.equal(page.store.snapshot().plane, 1);
+  page.store.addPrompt(point(5));
+  page.store.act("commit");
+  finish(page);
+  assert.deepEqual(xs(page, 0), [[1], [2], [3]]);
+  assert.deepEqual(page.kernel.planes[0].active, [point(4)]);
+  assert.deepEqual(xs(page, 1), [[5]]);
+  assert.equal(page.kernel.refused(), 0);
+});
+
+test("a click that the widget manager still keeps when another plane comes is not overtaken", () => {
+  const page = start();
+  page.tell();
+  page.store.turnTo(1);
+  page.messages();
+  page.store.addPrompt(point(1));
+  page.turn();
+  page.tell();
+  page.store.addPrompt(point(2));
+  page.store.act("commit");
+  finish(page);
+  assert.deepEqual(page.kernel.planes[0].active, [point(1)]);
+  assert.deepEqual(xs(page, 1), [[2]]);
+});
+
+test("a click after what only the kernel knows is refused, not lost in silence", () => {
+  const page = start();
+  page.tell();
+  page.store.turnTo(1);
+  page.store.act("undo");
+  page.store.addPrompt(point(1));
+  page.messages();
+  page.turn();
+  page.tell();
+  finish(page);
+  assert.equal(page.kernel.refused(), 1);
+});
+
+test("what was said of the plane before is repeated, too, when the connection was lost", () => {
+  const page = start();
+  page.tell();
+  page.store.turnTo(1);
+  page.store.addPrompt(point(1));
+  page.store.act("commit");
+  page.store.addPrompt(point(2));
+  page.store.act("commit");
+  page.messages();
+  page.turn();
+  page.lose(true);
+  page.tell();
+  page.store.addPrompt(point(3));
+  page.store.act("commit");
+  page.lose(false);
+  page.store.resync();
+  finish(page);
+  assert.deepEqual([xs(page, 0), xs(page, 1)], [[[1], [2]], [[3]]]);
+});
+
+test("however a kernel dawdles, every click of a fast user becomes an object of the plane seen", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    let random = seed;
+    const chance = () => (random = (random * 48271) % 2147483647) / 2147483647;
+    const page = start();
+    page.tell();
+    /** @type {number[][]} */
+    const expected = Array.from({ length: 8 }, () => []);
+    for (let x = 1; x <= 6; x++) {
+      page.store.turnTo(page.store.snapshot().wantedPlane + 1);
+      expected[page.store.snapshot().plane].push(x);
+      page.store.addPrompt(point(x));
+      if (chance() < 0.3) page.store.act("label", { object: 9, label: "cell" });
+      page.store.act("commit");
+      for (const step of [page.messages, page.traits, page.turn, page.tell]) if (chance() < 0.5) step();
+    }
+    finish(page);
+    const found = expected.map((_, plane) => xs(page, plane).flat());
+    assert.deepEqual(found, expected, `seed ${seed}`);
+  }
+});
