@@ -25,6 +25,7 @@ from benchmarks.fast.ours import ROOT, Ours, lab
 from benchmarks.fast.pictures import SIZES
 
 RESULTS = ROOT / "benchmarks" / "results"
+KEPT = RESULTS / "fast.json"
 PICTURE = ROOT / "docs" / "fast.png"
 OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
 """Finished objects before the click that makes it so many."""
@@ -57,6 +58,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
             _one_size(found, base, folder, name, count)
         _many_objects(found, base, folder, count, quick=quick)
         _frames(found, base, folder, quick=quick)
+    _keep(found)
     with peer.server() as base:
         for name in found["sizes"]:
             say(f"the usual design, {name}")
@@ -68,8 +70,14 @@ def measure(*, quick: bool) -> dict[str, Any]:
                 )
     found["import"] = {name: _import_seconds(name) for name in ("sam2_widget", "numpy")}
     if "ANYBIOIMAGE_PYTHON" in os.environ:
+        _keep(found)
         found["anybioimage"] = _anybioimage(os.environ["ANYBIOIMAGE_PYTHON"])
     return found
+
+
+def _keep(found: dict[str, Any]) -> None:
+    """Keep what was measured: `--again` makes the table of it, if a later part fails, too."""
+    KEPT.write_text(json.dumps(found))
 
 
 def _one_size(found: dict[str, Any], base: str, folder: Path, name: str, count: int) -> None:
@@ -136,7 +144,7 @@ def _import_seconds(name: str) -> float:
 
 def _anybioimage(python: str) -> dict[str, Any]:
     script = Path(__file__).with_name("anybioimage_masks.py")
-    found: dict[str, Any] = json.loads(subprocess.check_output([python, str(script)]))
+    found: dict[str, Any] = json.loads(subprocess.check_output([python, "-I", str(script)]))
     return found
 
 
@@ -161,9 +169,8 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="only the table, from the last run")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    kept = RESULTS / "fast.json"
-    found = json.loads(kept.read_text()) if options.again else measure(quick=options.quick)
-    kept.write_text(json.dumps(found))
+    found = json.loads(KEPT.read_text()) if options.again else measure(quick=options.quick)
+    _keep(found)
     table = report.markdown(found)
     (RESULTS / "fast.md").write_text(table + "\n", encoding="utf-8")
     plot.draw(found, PICTURE if options.write else RESULTS / "fast.png")
