@@ -33,6 +33,9 @@ const words = texts.objects;
 /** CSS pixels of a thumbnail's side. */
 const THUMBNAIL = 32;
 
+/** What a line is made of, beside its thumbnail. @type {readonly (keyof RowView)[]} */
+const FACTS = ["object", "number", "count", "editing", "stop", "classes", "area"];
+
 /** @param {RowActions} actions @param {AbortSignal} signal */
 export function createRow(actions, signal) {
   const canvas = element("canvas", { class: "sam2-thumb", width: 1, height: 1, "aria-hidden": "true" });
@@ -53,6 +56,8 @@ export function createRow(actions, signal) {
   const node = element("li", { class: "sam2-object" }, select, input, facts, eye, lock, remove);
   const controls = [select, input, classes.select, eye, lock, remove];
   let id = -1;
+  /** @type {RowView | null} */
+  let told = null;
   let drawn = "";
   /** @type {unknown} */
   let drawnMask;
@@ -60,7 +65,10 @@ export function createRow(actions, signal) {
   input.addEventListener("change", () => actions.rename(id, input.value.trim() || null), { signal });
 
   /** @param {RowView} view */
-  function update({ object, number: position, count, editing, stop, classes: all, area, draw }) {
+  function update(view) {
+    const { object, number: position, count, editing, stop, classes: all, area, draw } = view;
+    if (told && FACTS.every((name) => told?.[name] === view[name])) return drawOnce(object, draw);
+    told = view;
     if (id !== object.id) [id, input.dataset.label, drawn] = [object.id, "", ""];
     const { visible, locked, label, score } = object;
     setAttribute(node, "data-object", id);

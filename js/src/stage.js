@@ -30,16 +30,17 @@ const SETTLE = 120;
 const REVEAL_MARGIN = 32;
 
 /**
- * @param {{ store: Store, ui: ViewState, repaint: () => void, signal: AbortSignal }} options
+ * @param {{ store: Store, ui: ViewState, changed: () => void, moved: () => void, signal: AbortSignal }} options
+ *   `changed`: something is known now that is shown elsewhere, too; `moved`: only the image must be painted again
  */
-export function createStage({ store, ui, repaint, signal }) {
+export function createStage({ store, ui, changed, moved, signal }) {
   const canvas = element("canvas", { class: "sam2-stage", tabindex: "0", role: "application", hidden: true });
   // Every gesture on the image is ours; two fingers move the view, not the page.
   canvas.style.touchAction = "none";
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const areas = createAreas({ changed: repaint, signal });
-  const hover = createHover({ store, changed: repaint, signal });
-  const probe = createProbe({ store, changed: repaint, signal });
+  const areas = createAreas({ changed, signal });
+  const hover = createHover({ store, changed: moved, signal });
+  const probe = createProbe({ store, changed: moved, signal });
   const tiles = createTiles({ store, changed: tilesChanged, signal });
   const drawPicture = createPictureLayer();
   const overlays = createOverlays();
@@ -73,7 +74,7 @@ export function createStage({ store, ui, repaint, signal }) {
 
   function tilesChanged() {
     tilesVersion += 1;
-    repaint();
+    moved();
   }
 
   function viewMoved() {
@@ -81,9 +82,9 @@ export function createStage({ store, ui, repaint, signal }) {
     clearTimeout(settling);
     settling = setTimeout(() => {
       moving = false;
-      repaint();
+      moved();
     }, SETTLE);
-    repaint();
+    moved();
   }
 
   /** @param {Snapshot} snapshot */
@@ -112,7 +113,7 @@ export function createStage({ store, ui, repaint, signal }) {
       broken = true;
     }
     decoding = false;
-    if (!signal.aborted) repaint();
+    if (!signal.aborted) changed();
   }
 
   function forgetBitmap() {
@@ -136,7 +137,7 @@ export function createStage({ store, ui, repaint, signal }) {
     if (!width || !height || (canvas.width === width && canvas.height === height)) return;
     canvas.width = width;
     canvas.height = height;
-    repaint();
+    changed();
   }
 
   const placement = () => zoom.placement(canvas);
@@ -217,13 +218,15 @@ export function createStage({ store, ui, repaint, signal }) {
     setRoom(next) {
       room = next;
       layOut();
-      repaint();
+      changed();
     },
     fit: zoom.fit,
     actualSize: zoom.actualSize,
     zoomBy: zoom.zoomBy,
     panBy: zoom.panBy,
     zoom: zoom.scale,
+    /** CSS pixels. */
+    height: () => viewport.height,
     mayPan,
     reveal,
     areaOf,

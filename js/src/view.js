@@ -33,13 +33,19 @@ import { createToolbar } from "./toolbar.js";
  */
 export function mountView(el, store, signal) {
   let frame = 0;
+  /** Whether more than the view of the image has changed since the last frame. */
+  let stale = true;
+  /** What the lists show; null when they must look again. @type {import("./store.js").Snapshot | null} */
+  let listed = null;
+  /** The mask painted last. @type {import("./mask.js").Mask | null} */
+  let masked = null;
   /** Whether the pointer was used last. */
   let pointing = false;
   /** @type {number | null} */
   let plane = null;
   const ui = newViewState();
   const commands = createCommands(store, ui, schedule, () => display);
-  const stage = createStage({ store, ui, repaint: schedule, signal });
+  const stage = createStage({ store, ui, changed: relist, moved: scheduleFrame, signal });
   const gesture = createGesture({ store, ui, commands, stage });
   const root = element("div", { class: "sam2-widget", role: "group", "aria-label": texts.widget, tabindex: "-1", "data-lm-suppress-shortcuts": "true", "data-jp-suppress-context-menu": "" });
   const room = element("div", { class: "sam2-room" });
@@ -60,7 +66,7 @@ export function mountView(el, store, signal) {
   const announcer = createAnnouncer({ areaOf: stage.areaOf, signal });
   const popovers = createPopovers({ help: help.node, settings: settings.node, files: files.node }, { root, focusStage, opened: () => adoptTheme() });
   const resizer = createResizer({
-    height: () => stage.canvas.getBoundingClientRect().height,
+    height: stage.height,
     resize: (height) => commands.option("height", height),
     signal,
   });
@@ -87,7 +93,19 @@ export function mountView(el, store, signal) {
   storeChanged();
 
   function schedule() {
+    stale = true;
+    scheduleFrame();
+  }
+
+  /** Of what lies around the image only the readings change. */
+  function scheduleFrame() {
     if (!frame && !signal.aborted) frame = requestAnimationFrame(render);
+  }
+
+  /** The stage knows more of what the lists show. */
+  function relist() {
+    listed = null;
+    schedule();
   }
 
   function storeChanged() {
@@ -132,21 +150,41 @@ export function mountView(el, store, signal) {
     const { height } = snapshot.options;
     room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
+    if (!snapshot.pending && stage.isExact()) store.timings.painted();
+    // A new mask is what the user waits for: all that is told of it comes with the next frame.
+    if (!snapshot.pending && masked !== snapshot.mask) scheduleFrame();
+    else updateRest(snapshot);
+    masked = snapshot.mask;
+    if (animating) scheduleFrame();
+  }
+
+  /** What lies around the image. @param {import("./store.js").Snapshot} snapshot */
+  function updateRest(snapshot) {
+    if (stale) updateControls(snapshot);
+    if (listed !== snapshot) updateLists(snapshot);
+    stale = false;
     const placing = ui.crosshair && gesture.isActive();
     const byKeys = ui.crosshair || (!pointing && stage.canvas.matches(":focus"));
+    status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
+    tellState(snapshot);
+  }
+
+  /** @param {import("./store.js").Snapshot} snapshot */
+  function updateControls(snapshot) {
     toolbar.update(snapshot, ui);
-    planes.update(snapshot);
     popovers.update(ui.open);
     if (ui.open === "settings") settings.update(snapshot, store.timings.last());
     if (ui.open === "files") files.update(snapshot);
+    resizer.update();
+    announcer.update(snapshot, ui);
+  }
+
+  /** @param {import("./store.js").Snapshot} snapshot */
+  function updateLists(snapshot) {
+    listed = snapshot;
+    planes.update(snapshot);
     objects.update(snapshot);
     candidates.update(snapshot);
-    resizer.update();
-    status.update(snapshot, { broken: stage.isBroken(), readout: stage.readout(), zoom: stage.zoom(), preview: stage.preview(), placing, byKeys });
-    announcer.update(snapshot, ui);
-    tellState(snapshot);
-    if (!snapshot.pending && stage.isExact()) store.timings.painted();
-    if (animating) schedule();
   }
 
   /** For style sheets and tests. @param {import("./store.js").Snapshot} snapshot */
