@@ -1,16 +1,12 @@
-"""A Jupyter Server extension for administrators: kernels' answers leave at once.
+"""A Jupyter Server extension: kernels' answers leave at once.
 
 Jupyter's WebSockets hold the second small part of an answer back until the browser has
 acknowledged the first, up to 40 ms. The widget's page works around it by small messages of its own;
-a server that sets ``TCP_NODELAY`` needs none, and all other widgets are quicker, too::
+a server that sets ``TCP_NODELAY`` needs none, and all other widgets are quicker, too.
 
-    jupyter server extension enable sam2_widget.server --sys-prefix
-
-or, in ``jupyter_server_config.py``::
-
-    c.ServerApp.jpserver_extensions = {"sam2_widget.server": True}
-
-Neither torch nor the widget runs in the server.
+It is enabled where this package is installed beside the server. Where kernels have an environment
+of their own an administrator installs it for the server, too; ``jupyter server extension disable
+sam2_widget.server`` does without. Neither torch nor the widget runs in the server.
 """
 
 from __future__ import annotations
@@ -18,6 +14,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,6 +25,9 @@ HANDLERS = (
     ("jupyter_server.services.kernels.handlers", "ZMQChannelsHandler"),
 )
 """Where kernels' WebSockets are served, newest first: since jupyter_server 2, and before."""
+
+UNDELAYED = "SAM2_WIDGET_UNDELAYED"
+"""Set in the environment that this server's kernels get."""
 
 _MARK = "_sam2_widget_undelayed"
 
@@ -44,7 +44,13 @@ def _load_jupyter_server_extension(server_app: Any) -> None:
         server_app.log.warning("sam2_widget.server: this Jupyter Server has no known WebSocket")
         return
     undelay(handler)
+    os.environ[UNDELAYED] = "1"
     server_app.log.info("sam2_widget.server: kernels' answers leave at once (TCP_NODELAY)")
+
+
+def is_undelayed() -> bool:
+    """Whether the server that started this kernel has this extension: nobody need nudge it."""
+    return os.environ.get(UNDELAYED) == "1"
 
 
 def find_handler() -> type[Any] | None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from sam2_widget import lifetime, options
+from sam2_widget import lifetime, options, server
 from sam2_widget.annotator import Annotator
 from sam2_widget.answers import Candidate
 from sam2_widget.colors import checked_classes
@@ -136,6 +136,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     _status = traitlets.Dict().tag(sync=True)
     _labels: traitlets.List[dict[str, str]] = traitlets.List(traitlets.Dict()).tag(sync=True)
     _state = traitlets.Dict().tag(sync=True)
+    _undelayed = traitlets.Bool(default_value=False).tag(sync=True)
     # Written by the browser, never set here: `set_state` takes what arrives.
     _prompts = traitlets.Dict().tag(sync=True, echo_update=False)
 
@@ -197,6 +198,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
             _labels=wire.labels_message(session.classes),
             _state=self._publisher.state,
             _status=self._annotator.engine.status.to_dict(),
+            _undelayed=server.is_undelayed(),
             brush_size=max(max(session.width, session.height) / BRUSH_SHARE, 1.0),
         )
         self.on_msg(

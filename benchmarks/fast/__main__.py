@@ -30,6 +30,15 @@ PICTURE = ROOT / "docs" / "fast.png"
 OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
 """Finished objects before the click that makes it so many."""
 
+STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
+"""A Jupyter server beside which sam2-widget is not installed."""
+
+# By name alone nothing would be imported yet.
+IMPORTS = {
+    "sam2_widget": "from sam2_widget import SegmentWidget",
+    "numpy": "import numpy",
+}
+
 PEER_SIZES = ("0.3 MP", "2 MP", "8 MP", "48 MP", "100 MP")
 LARGE = 20_000_000
 """Pixels from which on the peer takes seconds: fewer clicks will do."""
@@ -58,6 +67,11 @@ def measure(*, quick: bool) -> dict[str, Any]:
             _one_size(found, base, folder, name, count)
         _many_objects(found, base, folder, count, quick=quick)
         _frames(found, base, folder, quick=quick)
+    say("sam2-widget, 2 MP, a server without our extension")
+    with lab(STOCK) as (base, folder), open_page() as page:
+        ours = Ours(page, base, folder, SIZES["2 MP"])
+        found["stock"] = ours.clicks(count)
+        ours.close()
     _keep(found)
     with peer.server() as base:
         for name in found["sizes"]:
@@ -68,7 +82,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
                 found["peer"][name] = peer.clicks(
                     page, base, SIZES[name], found["canvas"][name], clicks
                 )
-    found["import"] = {name: _import_seconds(name) for name in ("sam2_widget", "numpy")}
+    found["import"] = {name: _import_seconds(code) for name, code in IMPORTS.items()}
     if "ANYBIOIMAGE_PYTHON" in os.environ:
         _keep(found)
         found["anybioimage"] = _anybioimage(os.environ["ANYBIOIMAGE_PYTHON"])
@@ -105,12 +119,12 @@ def _many_objects(
     with open_page() as page:
         ours = Ours(page, base, folder, SIZES["2 MP"])
         memory = {"loaded": ours.memory()}
-        for seed, (name, finished) in enumerate(OBJECTS.items(), start=11):
+        for shift, (name, finished) in enumerate(OBJECTS.items()):
             if quick and name in ("100", "500"):
                 continue
             ours.fill(finished)
-            # Other places each time: an answer that is known would cost no decoder.
-            found["objects"][name] = ours.clicks(count, seed)
+            # A hair beside each other: an answer that is known would cost no decoder.
+            found["objects"][name] = ours.clicks(count, seed=11, shift=shift)
         memory["filled"] = ours.memory()
         found["memory"] = memory
         ours.close()
@@ -133,9 +147,9 @@ def _frames(found: dict[str, Any], base: str, folder: Path, *, quick: bool) -> N
         ours.close()
 
 
-def _import_seconds(name: str) -> float:
+def _import_seconds(statement: str) -> float:
     """Median seconds of an import in a fresh interpreter, without the interpreter's own start."""
-    code = f"from time import perf_counter as t; a = t(); import {name}; print(t() - a)"
+    code = f"from time import perf_counter as t; a = t(); {statement}; print(t() - a)"
     times = [
         float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)) for _ in range(5)
     ]

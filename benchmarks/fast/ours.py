@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ PORTION = 50
 
 
 @contextmanager
-def lab() -> Iterator[tuple[str, Path]]:
+def lab(options: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
     """A JupyterLab over an empty folder: its address, and the folder."""
-    with tempfile.TemporaryDirectory() as name, jupyter_lab(Path(name)) as base:
+    with tempfile.TemporaryDirectory() as name, jupyter_lab(Path(name), options) as base:
         yield base, Path(name)
 
 
@@ -102,19 +102,23 @@ class Ours:
         box = self.widget.stage.bounding_box()
         return box["width"], box["height"]
 
-    def clicks(self, count: int, seed: int = 7) -> list[dict[str, float]]:
-        """Click `count` times; the parts of each click in milliseconds, and its bytes."""
+    def clicks(self, count: int, seed: int = 7, shift: float = 0) -> list[dict[str, float]]:
+        """Click `count` times; the parts of each click in milliseconds, and its bytes.
+
+        `shift` moves all places by so many CSS pixels.
+        """
         self.widget.stage.scroll_into_view_if_needed()
         self.notebook.run("passes.clear()")
         self.widget.stage.scroll_into_view_if_needed()
-        sizes = [self._click(at, k) for k, at in enumerate(places(count, seed))]
+        sizes = [self._click(at, k, shift) for k, at in enumerate(places(count, seed))]
         self.notebook.run("w.timings")  # asks the page for its part of the last click
         rows = json.loads(self.notebook.run(_READ))
         return [{**row, "bytes": size} for row, size in zip(rows[-count:], sizes, strict=True)]
 
-    def _click(self, at: tuple[float, float], k: int) -> int:
+    def _click(self, at: tuple[float, float], k: int, shift: float) -> int:
         box = self.widget.stage.bounding_box()
-        x, y = (box["x"] + at[0] * box["width"], box["y"] + at[1] * box["height"])
+        x = box["x"] + at[0] * box["width"] + shift
+        y = box["y"] + at[1] * box["height"]
         mouse = self.page.mouse
         mouse.move(x, y)
         # The pixel's value is asked for when the pointer moves: no part of a click.

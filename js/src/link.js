@@ -48,7 +48,7 @@ export function connect(model, signal) {
   /** @type {import("./wire.js").KnownStrokes} */
   const strokes = new Map();
 
-  const nudges = createNudges({ nudge, signal });
+  const nudges = createNudges({ nudge, needless: () => model.get("_undelayed") === true, signal });
 
   /** Takes the times of clicks before along. */
   function nudge() {

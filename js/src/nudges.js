@@ -5,8 +5,8 @@
  *
  * A nudge that comes before the answer is written frees only what came before it and leaves its
  * own acknowledgement behind, so the first goes when the answer should be there, by how long the
- * kernel took last, and another follows if it is not. An answer that comes by itself stops them:
- * servers that do not wait (see `sam2_widget.server`) are never nudged.
+ * kernel took last, and another follows if it is not. An answer that comes by itself stops them.
+ * Servers that do not wait (see `sam2_widget.server`) are never nudged.
  */
 
 /** Milliseconds until an answer that needs no model is written. */
@@ -24,8 +24,8 @@ const MOST = 2;
 /** How far ahead (milliseconds) an answer may be expected. */
 const LATEST = 400;
 
-/** @param {{ nudge: () => void, signal: AbortSignal }} options */
-export function createNudges({ nudge, signal }) {
+/** @param {{ nudge: () => void, needless: () => boolean, signal: AbortSignal }} options */
+export function createNudges({ nudge, needless, signal }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let left = 0;
@@ -50,6 +50,7 @@ export function createNudges({ nudge, signal }) {
   return {
     /** A request has left. @param {boolean} asksModel */
     start(asksModel) {
+      if (needless()) return;
       left = MOST;
       later(asksModel ? expected : SOON);
     },

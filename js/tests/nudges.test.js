@@ -2,19 +2,20 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { createNudges, SOON } from "../src/nudges.js";
 
-/** @param {(at: { nudges: ReturnType<typeof createNudges>, pass: (ms: number) => number, ending: AbortController }) => void} run */
+/** @param {(at: { nudges: ReturnType<typeof createNudges>, pass: (ms: number) => number, ending: AbortController, server: { undelayed: boolean } }) => void} run */
 function withClock(run) {
   mock.timers.enable({ apis: ["setTimeout"] });
   const ending = new AbortController();
   let count = 0;
-  const nudges = createNudges({ nudge: () => void (count += 1), signal: ending.signal });
+  const server = { undelayed: false };
+  const nudges = createNudges({ nudge: () => void (count += 1), needless: () => server.undelayed, signal: ending.signal });
   const pass = (/** @type {number} */ ms) => {
     // Step by step: what a timer starts has its turn in the same time.
     for (let step = 0; step < ms; step++) mock.timers.tick(1);
     return count;
   };
   try {
-    run({ nudges, pass, ending });
+    run({ nudges, pass, ending, server });
   } finally {
     mock.timers.reset();
   }
@@ -48,4 +49,14 @@ test("what needs no model is expected soon; a lost answer is not nudged for with
     nudges.start(true);
     ending.abort();
     assert.equal(pass(1000), 2);
+  }));
+
+test("a server that does not wait is never nudged", () =>
+  withClock(({ nudges, pass, server }) => {
+    server.undelayed = true;
+    nudges.start(true);
+    assert.equal(pass(1000), 0);
+    server.undelayed = false;
+    nudges.start(true);
+    assert.equal(pass(1000) > 0, true);
   }));

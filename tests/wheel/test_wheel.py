@@ -58,6 +58,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
         "py.typed",
         "export/coco.py",
         "cli.py",
+        "__init__.pyi",
     ):
         assert f"sam2_widget/{needed}" in names
     (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
@@ -65,7 +66,8 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
         "sam2-widget = sam2_widget.cli:main" in zipfile.ZipFile(wheel).read(entry_points).decode()
     )
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"sam2_widget"}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"sam2_widget"}
+    assert any(name.endswith("jupyter_server_config.d/sam2_widget.json") for name in names)
     assert wheel.stat().st_size < 13e6
 
 

@@ -17,7 +17,17 @@ HALF = "\ud83d"
 """The first half of an emoji, as it is left when a page cuts a text in two."""
 
 PRIVATE = ("_esm", "_css", "_anywidget_id", "_model_module", "_model_name", "_view_module")
-KERNELS = ("_image", "_status", "_labels", "_state", "_dom_classes", "layout", "comm", "keys")
+KERNELS = (
+    "_image",
+    "_status",
+    "_labels",
+    "_state",
+    "_undelayed",
+    "_dom_classes",
+    "layout",
+    "comm",
+    "keys",
+)
 
 
 @pytest.mark.parametrize("trait", [*PRIVATE, *KERNELS, "_view_name", "tooltip", "tabbable"])

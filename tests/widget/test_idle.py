@@ -11,7 +11,7 @@ import pytest
 
 import sam2_widget
 from sam2_widget import ModelError, SegmentWidget, SettingError, configure
-from sam2_widget.memory import Memory, ModelMemory
+from sam2_widget.memory_use import Memory, ModelMemory
 from sam2_widget.models import checkpoints, idle, worker
 from sam2_widget.testing import FakePredictor
 

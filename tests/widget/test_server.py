@@ -7,12 +7,16 @@ import subprocess
 import sys
 import urllib.request
 
+import numpy as np
+import pytest
+from jupyter_client import BlockingKernelClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from sam2_widget import server
+from sam2_widget import SegmentWidget, server
+from sam2_widget.testing import FakePredictor
 from tests.browser.lab import free_port, jupyter_options, serving
 
 
@@ -74,21 +78,55 @@ def test_a_server_that_nobody_knows_is_left_alone(monkeypatch):
     assert server.find_handler() is None
 
 
-def test_it_is_loaded_by_a_true_server(tmp_path):
+def environment_of(connection_file):
+    """What a kernel was told by its environment, as Python writes it."""
+    client = BlockingKernelClient(connection_file=str(connection_file))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    wanted = {"told": f"__import__('os').environ.get({server.UNDELAYED!r})"}
+    reply = client.execute("", silent=True, user_expressions=wanted, reply=True, timeout=60)
+    client.stop_channels()
+    return reply["content"]["user_expressions"]["told"]["data"]["text/plain"]
+
+
+def run_server(tmp_path, *options):
+    """What a true server logs, and whether kernels that it starts know that it does not wait."""
     port = free_port()
-    options = [
-        *jupyter_options(tmp_path, port),
-        "--ServerApp.jpserver_extensions={'sam2_widget.server': True}",
-    ]
-    with (
-        serving(["jupyter_server", *options], tmp_path, port, ready="/api/status") as base,
-        urllib.request.urlopen(f"{base}/api/status", timeout=10) as answer,
-    ):
-        assert json.load(answer)["kernels"] == 0
-    log = (tmp_path / "jupyter_server.log").read_text()
+    command = ["jupyter_server", *jupyter_options(tmp_path, port), *options]
+    with serving(command, tmp_path, port, ready="/api/status") as base:
+        start = urllib.request.Request(f"{base}/api/kernels", data=b"{}", method="POST")
+        with urllib.request.urlopen(start, timeout=30) as answer:
+            kernel = json.load(answer)["id"]
+        told = environment_of(tmp_path / ".home" / "runtime" / f"kernel-{kernel}.json")
+    return (tmp_path / "jupyter_server.log").read_text(), told
+
+
+def test_it_is_on_where_the_package_is_installed_beside_the_server(tmp_path):
+    log, told = run_server(tmp_path)
     assert "kernels' answers leave at once" in log
+    assert told == "'1'"
 
 
-def test_the_server_needs_no_torch():
-    code = "import sam2_widget.server, sys; print('torch' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"False"
+def test_it_can_be_switched_off(tmp_path):
+    off = "--ServerApp.jpserver_extensions={'sam2_widget.server': False}"
+    log, told = run_server(tmp_path, off)
+    assert "kernels' answers leave at once" not in log
+    assert told == "None"
+
+
+@pytest.mark.parametrize("told", [None, "", "0", "1"])
+def test_the_page_is_told_whether_nudges_are_needless(monkeypatch, told):
+    monkeypatch.delenv(server.UNDELAYED, raising=False)
+    if told is not None:
+        monkeypatch.setenv(server.UNDELAYED, told)
+    widget = SegmentWidget(np.zeros((4, 6, 3), np.uint8), model=FakePredictor())
+    assert widget._undelayed is (told == "1")
+    widget.close()
+
+
+def test_the_server_imports_neither_torch_nor_the_widget():
+    code = (
+        "import sam2_widget.server, sys; print({'torch', 'numpy', 'ipywidgets'} & {*sys.modules})"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"set()"
