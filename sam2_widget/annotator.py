@@ -8,7 +8,9 @@ that they share; nothing slow happens under it, and nobody who holds it waits fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -29,6 +31,23 @@ T = TypeVar("T")
 
 _Basis: TypeAlias = tuple[Answers | None, tuple[int, int]]
 """What an answer depends on beside the prompts: the model, and the settings for cleaning."""
+
+_Known: TypeAlias = dict[int, tuple[AnnotatedObject, Answer]]
+"""Answers by an object's id, and the object as it was when it was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """All answers to the objects of one annotation, those that were known when it was asked."""
+
+    objects: tuple[AnnotatedObject, ...]
+    known: _Known
+    answers: tuple[Answer | None, ...]
+    complete: bool
+
+
+LEAVE = 0.001
+"""Seconds that the model thread rests when an answer leaves."""
 
 EMPTY = "The mask is empty: click on the object, or undo."
 WHOLE = "The mask covers the whole image: mark what is not part of the object, or undo."
@@ -83,7 +102,8 @@ class Annotator:
         self._said = ""
         self._changed = changed
         self._settled = settled
-        self._known: tuple[_Basis, dict[int, tuple[AnnotatedObject, Answer]]] = ((None, (0, 0)), {})
+        self._known: tuple[_Basis, _Known] = ((None, (0, 0)), {})
+        self._listed = _Listed((), {}, (), complete=True)
         self._failed: AnnotatedObject | None = None
         self._result: tuple[Answers, Annotation, Segmentation] | None = None
         size = (session.height, session.width)
@@ -186,34 +206,51 @@ class Annotator:
     # --- answers, on the model thread -------------------------------------------------------------
 
     def answered(self, annotated: AnnotatedObject) -> Answer | None:
-        """The answer to an object if it is known; looked up once: 500 others cost nothing."""
-        return self.all_answered((annotated,))[0]
+        """The answer to an object if it is known."""
+        known = self._known_now()
+        kept = known.get(annotated.id)
+        if kept is not None and kept[0] is annotated:
+            return kept[1]
+        prompts, settings = annotated.prompts, self.session.annotation.settings
+        answers = self.engine.answers
+        answer = answers.known(prompts, settings) if answers else without_model(prompts)
+        if answer is not None:
+            known[annotated.id] = (annotated, answer)
+        return answer
 
-    def all_answered(self, objects: Sequence[AnnotatedObject]) -> list[Answer | None]:
-        """The answers to several objects, as far as they are known."""
-        settings = self.session.annotation.settings
-        answers, cleaning = self.engine.answers, settings.cleaning
+    def all_answered(self, objects: tuple[AnnotatedObject, ...]) -> tuple[Answer | None, ...]:
+        """The answers to all objects, as far as they are known.
+
+        A click asks this some eight times: beside 500 others it must cost nothing.
+        """
+        known = self._known_now()
+        last = self._listed
+        if last.objects is objects and last.known is known:
+            if last.complete:
+                return last.answers
+            pairs = zip(objects, last.answers, strict=True)
+            found = tuple(self.answered(one) if had is None else had for one, had in pairs)
+        else:
+            found = tuple(self.answered(one) for one in objects)
+        # As a whole: another thread may be here, too.
+        self._listed = _Listed(objects, known, found, complete=not any(a is None for a in found))
+        return found
+
+    def _known_now(self) -> _Known:
+        """What the model there is has said, under the settings that hold."""
+        answers, cleaning = self.engine.answers, self.session.annotation.settings.cleaning
         basis, known = self._known
         if basis[0] is not answers or basis[1] != cleaning:
             basis, known = self._known = ((answers, cleaning), {})
-        found: list[Answer | None] = []
-        for one in objects:
-            kept = known.get(one.id)
-            if kept is None or kept[0] is not one:
-                prompts = one.prompts
-                answer = answers.known(prompts, settings) if answers else without_model(prompts)
-                if answer is None:
-                    found.append(None)
-                    continue
-                kept = known[one.id] = (one, answer)
-            found.append(kept[1])
-        return found
+        return known
 
     def pending(self) -> list[AnnotatedObject]:
         """Objects without an answer, the one being worked on first."""
         annotation = self.session.annotation
         objects = annotation.objects
         answers = self.all_answered(objects)
+        if self._listed.complete and self._listed.answers is answers:
+            return []
         found = [o for o, answer in zip(objects, answers, strict=True) if answer is None]
         return sorted(found, key=lambda o: o.id != annotation.active_id)
 
@@ -241,6 +278,8 @@ class Annotator:
             return
         self.engine.recovered()
         self._changed()
+        # Python changes threads every 5 ms only: the one that sends the answer shall not wait.
+        time.sleep(LEAVE)
         if self.pending():
             self._answer_later()
         else:

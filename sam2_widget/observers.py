@@ -88,7 +88,7 @@ class Changes:
             annotator = self._planes.shown
             annotation = annotator.session.annotation
             answers = annotator.all_answered(annotation.objects)
-            if None in answers:
+            if any(answer is None for answer in answers):
                 return False, False
             masks: list[object] = list(
                 zip([o.id for o in annotation.objects], answers, strict=True)

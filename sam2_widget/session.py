@@ -64,7 +64,10 @@ class Annotation:
     @property
     def active(self) -> AnnotatedObject | None:
         """The object being worked on."""
-        return next((o for o in self.objects if o.id == self.active_id), None)
+        if self.active_id is None:
+            return None
+        # Mostly the newest.
+        return next((o for o in reversed(self.objects) if o.id == self.active_id), None)
 
     def index(self, object_id: int) -> int:
         """Position of an object in `objects`; LookupError if it is not there."""
@@ -75,9 +78,9 @@ class Annotation:
 
     def with_object(self, changed: AnnotatedObject) -> Annotation:
         """Put `changed` in the place of the object with its id, or at the end; make it active."""
-        objects = tuple(changed if o.id == changed.id else o for o in self.objects)
-        if changed not in objects:
-            objects = (*objects, changed)
+        ids = [o.id for o in self.objects]
+        at = ids.index(changed.id) if changed.id in ids else len(ids)
+        objects = (*self.objects[:at], changed, *self.objects[at + 1 :])
         return replace(self, objects=objects, active_id=changed.id)
 
     def without(self, object_id: int) -> Annotation:
@@ -150,6 +153,11 @@ class Session:
         """The prompts of all objects, replayable with `sam2_widget.segment`."""
         objects = tuple(ObjectPrompts(o.prompts, o.label) for o in self._annotation.objects)
         return Prompts(objects, self._annotation.settings)
+
+    @property
+    def looks(self) -> tuple[object, ...]:
+        """All that decides, beside the objects themselves, what these look like."""
+        return self.classes, self.palette, self.hidden, self.locked
 
     def color(self, annotated: AnnotatedObject) -> str:
         """Colour of an object, ``"#rrggbb"``: that of its class, else one of the palette's."""

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
+from sam2_widget.answers import Answer
 from sam2_widget.comm import wire
 from sam2_widget.kinds import MaskPrompt, Stroke
 from sam2_widget.planes import Planes
+from sam2_widget.session import AnnotatedObject
 
 Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
 
@@ -55,6 +57,7 @@ class Publisher:
         self._set_picture = set_picture
         self._plane = planes.index
         self._sent: dict[int, wire.ShownObject] = {}
+        self._looks: object = None
         self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
         self.told = wire.Told()
         self._count = 0
@@ -91,7 +94,8 @@ class Publisher:
         # What has not changed is the same object: 500 others cost next to nothing.
         put = {key for key, shown in finished.items() if sent.get(key) is not shown}
         drop = [key for key in sent if key not in finished]
-        put |= out_of_order(list(sent), list(finished))
+        if list(sent) != list(finished):
+            put |= out_of_order(list(sent), list(finished))
         placed = _placed(list(sent), finished, put) if put else []
         dropping = self._messages([], drop)
         # In this order an object on its way from one place to the other is never in neither.
@@ -121,19 +125,31 @@ class Publisher:
         """All objects but the active one, in their order."""
         annotator = self._planes.shown
         session = annotator.session
+        annotation, looks = session.annotation, session.looks
+        same_looks, self._looks = looks == self._looks, looks
         finished: dict[int, wire.ShownObject] = {}
-        objects = session.annotation.objects
-        answers = annotator.all_answered(objects)
-        for annotated, known in zip(objects, answers, strict=True):
-            if annotated.id == session.annotation.active_id:
-                continue
-            answer, sent = known, self._sent.get(annotated.id)
-            if answer is None and sent and sent.annotated.prompts == annotated.prompts:
-                answer = sent.answer  # no flash while another model or setting is at work
-            if sent is None or not sent.is_still(session, annotated, answer):
-                sent = wire.shown_object(session, annotated, answer)
+        answers = annotator.all_answered(annotation.objects)
+        for annotated, answer in zip(annotation.objects, answers, strict=True):
+            sent = self._sent.get(annotated.id)
+            # The quick way: this is asked of every object at every click.
+            if not (same_looks and sent and sent.annotated is annotated and sent.answer is answer):
+                sent = self._shown(annotated, answer, sent)
             finished[annotated.id] = sent
+        if annotation.active_id is not None:
+            finished.pop(annotation.active_id, None)
         return finished
+
+    def _shown(
+        self,
+        annotated: AnnotatedObject,
+        answer: Answer | None,
+        sent: wire.ShownObject | None,
+    ) -> wire.ShownObject:
+        """What pages must know of an object now: `sent` itself if that is what they know."""
+        if answer is None and sent and sent.annotated.prompts == annotated.prompts:
+            answer = sent.answer  # no flash while another model or setting is at work
+        shown = wire.shown_object(self._planes.shown.session, annotated, answer)
+        return sent if sent is not None and sent.says_the_same(shown) else shown
 
     def publish_again(self, seen: int) -> None:
         """Send the state anew, and all finished objects to a page that has not seen all of them.

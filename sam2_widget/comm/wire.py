@@ -190,14 +190,13 @@ class ShownObject:
     visible: bool
     locked: bool
 
-    def is_still(self, session: Session, annotated: AnnotatedObject, answer: Answer | None) -> bool:
-        """Whether `shown_object` would say the same: asked for every object at every click."""
+    def says_the_same(self, other: ShownObject) -> bool:
+        """Whether a page that knows this one need not be told the other."""
+        looks = (self.color, self.visible, self.locked)
         return (
-            self.annotated is annotated
-            and self.answer is answer
-            and self.color == session.color(annotated)
-            and self.visible == (annotated.id not in session.hidden)
-            and self.locked == (annotated.id in session.locked)
+            self.annotated is other.annotated
+            and self.answer is other.answer
+            and looks == (other.color, other.visible, other.locked)
         )
 
 
