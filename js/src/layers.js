@@ -134,5 +134,17 @@ function changedBoxes(before, after, image) {
   return [boundsOf(before.mask, image), boundsOf(after.mask, image)];
 }
 
+/**
+ * What came on top of a stack that is as it was: nothing below needs painting again.
+ *
+ * @param {readonly Overlay[]} before
+ * @param {readonly Overlay[]} after
+ * @returns {readonly Overlay[] | null} null when something else has changed, too
+ */
+export function addedOnTop(before, after) {
+  const still = before.length <= after.length && before.every((overlay, at) => overlay.id === after[at].id && same(overlay, after[at]));
+  return still ? after.slice(before.length) : null;
+}
+
 /** @param {Overlay} a @param {Overlay} b */
 const same = (a, b) => a.mask === b.mask && a.color === b.color && a.look === b.look && a.shown === b.shown;

@@ -10,18 +10,15 @@
  * @typedef {import("./paint.js").Look} Look
  * @typedef {import("./layers.js").Overlay} Overlay
  * @typedef {import("./layers.js").Frame} Frame
- * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], at: number, cost: number }} Job
+ * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], at: number }} Job
  */
 import { boxOnSurface, intersection } from "./geometry.js";
-import { context2d, dirtyBox, newCanvas, placeKey } from "./layers.js";
+import { addedOnTop, context2d, dirtyBox, newCanvas, placeKey } from "./layers.js";
 import { boundsOf, rasterize } from "./mask.js";
 import { contourReach, tint } from "./paint.js";
 
-/** A layer that took longer than this (milliseconds) is not painted in one frame again. */
-const FLUID = 8;
-
-/** Milliseconds of a frame that are spent on it then. */
-const BUDGET = 6;
+/** Milliseconds of a frame that are spent on painting a whole layer. */
+const BUDGET = 8;
 
 /** @param {Size} surface @returns {Corners} */
 const whole = ({ width, height }) => ({ x0: 0, y0: 0, x1: width, y1: height });
@@ -57,8 +54,8 @@ export function createMaskLayer() {
   let painted = [];
   /** @type {Frame | null} */
   let frame = null;
-  /** Milliseconds of the last painting of everything. */
-  let cost = 0;
+  /** Painting all of it takes more than one frame. */
+  let slow = false;
   /** @type {Job | null} */
   let job = null;
   /** @type {WeakMap<Mask, Corners | null>} */
@@ -133,19 +130,18 @@ export function createMaskLayer() {
     const key = keyOf(next);
     if (job?.key !== key) {
       if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
-      job = { key, frame: next, overlays, at: 0, cost: 0 };
+      job = { key, frame: next, overlays, at: 0 };
       back.width = next.surface.width;
       back.height = next.surface.height;
     }
-    const budget = frame && cost > FLUID ? BUDGET : Infinity;
+    const isBegun = job.at > 0;
     const start = performance.now();
     const context = context2d(back);
-    while (job.at < job.overlays.length && performance.now() - start < budget) {
+    while (job.at < job.overlays.length && performance.now() - start < BUDGET) {
       stamp(context, job.overlays[job.at++], job.frame, whole(next.surface));
     }
-    job.cost += performance.now() - start;
+    slow = isBegun || job.at < job.overlays.length;
     if (job.at < job.overlays.length) return false;
-    cost = job.cost;
     turnOver(job.overlays, job.frame);
     return true;
   }
@@ -153,6 +149,12 @@ export function createMaskLayer() {
   /** @param {readonly Overlay[]} overlays @param {Frame} next */
   function paintChanges(overlays, next) {
     if (overlays === painted) return;
+    const added = addedOnTop(painted, overlays);
+    if (added) {
+      for (const overlay of added) stamp(context2d(front), overlay, next, whole(next.surface));
+      [painted, frame] = [overlays, next];
+      return;
+    }
     const box = dirtyBox(painted, overlays, next.placement.image);
     const window = box && intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
     if (window) repaint(overlays, next, window);
@@ -176,7 +178,7 @@ export function createMaskLayer() {
    */
   return function drawLayer(target, overlays, next) {
     const isThere = frame && keyOf(frame) === keyOf(next);
-    const waits = next.moving && frame && cost > FLUID;
+    const waits = next.moving && frame && slow;
     const current = isThere || shift(next) || (!waits && paintAll(overlays, next));
     if (current) paintChanges(overlays, next);
     if (current || !frame) {

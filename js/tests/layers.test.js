@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dirtyBox } from "../src/layers.js";
+import { addedOnTop, dirtyBox } from "../src/layers.js";
 import { uncovered } from "../src/mask-layer.js";
 import { createDraftMask } from "../src/overlays.js";
 
@@ -65,4 +65,15 @@ test("what a drag of the view brings in are two strips that do not overlap", () 
     }
     assert.ok(seen.every((count) => count === 1), `${dx}, ${dy}`);
   }
+});
+
+test("what came on top is painted over a stack that is as it was", () => {
+  const all = [overlay(1, 10), overlay(2, 20)];
+  const top = overlay(3, 30);
+  assert.deepEqual(addedOnTop(all, [...all.map((each) => ({ ...each })), top]), [top]);
+  assert.deepEqual(addedOnTop(all, [...all]), []);
+  assert.equal(addedOnTop(all, [all[0]]), null, "taken away");
+  assert.equal(addedOnTop(all, [all[1], all[0], top]), null, "another order");
+  assert.equal(addedOnTop(all, [all[0], { ...all[1], shown: !all[1].shown }, top]), null, "changed");
+  assert.equal(addedOnTop(all, [top, ...all]), null, "put below");
 });
