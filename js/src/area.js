@@ -8,10 +8,13 @@
  * @typedef {{ mask: Mask, above: readonly Mask[], image: Size, bounds: Corners, row: number, count: number }} Job
  */
 import { intersection } from "./geometry.js";
-import { boundsOf, rasterize } from "./mask.js";
+import { boundsOf, countLogits, rasterize } from "./mask.js";
 
 /** Image pixels looked at in one portion: about two milliseconds. */
 const PORTION = 250_000;
+
+/** How many times as many where nothing but logits is to be looked at. */
+const PLAIN = 6;
 
 /** Milliseconds of one go. */
 const BUDGET = 8;
@@ -38,8 +41,10 @@ function jobOf(mask, above, image) {
 /** Count some rows. @param {Job} job @returns {Job} */
 function advance(job) {
   const { mask, above, image, bounds, row } = job;
-  const rows = Math.max(1, Math.floor(PORTION / (bounds.x1 - bounds.x0)));
+  const plain = mask.base?.kind === "logits" && !mask.strokes.length && !above.length ? mask.base : null;
+  const rows = Math.max(1, Math.floor((plain ? PLAIN : 1) * PORTION / (bounds.x1 - bounds.x0)));
   const window = { ...bounds, y0: row, y1: Math.min(row + rows, bounds.y1) };
+  if (plain) return { ...job, row: window.y1, count: job.count + countLogits(plain, image, window) };
   const placement = { image, left: 0, top: 0, ...image };
   const { inside } = rasterize(mask, placement, undefined, window);
   for (const other of above) {

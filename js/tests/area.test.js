@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { countPixels, createAreas } from "../src/area.js";
-import { contains, cropLogits } from "../src/mask.js";
+import { contains, countLogits, cropLogits, rasterize } from "../src/mask.js";
 
 const image = { width: 700, height: 900 };
 const q = Int8Array.from({ length: 256 }, (_, k) => ((k * 7919) % 255) - 140);
@@ -23,6 +23,30 @@ function count(inside) {
 test("every pixel counts, in however many portions", () => {
   assert.equal(countPixels(mask, [], image), count((x, y) => contains(mask, image, x, y)));
   assert.equal(countPixels({ base: null, strokes: [] }, [], image), 0);
+});
+
+/** Numbers as a seed gives them, the same everywhere. @param {number} seed */
+function random(seed) {
+  let state = seed;
+  return (/** @type {number} */ below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+test("as many pixels are counted as are painted, of any logits at any size", () => {
+  for (let seed = 0; seed < 400; seed++) {
+    const draw = random(seed);
+    const [width, height] = [1 + draw(9), 1 + draw(9)];
+    // Few different values: rows and cells that cancel each other out are where rounding shows.
+    const most = [1, 3, 127][draw(3)];
+    const values = Int8Array.from({ length: width * height }, () => draw(2 * most + 1) - most);
+    const logits = cropLogits(width, height, values);
+    const size = { width: 1 + draw(150), height: 1 + draw(150) };
+    const window = { x0: 0, y0: draw(size.height), x1: size.width, y1: size.height };
+    const { inside } = rasterize({ base: logits, strokes: [] }, { image: size, left: 0, top: 0, ...size }, undefined, window);
+    assert.equal(countLogits(logits, size, window), inside.reduce((sum, pixel) => sum + pixel, 0), `seed ${seed}`);
+  }
 });
 
 test("pixels of objects above do not count", () => {
