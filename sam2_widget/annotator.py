@@ -20,6 +20,7 @@ from sam2_widget.errors import PromptError, SegmentationError
 from sam2_widget.images.arrays import ImageSource
 from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
+from sam2_widget.notices import EVERYBODY, Notices
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
 from sam2_widget.session import AnnotatedObject, Annotation, Session
@@ -71,6 +72,7 @@ class Annotator:
     epoch : int
         Where its epochs begin.
     timings : Timings, optional
+    notices : Notices, optional
         Those of several annotators.
 
     Attributes
@@ -80,6 +82,7 @@ class Annotator:
     epoch : int
         Grows when the active object is replaced by something other than a page's prompts.
     timings : Timings
+    notices : Notices
     """
 
     def __init__(
@@ -93,13 +96,14 @@ class Annotator:
         lock: threading.RLock | None = None,
         epoch: int = 0,
         timings: Timings | None = None,
+        notices: Notices | None = None,
     ) -> None:
         self.image = image
         self.session = session
         self.lock = lock or threading.RLock()
         self.epoch = epoch
         self.timings = timings or Timings()
-        self._said = ""
+        self.notices = notices or Notices()
         self._changed = changed
         self._settled = settled
         self._known: tuple[_Basis, _Known] = ((None, (0, 0)), {})
@@ -122,7 +126,6 @@ class Annotator:
             with self.lock:
                 result = change()
                 self.epoch += 1
-                self._said = ""
             self.after_edit()
         return result
 
@@ -175,27 +178,18 @@ class Annotator:
 
     @property
     def notice(self) -> str:
-        """What the user must know about the newest edit, or about the mask that came of it."""
+        """What the user must know about the mask that came of the newest edit."""
         active = self.session.annotation.active
         answer = active and self.answered(active)
-        if self._said or not answer:
-            return self._said
+        if not answer:
+            return ""
         return EMPTY if answer.mask.empty else WHOLE if answer.mask.whole else ""
 
-    def say(self, notice: str) -> None:
-        """Tell the user something until the next edit."""
-        self._said = notice
-
-    def complain(self, notice: str) -> None:
-        """Tell the user of something that went wrong beside an edit."""
+    def complain(self, notice: str, client: str = EVERYBODY) -> None:
+        """Tell a page, or all, of something that went wrong beside an edit."""
         with self.lock:
-            self._said = notice
+            self.notices.tell(notice, client)
         self._changed()
-
-    @property
-    def said(self) -> str:
-        """What the newest edit was told."""
-        return self._said
 
     @property
     def active_failed(self) -> bool:

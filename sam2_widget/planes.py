@@ -25,6 +25,7 @@ from sam2_widget.images.view import View, encode_view
 from sam2_widget.models import worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike
+from sam2_widget.notices import EVERYBODY, Notices
 from sam2_widget.session import Session
 from sam2_widget.timings import Timings
 
@@ -63,6 +64,7 @@ class Planes:
     ----------
     lock : threading.RLock
     timings : Timings
+    notices : Notices
         Those of all annotators.
     along : str
         Letter of the axis; "" for a plain image.
@@ -85,6 +87,7 @@ class Planes:
     ) -> None:
         self.lock = threading.RLock()
         self.timings = Timings()
+        self.notices = Notices()
         self.along = image.along if isinstance(image, ImageStack) else ""
         self.index = 0
         self.wanted: int | None = None
@@ -135,6 +138,7 @@ class Planes:
             lock=self.lock,
             epoch=index * EPOCHS,
             timings=self.timings,
+            notices=self.notices,
         )
 
     def of_epoch(self, epoch: int) -> Annotator:
@@ -220,14 +224,17 @@ class Planes:
             self._show(picture)
         self._after_turn()
 
-    def turn_later(self, index: int) -> None:
-        """Show a plane as soon as it is read, unless another is wanted by then."""
+    def turn_later(self, index: int, client: str = EVERYBODY) -> None:
+        """Show a plane as soon as it is read, unless another is wanted by then.
+
+        `client` is the page that is told if it cannot be read.
+        """
         with self.lock:
             self.wanted = index
         # Not on this thread: clicks do not wait for a slow disk.
-        worker.call_server(self._turn_to_wanted)
+        worker.call_server(lambda: self._turn_to_wanted(client))
 
-    def _turn_to_wanted(self) -> None:
+    def _turn_to_wanted(self, client: str) -> None:
         wanted = self.wanted
         if wanted is None or self._closed:
             return
@@ -235,7 +242,7 @@ class Planes:
             picture = None if wanted == self.index else self._picture(wanted)
         except Exception as error:
             logger.exception("plane %d cannot be shown", wanted)
-            self._give_up(wanted, error)
+            self._give_up(wanted, error, client)
             return
         with self.lock:
             if wanted != self.wanted:
@@ -245,10 +252,10 @@ class Planes:
                 self._show(picture)
         self._after_turn()
 
-    def _give_up(self, wanted: int, error: Exception) -> None:
+    def _give_up(self, wanted: int, error: Exception, client: str) -> None:
         with self.lock:
             self.wanted = None if self.wanted == wanted else self.wanted
-            self.shown.say(f"{self.along} {wanted + 1} cannot be shown: {error}")
+            self.notices.tell(f"{self.along} {wanted + 1} cannot be shown: {error}", client)
         self._changed()
 
     def _picture(self, index: int) -> ShownPlane:
@@ -262,11 +269,12 @@ class Planes:
     def _show(self, picture: ShownPlane) -> None:
         if picture.index == self.index:
             return
-        before, after = self.shown, self[picture.index]
+        before = self.shown
+        # Its session takes over labels from the one shown: while that is still the plane before.
+        _ = self[picture.index]
         self._ahead = 1 if picture.index > self.index else -1
         self.index, self.picture = picture.index, picture
         before.rest()
-        after.say("")
         self._turned()
 
     def _after_turn(self) -> None:

@@ -17,8 +17,8 @@
  * @property {string} [color]
  * @property {string | number} [value]
  *
- * @typedef {{ client: string, n: number }} RequestId
- * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] }} PromptsRequest
+ * @typedef {{ client: string, n: number, seen?: number }} RequestId `seen`: how many notices, when its user acted
+ * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[], adds?: boolean }} PromptsRequest
  * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] | null, type: TurnType, plane: number }} TurnRequest
  * @typedef {"hover" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType

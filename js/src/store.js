@@ -5,7 +5,7 @@
  * acknowledged (`local`), and, while an action such as undo is on its way, the requests made
  * since (`queue`): they are drawn at once and sent when the action's answer is here, because
  * only then is it known which prompts they follow. When another plane comes first, there will be
- * no answer, and they follow what the action is expected to leave.
+ * no answer: they follow what the action is expected to leave, or are sent as additions to it.
  *
  * @typedef {import("./prompts.js").Prompt} Prompt
  * @typedef {import("./wire.js").State} State
@@ -25,6 +25,7 @@
  * @typedef {import("./requests.js").ActionType} ActionType
  * @typedef {import("./requests.js").ActionDetail} ActionDetail
  * @typedef {import("./requests.js").RequestId} RequestId
+ * @typedef {import("./requests.js").PromptsRequest} PromptsRequest
  * @typedef {import("./requests.js").QuestionType} QuestionType
  * @typedef {import("./requests.js").Link} Link
  * @typedef {import("./requests.js").Patch} Patch
@@ -87,8 +88,10 @@ export function createStore({ client, link }) {
   let local = null;
   /** Epoch of the prompts that `local` continues; the kernel refuses it when they are gone by then. */
   let localEpoch = 0;
-  /** @type {({ edit: Edit } | { type: ActionType, detail: ActionDetail })[]} */
+  /** @type {({ edit: Edit, adds: boolean } | { type: ActionType, detail: ActionDetail })[]} */
   let queue = [];
+  /** Whether only the kernel knows the prompts that are there: they can be added to, and no more. */
+  let unknown = false;
   /** @type {{ n: number, type: ActionType, leaves: boolean } | null} */
   let action = null;
   /** @type {{ n: number, id: number, patch: Patch }[]} */
@@ -96,6 +99,8 @@ export function createStore({ client, link }) {
   const memory = createMaskMemory();
   const timings = createTimings({ client });
   let sent = 0;
+  /** How many notices there had been when the user did something: what came later is not read yet. */
+  let read = 0;
   let questions = 0;
   let gone = false;
   /** @type {Stack | null} */
@@ -104,7 +109,7 @@ export function createStore({ client, link }) {
   let coming = { plane: -1, picture: /** @type {Picture | null} */ (null), finished: /** @type {readonly SegmentedObject[]} */ ([]) };
   /** @type {number | null} */
   let wantedPlane = null;
-  /** @type {{ n: number, plane: number } | null} */
+  /** @type {{ n: number, plane: number, again: boolean, heard: boolean } | null} */
   let turn = null;
   /** @type {Connection} */
   let connection = "up";
@@ -148,7 +153,7 @@ export function createStore({ client, link }) {
    */
   function request(send, overtaken = false) {
     sent += 1;
-    const rid = { client, n: sent };
+    const rid = { client, n: sent, ...(read && { seen: read }) };
     try {
       send(rid);
       timings.sent(sent);
@@ -162,21 +167,21 @@ export function createStore({ client, link }) {
     return !gone;
   }
 
-  /** @param {readonly Prompt[]} prompts */
-  function sendLocal(prompts) {
+  /** @param {readonly Prompt[]} prompts @param {Partial<PromptsRequest>} [more] */
+  function sendLocal(prompts, more) {
     const epoch = (localEpoch = currentEpoch());
     local = prompts;
     let inTurn = false;
     request((rid) => {
-      link.sendPrompts({ rid, epoch, prompts: prompts.map(toWire) }, inTurn);
+      link.sendPrompts({ rid, epoch, prompts: prompts.map(toWire), ...more }, inTurn);
       inTurn = true;
     }, true);
   }
 
-  /** @param {ActionType} type @param {ActionDetail} detail @param {readonly Prompt[]} prompts */
-  function sendAction(type, detail, prompts) {
+  /** @param {ActionType} type @param {ActionDetail} detail @param {readonly Prompt[]} prompts @param {Partial<PromptsRequest>} [more] */
+  function sendAction(type, detail, prompts, more) {
     const leaves = leavesObject(type, detail, state.active?.id ?? null);
-    const message = { type, epoch: currentEpoch(), prompts: prompts.map(toWire), ...detail };
+    const message = { type, epoch: currentEpoch(), prompts: prompts.map(toWire), ...more, ...detail };
     if (prompts !== currentPrompts()) [localEpoch, local] = [currentEpoch(), prompts];
     // An action that could not leave will never be answered: nothing may wait for it.
     if (!request((rid) => link.sendAction({ ...message, rid }))) return;
@@ -193,11 +198,21 @@ export function createStore({ client, link }) {
   function drainQueue() {
     const next = queue.findIndex((item) => "type" in item);
     const edits = queue.splice(0, next < 0 ? queue.length : next).flatMap((item) => ("edit" in item ? [item] : []));
-    const prompts = applied(edits, currentPrompts());
+    const prompts = applied(edits, unknown ? NO_PROMPTS : currentPrompts());
+    const more = unknown ? asAdditions(edits) : {};
     const following = queue.shift();
-    if (following && "type" in following) sendAction(following.type, following.detail, prompts);
-    else if (edits.length) sendLocal(prompts);
+    if (following && "type" in following) sendAction(following.type, following.detail, prompts, more);
+    else if (edits.length) sendLocal(prompts, more);
   }
+
+  /**
+   * What of the prompts there was moved or removed cannot be told: by the epoch before, the kernel
+   * refuses it and says so.
+   *
+   * @param {readonly { adds: boolean }[]} edits
+   * @returns {Partial<PromptsRequest>}
+   */
+  const asAdditions = (edits) => (edits.every(({ adds }) => adds) ? { adds: true } : { epoch: currentEpoch() - 1 });
 
   function settle() {
     const done = acknowledged();
@@ -214,22 +229,26 @@ export function createStore({ client, link }) {
 
   /** @param {number} done newest request acknowledged */
   function settleTurn(done) {
+    let again = false;
+    if (turn) turn.heard ||= state.turning === turn.plane || state.plane === turn.plane;
     if (turn && done >= turn.n && state.turning !== turn.plane) {
-      if (wantedPlane === turn.plane) wantedPlane = null;
+      // It was lost, and what was said later was not. Once: the plane may be one that cannot be read.
+      again = !turn.heard && !turn.again;
+      if (wantedPlane === turn.plane && !again) wantedPlane = null;
       turn = null;
     }
-    sendTurn();
+    sendTurn(again);
   }
 
-  /** One at a time, and the newest waits: a slider runs through many planes. */
-  function sendTurn() {
+  /** One at a time, and the newest waits: a slider runs through many planes. @param {boolean} [again] */
+  function sendTurn(again = false) {
     // What an action does to the prompts is not known yet; they belong to the plane before.
     if (turn || wantedPlane === null || action || queue.length) return;
     const plane = wantedPlane;
     if (plane === state.plane && state.turning === null) wantedPlane = null;
     else {
       const message = { type: /** @type {const} */ ("plane"), epoch: currentEpoch(), prompts: local && local.map(toWire), plane };
-      if (request((rid) => link.sendAction({ ...message, rid }))) turn = { n: sent, plane };
+      if (request((rid) => link.sendAction({ ...message, rid }))) turn = { n: sent, plane, again, heard: false };
       else wantedPlane = null;
     }
   }
@@ -237,12 +256,11 @@ export function createStore({ client, link }) {
   /** Go on as if the action on its way were carried out: of this plane, no answer will come. */
   function passAction() {
     if (!action) return;
-    // Of others only the kernel knows what they leave: it refuses the edits that follow, and says so.
-    if (isForeseen(action.type)) {
-      localEpoch = currentEpoch() + 1;
-      if (action.leaves) local = null;
-      state = { ...state, epoch: localEpoch, active: action.leaves ? null : state.active };
-    }
+    const cleared = action.leaves || !isForeseen(action.type);
+    unknown = !isForeseen(action.type) || (unknown && !action.leaves);
+    localEpoch = currentEpoch() + 1;
+    if (cleared) local = null;
+    state = { ...state, epoch: localEpoch, active: cleared ? null : state.active };
     action = null;
     chain += 1;
   }
@@ -259,7 +277,7 @@ export function createStore({ client, link }) {
     }
     sendInTurn(done);
     chain += 1;
-    [local, action, queue, patches] = [null, null, [], []];
+    [local, action, queue, patches, unknown] = [null, null, [], [], false];
     memory.remember(null);
   }
 
@@ -325,7 +343,7 @@ export function createStore({ client, link }) {
       classes,
       labels: classes.map(({ name }) => name),
       nextLabel: state.label,
-      notice: state.notice,
+      notice: state.notices[client] || state.notices[""] || state.notice,
       settings: state.settings,
       options,
       prompts,
@@ -350,9 +368,10 @@ export function createStore({ client, link }) {
     };
   }
 
-  /** @param {Edit} edit a change of the object's prompts */
-  function editPrompts(edit) {
-    if (action) queue.push({ edit });
+  /** @param {Edit} edit a change of the object's prompts @param {boolean} [adds] whatever they are */
+  function editPrompts(edit, adds = false) {
+    read = state.noticed;
+    if (action) queue.push({ edit, adds });
     else {
       const before = currentPrompts();
       const after = edit(before);
@@ -365,7 +384,6 @@ export function createStore({ client, link }) {
     client,
     timings,
     snapshot: () => (snapshot ??= takeSnapshot()),
-    editPrompts,
 
     /** @param {() => void} listener @param {AbortSignal} signal */
     subscribe(listener, signal) {
@@ -375,7 +393,7 @@ export function createStore({ client, link }) {
     },
 
     /** @param {Prompt} prompt */
-    addPrompt: (prompt) => editPrompts((prompts) => withPrompt(prompts, prompt)),
+    addPrompt: (prompt) => editPrompts((prompts) => withPrompt(prompts, prompt), prompt.type !== "choice"),
 
     /** @param {number} index among the prompts shown */
     removePrompt: (index) => editPrompts((prompts) => (index in prompts ? withoutPrompt(prompts, index) : prompts)),
@@ -385,6 +403,7 @@ export function createStore({ client, link }) {
 
     /** Take back an object that the kernel has not answered for yet. */
     discardPrompts() {
+      read = state.noticed;
       queue = queue.filter((item) => !("edit" in item));
       if (local && !action) sendLocal(NO_PROMPTS);
       changed();
@@ -392,6 +411,7 @@ export function createStore({ client, link }) {
 
     /** @param {ActionType} type @param {ActionDetail} [detail] */
     act(type, detail = {}) {
+      read = state.noticed;
       if (action) queue.push({ type, detail });
       else sendAction(type, detail, currentPrompts());
       changed();
@@ -400,6 +420,7 @@ export function createStore({ client, link }) {
     /** @param {number} plane to be shown as soon as the kernel has it */
     turnTo(plane) {
       if (!stack || plane < 0 || plane >= stack.count) return;
+      read = state.noticed;
       wantedPlane = plane;
       sendTurn();
       changed();

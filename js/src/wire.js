@@ -58,7 +58,9 @@
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {string | null} label
- * @property {string} notice
+ * @property {string} notice about the mask
+ * @property {Readonly<Record<string, string>>} notices what single pages were told, by client, or all, under ""
+ * @property {number} noticed how many notices there have been
  * @property {Settings} settings
  * @property {number} plane the one that all this is about
  * @property {number | null} turning the plane that is on its way
@@ -94,6 +96,8 @@ export const EMPTY_STATE = Object.freeze({
   canRedo: false,
   label: null,
   notice: "",
+  notices: Object.freeze({}),
+  noticed: 0,
   settings: NO_SETTINGS,
   plane: 0,
   turning: null,
@@ -226,7 +230,7 @@ function parseSettings(raw) {
 
 /** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
 export function parseState(raw, known = new Map()) {
-  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, settings, plane, turning, objects } = record(raw);
+  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, notices, noticed, settings, plane, turning, objects } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
@@ -237,6 +241,8 @@ export function parseState(raw, known = new Map()) {
     canRedo: can_redo === true,
     label: textOrNull(label),
     notice: text(notice),
+    notices: Object.fromEntries(Object.entries(record(notices)).map(([page, told]) => [page, text(told)])),
+    noticed: integer(noticed, 0),
     settings: parseSettings(settings),
     plane: integer(plane, 0),
     turning: numberOrNull(turning),

@@ -374,3 +374,21 @@ test("who locks the object being worked on has left it", () => {
   store.addPrompt(point(2));
   assert.deepEqual(shown(), [point(2)]);
 });
+
+test("a page shows what it was told, else what all were, else what is to be said of the mask", () => {
+  publish({ notice: "mask", notices: { other: "theirs" } });
+  assert.equal(store.snapshot().notice, "mask");
+  publish({ notice: "mask", notices: { "": "all" } });
+  assert.equal(store.snapshot().notice, "all");
+  publish({ notice: "mask", notices: { "": "all", me: "mine" } });
+  assert.equal(store.snapshot().notice, "mine");
+});
+
+test("a request tells which notices its user had seen, also when it had to wait", () => {
+  store.act("undo");
+  store.addPrompt(point(1));
+  publish({ done: 1, notices: { me: "refused" }, noticed: 1 });
+  assert.deepEqual(sent[1].rid, { client: "me", n: 2 });
+  store.addPrompt(point(2));
+  assert.deepEqual(sent[2].rid, { client: "me", n: 3, seen: 1 });
+});

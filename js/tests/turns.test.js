@@ -22,8 +22,8 @@ function createKernel(publish) {
   let turning = null;
 
   /** @param {any} plane @param {number} epoch @param {any[]} prompts */
-  function apply(plane, epoch, prompts) {
-    if (epoch === plane.epoch) plane.active = prompts;
+  function apply(plane, epoch, prompts, adds = false) {
+    if (epoch === plane.epoch) plane.active = adds ? [...plane.active, ...prompts] : prompts;
     else refused += 1;
   }
 
@@ -41,12 +41,12 @@ function createKernel(publish) {
     planes,
     refused: () => refused,
     /** @param {any} request */
-    take({ type = "prompts", rid, epoch, prompts, plane: wanted }) {
+    take({ type = "prompts", rid, epoch, prompts, adds, plane: wanted }) {
       if (rid.n <= ack) return;
       ack = rid.n;
       const plane = planes[Math.floor(epoch / EPOCHS)];
       if (type in actions) plane.epoch += 1;
-      if (prompts) apply(plane, epoch + (type in actions ? 1 : 0), prompts);
+      if (prompts) apply(plane, epoch + (type in actions ? 1 : 0), prompts, adds);
       actions[type]?.(plane);
       if (type === "plane") turning = wanted;
     },
@@ -164,17 +164,67 @@ test("a click that the widget manager still keeps when another plane comes is no
   assert.deepEqual(xs(page, 1), [[2]]);
 });
 
-test("a click after what only the kernel knows is refused, not lost in silence", () => {
+/** A page that has left two objects, the second with two clicks, taken one back, and is to be turned. */
+function undone() {
   const page = start();
+  Object.assign(page.kernel.planes[0], { objects: [[point(1)], [point(2), point(3)]] });
   page.tell();
   page.store.turnTo(1);
   page.store.act("undo");
-  page.store.addPrompt(point(1));
+  return page;
+}
+
+/** @param {ReturnType<typeof start>} page */
+function turned(page) {
   page.messages();
   page.turn();
   page.tell();
   finish(page);
+}
+
+test("clicks after what only the kernel knows are added to it", () => {
+  const page = undone();
+  page.store.addPrompt(point(4));
+  page.store.act("label", { object: 9, label: "cell" });
+  page.store.addPrompt(point(5));
+  page.store.act("commit");
+  page.store.addPrompt(point(6));
+  turned(page);
+  assert.deepEqual(xs(page, 0), [[1], [2, 3, 4, 5]]);
+  assert.deepEqual(page.kernel.planes[0].active, [point(6)]);
+  assert.equal(page.kernel.refused(), 0);
+});
+
+test("an action after what only the kernel knows leaves it as it is", () => {
+  const page = undone();
+  page.store.act("commit");
+  turned(page);
+  assert.deepEqual(xs(page, 0), [[1], [2, 3]]);
+  assert.equal(page.kernel.refused(), 0);
+});
+
+test("a change of what only the kernel knows is refused, not lost in silence", () => {
+  const page = undone();
+  page.store.addPrompt(point(4));
+  page.store.removePrompt(0);
+  turned(page);
+  assert.deepEqual(page.kernel.planes[0].active, [point(2), point(3)]);
   assert.equal(page.kernel.refused(), 1);
+});
+
+test("a turn that was lost is asked for again although a later click was heard", () => {
+  const page = start();
+  page.tell();
+  page.lose(true);
+  page.store.turnTo(1);
+  page.lose(false);
+  page.store.addPrompt(point(1));
+  page.traits();
+  page.messages();
+  page.tell();
+  finish(page);
+  assert.equal(page.store.snapshot().plane, 1);
+  assert.deepEqual(page.kernel.planes[0].active, [point(1)]);
 });
 
 test("what was said of the plane before is repeated, too, when the connection was lost", () => {

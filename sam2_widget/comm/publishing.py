@@ -78,6 +78,7 @@ class Publisher:
             epoch=annotator.epoch,
             ack=self._ack,
             notice=annotator.notice,
+            notices=annotator.notices,
             plane=self._planes.index,
             turning=self._planes.wanted,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from time import perf_counter
 from typing import Any
 
@@ -12,8 +13,9 @@ from sam2_widget.comm import requests
 from sam2_widget.comm.publishing import Publisher
 from sam2_widget.errors import MessageError, SegmentationError
 from sam2_widget.interrupts import held_back
+from sam2_widget.notices import EVERYBODY
 from sam2_widget.planes import Planes
-from sam2_widget.prompts import Prompt
+from sam2_widget.prompts import Prompt, add_prompt
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class Receiver:
             rid = requests.request_id(content)
             if rid is not None:
                 self._acknowledge(rid)
-            self._planes.shown.say(notice)
+            self._planes.notices.tell(notice, rid.client if rid else EVERYBODY)
         self._planes.shown.after_edit()
 
     def _take_prompts(self, content: object) -> None:
@@ -110,9 +112,9 @@ class Receiver:
         with annotator.lock:
             if not self._acknowledge(request.rid):
                 return
-            self._apply(annotator, request.epoch, request.prompts)
+            taken = self._apply(annotator, request.epoch, request)
             in_view = annotator is self._planes.shown
-        annotator.after_edit(answer_follows=in_view and not annotator.said)
+        annotator.after_edit(answer_follows=in_view and taken)
 
     def _take_message(self, content: object, buffers: Sequence[object]) -> None:
         message = requests.parse_message(content)
@@ -142,9 +144,8 @@ class Receiver:
         with annotator.lock:
             if not self._acknowledge(turn.rid):
                 return
-            if turn.prompts is not None:
-                self._apply(annotator, turn.epoch, turn.prompts)
-            self._planes.turn_later(plane)
+            self._apply(annotator, turn.epoch, turn)
+            self._planes.turn_later(plane, turn.rid.client)
         annotator.after_edit()
 
     def _take_action(self, action: requests.Action) -> None:
@@ -153,8 +154,7 @@ class Receiver:
             if not self._acknowledge(action.rid):
                 return
             annotator.epoch += 1
-            if action.prompts is not None:
-                self._apply(annotator, action.epoch + 1, action.prompts)
+            self._apply(annotator, action.epoch + 1, action)
             active = annotator.session.annotation.active_id
             try:
                 action.apply(annotator.session)
@@ -172,16 +172,27 @@ class Receiver:
         self._ack[rid.client] = rid.n
         self._planes.timings.received(rid.client, rid.n, self._arrived)
         while len(self._ack) > CLIENTS_KEPT:
-            del self._ack[next(iter(self._ack))]
-        self._planes.shown.say("")
+            oldest = next(iter(self._ack))
+            del self._ack[oldest]
+            self._planes.notices.forget(oldest)
+        self._planes.notices.seen(rid.client, rid.seen)
         return True
 
-    def _apply(self, annotator: Annotator, epoch: int, prompts: requests.SentPrompts) -> None:
+    def _apply(
+        self, annotator: Annotator, epoch: int, request: requests.PromptsRequest | requests.Action
+    ) -> bool:
         """Take the browser's prompts, unless they are about another object than ours."""
-        if epoch == annotator.epoch:
-            annotator.session.set_prompts(tuple(self._resolved(p) for p in prompts))
-        else:
-            self._planes.shown.say(ELSEWHERE)
+        if request.prompts is None:
+            return True
+        if epoch != annotator.epoch:
+            self._planes.notices.tell(ELSEWHERE, request.rid.client)
+            return False
+        prompts = tuple(self._resolved(p) for p in request.prompts)
+        if request.adds:
+            active = annotator.session.annotation.active
+            prompts = reduce(add_prompt, prompts, active.prompts if active else ())
+        annotator.session.set_prompts(prompts)
+        return True
 
     def _resolved(self, prompt: requests.SentPrompt) -> Prompt:
         if not isinstance(prompt, requests.Known):

@@ -64,10 +64,19 @@ SentPrompts: TypeAlias = tuple[SentPrompt, ...]
 
 
 class RequestId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who asks, and the how manieth request it is. Not called ``id``: ipykernel 7.4 keeps those."""
+    """Who asks, and the how manieth request it is. Not called ``id``: ipykernel 7.4 keeps those.
+
+    Attributes
+    ----------
+    client : str
+    n : int
+    seen : int
+        How many notices there were when the user did what is asked for, see `Notices`.
+    """
 
     client: ClientId
     n: Count
+    seen: Count = 0
 
 
 class PromptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,17 +89,22 @@ class PromptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The state's epoch that the browser knew: with another one, the list is about an object that
         is no longer being worked on.
     prompts : tuple of SentPrompt
+    adds : bool
+        Whether they come on top of those that are there, which the page does not know: it has left
+        the plane before it was told what undo made of them.
     """
 
     rid: RequestId
     epoch: Count
     prompts: SentPrompts
+    adds: bool = False
 
 
 class _Action(msgspec.Struct, frozen=True, tag_field="type"):
     rid: RequestId
     epoch: Count
     prompts: SentPrompts | None = None
+    adds: bool = False
 
 
 class Commit(_Action, frozen=True, tag="commit"):

@@ -89,7 +89,7 @@ class Transfers:
             self._fail(asked, f"Something went wrong in the kernel: {error!r}")
 
     def _fail(self, asked: Save | Upload, notice: str) -> None:
-        self._planes.shown.complain(notice)
+        self._planes.shown.complain(notice, asked.client)
         if isinstance(asked, Save):
             self._send(wire.file_message(asked, "", "", 0, 0))
         else:
@@ -117,7 +117,7 @@ class Transfers:
         while len(self._made) > CLIENTS_KEPT:
             del self._made[next(iter(self._made))]
         if notes:
-            self._planes.shown.complain(" ".join(notes))
+            self._planes.shown.complain(" ".join(notes), asked.client)
         self._send(wire.file_message(asked, name, mime, len(data), -(-len(data) // PART)))
 
     def _file(self, asked: Save) -> tuple[str, str, bytes]:
@@ -192,7 +192,8 @@ class Transfers:
         with collected() as notes:
             added = self._added(annotator, part.name, data)
         count = f"{added} object{'' if added == 1 else 's'}"
-        self._planes.shown.complain(" ".join([f"{count} added from {part.name}.", *notes]))
+        said = " ".join([f"{count} added from {part.name}.", *notes])
+        self._planes.shown.complain(said, part.client)
         self._send(wire.uploaded_message(part, part.size, done=True))
 
     def _added(self, annotator: Annotator, name: str, data: bytes) -> int:

@@ -21,6 +21,7 @@ from sam2_widget.images.view import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks.logits import LogitMask
 from sam2_widget.masks.strokes import Mask
+from sam2_widget.notices import Notices
 from sam2_widget.session import AnnotatedObject, Session
 from sam2_widget.text import presentable
 
@@ -92,12 +93,14 @@ def state_message(
     epoch: int,
     ack: dict[str, int],
     notice: str,
+    notices: Notices,
     plane: int,
     turning: int | None,
 ) -> Content:
     """The trait ``_state`` but for its revision and the points of strokes.
 
     `answer` is that to the active object, None while it is pending or after the model `failed`;
+    `notice` is about it, `notices` are what single pages, or all, were told beside;
     `turning` the plane that is on its way, None if none is.
     """
     active = session.annotation.active
@@ -109,6 +112,8 @@ def state_message(
         "can_redo": session.can_redo,
         "label": session.label,
         "notice": presentable(notice),
+        "notices": {client: presentable(text) for client, text in notices.told.items()},
+        "noticed": notices.count,
         "settings": _settings(session),
         "plane": plane,
         "turning": turning,

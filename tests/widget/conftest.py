@@ -33,7 +33,7 @@ class Page:
 
     def _rid(self):
         self.n += 1
-        return {"client": self.client, "n": self.n}
+        return {"client": self.client, "n": self.n, "seen": self.state["noticed"]}
 
     def deliver(self, data, buffers=()):
         message = {"content": {"data": data}, "buffers": list(buffers), "metadata": {}}
@@ -59,6 +59,12 @@ class Page:
     @property
     def state(self):
         return self.widget._state
+
+    @property
+    def notice(self):
+        """What the page shows, as in store.js."""
+        told = self.state["notices"]
+        return told.get(self.client) or told.get("") or self.state["notice"]
 
     @property
     def published(self):

@@ -127,7 +127,7 @@ def test_strokes_travel_once_and_are_known_by_key(widget, page):
     assert sent == {"type": "stroke", "key": sent["key"], "radius": 3, "label": 1}
     page.prompts(point(40, 30), {"type": "known", "key": sent["key"]}, eraser)
     settle()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
     points = told_points(page)
     strokes = page.state["active"]["mask"]["strokes"]
     assert [points[s["key"]] for s in strokes] == [brush["points"], eraser["points"]]
@@ -168,7 +168,7 @@ def test_many_strokes_cost_a_click_little(widget, page):
 
 def test_a_key_that_nobody_knows_is_refused_and_acknowledged(widget, page):
     page.prompts(point(40, 30), {"type": "known", "key": "gone"})
-    assert "no longer there" in page.state["notice"]
+    assert "no longer there" in page.notice
     assert page.state["ack"]["page"] == page.n
     assert not widget.prompts
 
@@ -185,7 +185,7 @@ def test_keys_are_known_as_long_as_the_history_holds_their_strokes(widget, page)
 def test_a_page_cannot_send_a_mask(widget, page):
     mask = MaskPrompt.from_mask(np.ones(SIZE))
     page.prompts({"type": "mask", "size": list(mask.size), "counts": mask.counts})
-    assert "malformed" in page.state["notice"]
+    assert "malformed" in page.notice
     assert not widget.prompts
 
 
@@ -249,13 +249,13 @@ def test_python_draws_lines(widget, edit):
 def test_empty_and_whole_masks_are_told(widget, page):
     page.prompts(point(40, 30, 0))
     settle()
-    assert page.state["notice"].startswith("The mask is empty:")
+    assert page.notice.startswith("The mask is empty:")
     page.prompts(point(40, 30))
     settle()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
     widget.add_mask(np.ones(SIZE))
     widget.select(-1)
-    assert page.state["notice"].startswith("The mask covers the whole image:")
+    assert page.notice.startswith("The mask covers the whole image:")
 
 
 # --- objects --------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_objects_can_be_hidden_locked_and_moved(widget, page):
     assert [widget.is_locked(i) for i in range(3)] == [False, True, False]
     for action in ("select", "delete", "label"):
         page.act(action, object=1)
-        assert "Object 2 is locked" in page.state["notice"]
+        assert "Object 2 is locked" in page.notice
     page.act("order", object=0, index=2)
     assert [o["id"] for o in page.objects()] == [1, 2, 0]
     assert [o.id for o in widget.objects] == [1, 2, 0]
@@ -372,7 +372,7 @@ def test_classes_have_colours(predictor):
     page.act("commit", label="cow")
     assert w.objects[0].color == page.objects()[0]["color"] == "#123456"
     page.act("class_add", name="evil", color="url(x)")
-    assert "malformed" in page.state["notice"]
+    assert "malformed" in page.notice
     assert dict(w.labels) == {"cat": "#ff0000", "dog": "#0000ff", "cow": "#123456"}
     w.labels = ["tree"]
     assert list(w.labels) == ["tree"]
@@ -400,7 +400,7 @@ def test_settings_are_the_kernels_and_in_the_history(widget, page):
     assert (widget.overlap, widget.fill_holes, widget.drop_specks) == ("cut out", 30, 0)
     for name, bad in (("fill_holes", -1), ("fill_holes", "x"), ("overlap", 3), ("x", 1)):
         page.act("setting", name=name, value=bad)
-        assert page.state["notice"]
+        assert page.notice
     page.act("undo")
     page.act("undo")
     assert page.state["settings"] == default
@@ -531,7 +531,7 @@ def test_a_hover_that_cannot_be_answered_is_told_so(widget, page, where):
     hover(page, *where)
     settle()
     assert messages(page, "preview")[-1][0]["mask"] is None
-    assert page.state["notice"] == ""
+    assert page.notice == ""
 
 
 def test_a_hover_over_another_object_or_before_the_model_is_not_answered(widget, page):
@@ -610,7 +610,7 @@ def test_a_small_image_needs_no_tiles(widget):
 )
 def test_malformed_questions_are_told(widget, page, bad):
     page.send(bad)
-    assert "malformed" in page.state["notice"]
+    assert "malformed" in page.notice
 
 
 # --- events and pictures --------------------------------------------------------------------------
@@ -657,7 +657,7 @@ def test_what_a_users_function_raises_is_shown(widget, page, caplog):
     widget.add_point(40, 30)
     widget.commit()
     observed()
-    assert "on_commit failed: ZeroDivisionError('oh')" in page.state["notice"]
+    assert "on_commit failed: ZeroDivisionError('oh')" in page.notice
     assert "on_commit failed" in caplog.text
 
 

@@ -54,7 +54,7 @@ def test_no_method_can_be_called_from_a_page(widget, page):
         page.send({"id": "1", "kind": "anywidget-command", "name": name, "msg": ["/tmp/x"]})
     settle()
     assert widget.comm is not None
-    assert "malformed" in page.state["notice"]
+    assert "malformed" in page.notice
     assert not any("response" in str(data) for _, data, _ in page.published)
 
 
@@ -85,7 +85,7 @@ def test_a_page_makes_no_widget(widget):
 )
 def test_a_message_without_form_is_told(widget, page, data):
     page.deliver(data)
-    assert "malformed message" in page.state["notice"]
+    assert "malformed message" in page.notice
 
 
 def test_a_number_beyond_all_floats_is_no_brush(widget, page):
@@ -111,10 +111,10 @@ def test_half_a_character_does_not_end_all_answers(widget, page, act):
     page.prompts(point(40, 30))
     act(page)
     settle()
-    assert page.state["notice"]
+    assert page.notice
     page.prompts(point(40, 30), point(45, 30))
     settle()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
     assert widget.masks.any()
 
 
@@ -139,8 +139,8 @@ def test_a_file_whose_name_is_no_text_is_shown(predictor, tmp_path):
 
 def test_a_page_is_told_of_its_fault_in_few_words(widget, page):
     page.send({"type": "A" * 1_000_000})
-    assert 0 < len(page.state["notice"]) <= MAX_SHOWN + 3
-    assert page.state["notice"].startswith("malformed message")
+    assert 0 < len(page.notice) <= MAX_SHOWN + 3
+    assert page.notice.startswith("malformed message")
 
 
 def test_a_model_that_fails_at_length_is_told_in_few_words(widget, page, predictor):
@@ -186,7 +186,7 @@ def test_an_action_on_no_object_changes_none(widget, page, kind):
     page.act("commit")
     page.act(kind)
     settle()
-    assert "malformed" in page.state["notice"]
+    assert "malformed" in page.notice
     assert len(widget.prompts) == 1
     assert not widget._annotator.session.locked | widget._annotator.session.hidden
 

@@ -109,10 +109,10 @@ def test_no_trait_update_breaks_the_widget(widget, page, sent):
 
 def test_a_malformed_message_is_told_in_the_widget(widget, page):
     page.send({"type": "explode"})
-    assert "malformed message" in page.state["notice"]
+    assert "malformed message" in page.notice
     page.prompts(point(40, 30))
     settle()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
 
 
 @pytest.mark.parametrize(
@@ -127,13 +127,13 @@ def test_a_malformed_message_is_told_in_the_widget(widget, page):
 def test_a_bad_prompt_is_told_and_changes_nothing(widget, page, bad):
     page.prompts(point(40, 30))
     page.prompts(point(40, 30), bad)
-    assert page.state["notice"]
+    assert page.notice
     assert len(widget.prompts[0].prompts) == 1
 
 
 def test_a_message_about_an_object_that_is_gone(widget, page):
     page.act("delete", object=99)
-    assert "no longer there" in page.state["notice"]
+    assert "no longer there" in page.notice
 
 
 def test_no_trait_but_prompts_and_options_can_be_set_from_a_browser(widget, page):
@@ -162,7 +162,7 @@ def test_reads_after_a_flood_are_current(widget, page):
 def test_an_action_that_fails_leaves_no_click_unanswered(widget, page):
     page.act("select", prompts=[point(40, 30)], object=99)
     settle()
-    assert "no longer there" in page.state["notice"]
+    assert "no longer there" in page.notice
     assert not page.state["active"]["pending"]
     assert page.state["ack"]["page"] == page.n
 
@@ -173,11 +173,11 @@ def test_an_action_that_fails_leaves_no_click_unanswered(widget, page):
 def test_a_malformed_request_is_acknowledged_all_the_same(widget, page, bad):
     page.send({**bad, "rid": page._rid(), "epoch": 0})
     assert page.state["ack"]["page"] == page.n
-    assert page.state["notice"]
+    assert page.notice
 
 
 def test_more_prompts_than_an_object_may_have_are_refused_and_acknowledged(widget, page):
     page.prompts(*[point(1, 1)] * 1001)
-    assert "1000 prompts, got 1001" in page.state["notice"]
+    assert "1000 prompts, got 1001" in page.notice
     assert page.state["ack"]["page"] == page.n
     assert not widget.prompts

@@ -146,7 +146,7 @@ def test_a_page_cannot_turn_to_a_plane_that_is_not_there(widget, plane):
     page = Page(widget)
     turned(page, plane)
     assert widget.plane == 0
-    assert page.state["notice"]
+    assert page.notice
     assert page.state["ack"]["page"] == 1
     page.update({"plane": 3, "_stack": {}, "_image": {}})
     assert widget.plane == 0
@@ -188,7 +188,7 @@ def test_a_click_goes_to_the_plane_that_the_user_saw(widget):
     settle()
     assert len(widget.objects) == 0
     assert [len(o.prompts) for o in widget.planes[0].objects] == [2]
-    assert not page.state["notice"]
+    assert not page.notice
     page.act("commit", epoch=saw)
     settle()
     assert widget._planes[0].session.annotation.active is None
@@ -203,10 +203,10 @@ def test_a_stale_click_changes_no_plane(widget):
     turned(page, 1)
     page.prompts(point(40, 30), epoch=saw)
     settle()
-    assert page.state["notice"]
+    assert page.notice
     assert widget.planes.annotated == (0,)
     page.prompts(point(1, 1), epoch=DEPTH * EPOCHS)
-    assert "no plane" in page.state["notice"]
+    assert "no plane" in page.notice
 
 
 def test_clicks_before_the_turn_are_taken_with_it(widget):
@@ -298,7 +298,7 @@ def test_a_plane_that_cannot_be_read_is_told_and_nothing_is_lost(predictor):
     widget.add_point(20, 20)
     turned(page, 3)
     assert widget.plane == 0
-    assert "Z 4 cannot be shown" in page.state["notice"]
+    assert "Z 4 cannot be shown" in page.notice
     assert page.state["turning"] is None
     assert len(widget.objects) == 1
     with pytest.raises(OSError, match="disk"):
@@ -396,3 +396,23 @@ def test_a_closed_widget_still_has_its_results(widget):
     widget.close()
     assert len(widget.planes[0].objects) == 1
     assert len(widget.objects) == 1
+
+
+def test_clicks_on_top_of_an_undo_that_the_page_did_not_wait_for_are_kept(widget):
+    page = Page(widget)
+    page.prompts(point(20, 20))
+    page.prompts(point(20, 20), point(30, 20))
+    settle()
+    epoch = page.state["epoch"]
+    page.act("undo", prompts=[point(20, 20), point(30, 20)])
+    turned(page, 1)
+    rid = {"client": "page", "n": page.n + 1}
+    page.n += 1
+    page.update(
+        {"_prompts": {"rid": rid, "epoch": epoch + 1, "prompts": [point(40, 30)], "adds": True}}
+    )
+    settle()
+    assert page.notice == ""
+    assert page.state["active"] is None
+    widget.plane = 0
+    assert [(p.x, p.y) for p in widget.prompts[0].prompts] == [(20, 20), (40, 30)]

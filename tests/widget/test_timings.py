@@ -55,13 +55,13 @@ def test_times_of_a_page_are_checked(widget, page, wrong):
     settle()
     page.send({"type": "nudge", "timings": [{**PAGE, **wrong}]})
     assert widget.timings[0].total is None
-    assert "malformed message" in page.state["notice"]
+    assert "malformed message" in page.notice
 
 
 def test_times_of_an_unknown_click_are_forgotten(widget, page):
     page.send({"type": "nudge", "timings": [PAGE]})
     assert widget.timings == ()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
 
 
 def test_a_page_is_asked_for_what_it_has_not_told(widget, page):

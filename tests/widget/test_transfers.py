@@ -73,12 +73,12 @@ def test_every_format_can_be_saved_and_most_opened_again(page, widget, format_):
     data = fetch(page, file)
     assert len(data) == file["size"] > 0
     assert "/" not in file["name"]
-    assert not page.state["notice"]
+    assert not page.notice
     if format_ in ("csv", "voc", "cutout", "yolo"):
         return
     widget.clear()
     assert upload(page, file["name"], data)["done"]
-    assert "2 objects added" in page.state["notice"]
+    assert "2 objects added" in page.notice
     np.testing.assert_array_equal(widget.masks, expected)
     widget.undo()
     assert len(widget.objects) == 0
@@ -116,11 +116,11 @@ def test_losses_and_failures_are_told(page, widget, monkeypatch):
     widget.commit()
     widget.add_point(22, 20)
     save(page, "voc")
-    assert "uppermost" in page.state["notice"]
+    assert "uppermost" in page.notice
     with monkeypatch.context() as patched:
         patched.setattr("sam2_widget.export.notes.import_module", missing)
         assert save(page, "csv", n=2)["parts"] == 0
-    assert "pip install" in page.state["notice"]
+    assert "pip install" in page.notice
     assert len(widget.objects) == 2
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_opened_is_told_and_nothing_is_lost(page, widget, name, d
     answer = upload(page, name, data)
     assert answer["done"]
     assert answer["at"] == 0
-    assert page.state["notice"]
+    assert page.notice
     assert len(widget.objects) == 1
 
 
@@ -157,7 +157,7 @@ def test_a_file_of_another_size_is_refused(page, widget):
     buffer = io.BytesIO()
     Image.fromarray(np.ones((7, 9), np.uint8)).save(buffer, "PNG")
     upload(page, "map.png", buffer.getvalue())
-    assert "9" in page.state["notice"]
+    assert "9" in page.notice
     assert len(widget.objects) == 0
 
 
@@ -171,7 +171,7 @@ def test_repairs_are_told_in_the_widget_and_not_as_warnings(page, widget, recwar
         ],
     }
     upload(page, "a.json", json.dumps(labelme).encode())
-    assert "repair" in page.state["notice"]
+    assert "repair" in page.notice
     assert len(recwarn) == 0
 
 
@@ -183,7 +183,7 @@ def test_uploads_are_capped_and_must_be_whole(page, widget):
         return answers(page, "uploaded")[-1][0]
 
     assert send(b"x", size=MAX_UPLOAD + 1, at=0)["done"]
-    assert "64" in page.state["notice"]
+    assert "64" in page.notice
     assert send(b"x" * (PART + 1), size=2 * PART, at=0)["done"]
     assert not send(b"x" * 10, size=30, at=0)["done"]
     assert send(b"x" * 10, size=30, at=20)["done"]  # a part is missing

@@ -281,12 +281,12 @@ def test_clicks_on_an_object_that_python_has_just_changed_are_refused_and_said(w
     widget.commit()
     page.prompts(point(40, 30), epoch=epoch)
     assert len(widget.objects) == 1
-    assert "click again" in page.state["notice"]
+    assert "click again" in page.notice
     assert page.state["ack"]["page"] == page.n
     page.prompts(point(40, 30))
     assert len(widget.objects) == 2
     settle()
-    assert page.state["notice"] == ""
+    assert page.notice == ""
 
 
 def test_two_pages_number_their_requests_apart(widget, page):
