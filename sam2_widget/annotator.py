@@ -314,8 +314,10 @@ class Annotator:
         kept = self._result
         if kept and kept[0] is not self.engine.answers:
             self._result = None  # which would keep the model before
+        # After an error nothing is on its way: what has failed is tried again at the next edit.
+        if self.engine.status.phase == "error" and self.engine.answers is not None:
+            self._failed = next(iter(self.pending()), None)
         self._changed()
-        # Not after an error: what has failed is tried again at the next edit.
         if self.engine.status.phase == "ready":
             self._answer_later()
 

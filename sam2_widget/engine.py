@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sam2_widget.answers import Answers
-from sam2_widget.errors import ClosedError, ModelError, OutOfMemoryError
+from sam2_widget.errors import ClosedError, ClusterError, ModelError, OutOfMemoryError
 from sam2_widget.images.arrays import ImageSource
 from sam2_widget.models import checkpoints, recovery, worker
 from sam2_widget.models.cache import embeddings
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
+
+AGAIN = "Click again to try once more."
 
 PROGRESS_EVERY = 0.1
 """Seconds between two reports of a download."""
@@ -156,9 +158,10 @@ class Engine:
             raise ClosedError("the widget was closed before its model was loaded")
 
     def failed(self, error: Exception) -> ModelError:
-        """Tell that an answer failed; returns the error to raise."""
+        """Tell that an answer failed, which the next click asks for anew; returns the error."""
         shown = as_model_error(error)
-        self._show(self._token, "error", str(shown), hint=shown.hint)
+        hint = shown.hint if isinstance(shown, ClusterError) else f"{AGAIN} {shown.hint}"
+        self._show(self._token, "error", str(shown), hint=hint)
         return shown
 
     def recovered(self) -> None:
@@ -239,15 +242,31 @@ class Engine:
 
     def _swap(self, answers: Answers, plan: Plan, note: str, token: object) -> None:
         self._check(token)
-        # The first click finds the image encoded.
-        answers.prepare()
+        failure = self._prepared(answers)
         with self._state:
             self._check(token)
             self.answers, self._plan = answers, plan
             self._note = note
             self._loading = False
             self._state.notify_all()
-        self._show_ready(token, answers.predictor)
+        if failure is None:
+            self._show_ready(token, answers.predictor)
+        else:
+            self.failed(failure)
+
+    def _prepared(self, answers: Answers) -> Exception | None:
+        """Have the image encoded, so that the first click finds it so; what failed, if it did.
+
+        The model is there all the same, and the next click tries again. Not so if there is another
+        that can go on instead, or if memory is short: then the caller does what helps.
+        """
+        try:
+            answers.prepare()
+        except Exception as error:
+            if self.answers is not None or recovery.is_out_of_memory(error):
+                raise
+            return as_text(error)
+        return None
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -278,14 +297,19 @@ class Engine:
         try:
             found = recovery.attempt(plan, put, tell=self._teller(token))
         except Exception as error:
-            if self._said:
+            if self._is_announced:
                 self.failed(error)
             raise
         finally:
             self._asking = False
-        if self._said or self.status.phase in ("loading", "encoding"):
+        if self._is_announced:
             self._show_ready(token, found[0].predictor)
         return found
+
+    @property
+    def _is_announced(self) -> bool:
+        """Whether the status says what an answer waits for, which is no longer so afterwards."""
+        return bool(self._said) or self.status.phase in ("loading", "encoding")
 
     def _encoded(self, token: object | None, predictor: Predictor) -> None:
         # In the middle of an answer it is not known yet whether there will be one.

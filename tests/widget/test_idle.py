@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sam2_widget
-from sam2_widget import ModelError, SegmentWidget, SettingError, configure
+from sam2_widget import ModelError, OutOfMemoryError, SegmentWidget, SettingError, configure
 from sam2_widget.memory_use import Memory, ModelMemory
 from sam2_widget.models import checkpoints, idle, worker
 from sam2_widget.testing import FakePredictor
@@ -151,12 +151,14 @@ def test_memory_tells_what_is_held(monkeypatch):
     ]
 
 
-def test_an_error_that_is_raised_again_does_not_grow(model):
-    model.fail_with = ModelError("no")
+@pytest.mark.parametrize("error", [ModelError, OutOfMemoryError])
+def test_an_error_that_is_raised_again_does_not_grow(model, error):
+    model.fail_with = error("no")
     widget = SegmentWidget(IMAGE, model=model)
+    widget.add_point(10, 10)
     lengths = []
     for _ in range(3):
-        with pytest.raises(ModelError, match="no") as caught:
+        with pytest.raises(error, match=r"no|too little") as caught:
             _ = widget.masks
         lengths.append(len(caught.traceback))
     assert len(set(lengths)) == 1
