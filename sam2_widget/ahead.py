@@ -21,6 +21,7 @@ from sam2_widget.models import worker
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import ModelLike, check_device, check_model, load_model
 from sam2_widget.predictor import Predictor, RemotePredictor
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -170,8 +171,8 @@ def prefetch(
                 predictor.embed_ahead(rgb)
             else:
                 worker.submit_idle(partial(_logged, embeddings.source(predictor, rgb)))
-        except Exception:
-            logger.exception("the image was not encoded ahead")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "the image was not encoded ahead", error)
 
     threading.Thread(target=encode, name="sam2-widget-prefetch", daemon=True).start()
 
@@ -179,8 +180,8 @@ def prefetch(
 def _logged(job: Callable[[], object]) -> None:
     try:
         job()
-    except Exception:
-        logger.exception("the image was not encoded ahead")
+    except Exception as error:  # noqa: BLE001 - logged
+        log_failure(logger, "the image was not encoded ahead", error)
 
 
 def _predictor(model: ModelLike, device: str | None) -> Predictor:

@@ -25,7 +25,7 @@ from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.models.recovery import Plan
 from sam2_widget.predictor import Predictor, RemotePredictor
 from sam2_widget.status import Phase, Status
-from sam2_widget.tracebacks import as_text
+from sam2_widget.tracebacks import as_text, log_failure
 from sam2_widget.weak import weakly
 
 T = TypeVar("T")
@@ -399,7 +399,7 @@ def as_model_error(error: Exception) -> ModelError:
         return error
     if recovery.is_out_of_memory(error):
         return OutOfMemoryError(f"there is too little memory: {error}; use a smaller model")
-    logger.error("the model failed", exc_info=error)
+    log_failure(logger, "the model failed", error)
     wrapped = ModelError(f"the model failed: {error!r}; try model='bundled'")
     wrapped.__cause__ = error
     return wrapped

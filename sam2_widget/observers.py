@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from sam2_widget.models import worker
 from sam2_widget.planes import Planes
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class Event(Generic[T]):
     def _call(self, value: Callable[[], T]) -> None:
         try:
             found = value()
-        except Exception:
-            logger.exception("there was nothing to call %s with", self._name)
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, f"there was nothing to call {self._name} with", error)
             return
         for function in list(self._functions):
             self._call_one(function, found)
@@ -64,8 +65,8 @@ class Event(Generic[T]):
     def _call_one(self, function: Callable[[T], object], value: T) -> None:
         try:
             function(value)
-        except Exception as error:
-            logger.exception("a function given to %s failed", self._name)
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, f"a function given to {self._name} failed", error)
             self._failed(f"A function given to {self._name} failed: {error!r}")
 
 

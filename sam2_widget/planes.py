@@ -28,6 +28,7 @@ from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.notices import EVERYBODY, Notices
 from sam2_widget.session import Session
 from sam2_widget.timings import Timings
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -240,8 +241,8 @@ class Planes:
             return
         try:
             picture = None if wanted == self.index else self._picture(wanted)
-        except Exception as error:
-            logger.exception("plane %d cannot be shown", wanted)
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, f"plane {wanted} cannot be shown", error)
             self._give_up(wanted, error, client)
             return
         with self.lock:
@@ -301,9 +302,9 @@ class Planes:
             try:
                 _ = image.rgb
                 worker.submit_idle(lambda: _quietly(encode))
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - logged
                 # It is told when the user turns to it.
-                logger.exception("plane %d cannot be read", following)
+                log_failure(logger, f"plane {following} cannot be read", error)
 
         threading.Thread(target=read, daemon=True).start()
 
@@ -311,8 +312,8 @@ class Planes:
 def _quietly(job: Callable[[], None]) -> None:
     try:
         job()
-    except Exception:
-        logger.exception("the next plane could not be encoded")
+    except Exception as error:  # noqa: BLE001 - logged
+        log_failure(logger, "the next plane could not be encoded", error)
 
 
 def _images_of(image: LoadedImage | ImageStack) -> tuple[Callable[[int], ImageSource], int]:

@@ -19,6 +19,7 @@ from weakref import WeakMethod, WeakSet
 from PIL import Image
 
 from sam2_widget.images.view import encode_jpeg
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ class Poster:
             bundle = self._bundle()
             for display_id in self._ids if bundle else ():
                 publisher(bundle, display_id, update=True)
-        except Exception:
-            logger.exception("the picture for the saved notebook could not be made")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "the picture for the saved notebook could not be made", error)
 
     def close(self) -> None:
         """Leave the picture as it is from now on."""

@@ -7,10 +7,20 @@ its function, and that its closure.
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
+
+
+def log_failure(logger: logging.Logger, message: str, error: BaseException) -> None:
+    """Log an error with its traceback as a text.
+
+    As ``exc_info`` it would be kept alive, and the widget with it, by every handler that keeps
+    records: pytest's, Sentry's, `logging.handlers.MemoryHandler`.
+    """
+    logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
 
 
 class ModelTraceback(Exception):  # noqa: N818 - no error, but where one came from

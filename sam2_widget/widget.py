@@ -49,6 +49,7 @@ from sam2_widget.results import Segmentation, SegmentedObject
 from sam2_widget.stack_results import StackResults
 from sam2_widget.status import Status
 from sam2_widget.timings import Timing
+from sam2_widget.tracebacks import log_failure
 from sam2_widget.weak import weakly
 
 logger = logging.getLogger(__name__)
@@ -354,8 +355,8 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         change = {"name": name, "type": "change", "owner": self, "old": None}
         try:
             self.notify_change(traitlets.Bunch(change, new=getattr(self, name)))
-        except Exception:
-            logger.exception("an observer of %r failed", name)
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, f"an observer of {name!r} failed", error)
 
     def close(self) -> None:
         """Remove the widget from the page; what has been segmented can still be read.

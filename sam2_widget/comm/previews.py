@@ -12,6 +12,7 @@ from sam2_widget.errors import MessageError, PromptError
 from sam2_widget.kinds import Point
 from sam2_widget.models import worker
 from sam2_widget.planes import Planes
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,6 @@ class Previews:
             return answers.preview((*before, point), annotation.settings)
         except PromptError:
             return None
-        except Exception:
-            logger.exception("a preview could not be made")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "a preview could not be made", error)
             return None

@@ -12,6 +12,7 @@ from sam2_widget.comm.publishing import Publisher, Send
 from sam2_widget.comm.requests import Hover, Probe, Question, Tiles
 from sam2_widget.models import worker
 from sam2_widget.planes import Planes
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ class Questions:
             files = [shown.pyramid.tile(question.level, *place) for place in question.tiles]
             message = wire.tiles_message(question, files)
             self._send(message.content, message.buffers)
-        except Exception:
-            logger.exception("tiles could not be served")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "tiles could not be served", error)
 
     def _tell_values(self, probe: Probe) -> None:
         shown = self._planes.picture

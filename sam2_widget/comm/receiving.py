@@ -16,6 +16,7 @@ from sam2_widget.interrupts import held_back
 from sam2_widget.notices import EVERYBODY
 from sam2_widget.planes import Planes
 from sam2_widget.prompts import Prompt, add_prompt
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ class Receiver:
             take(content)
         except SegmentationError as error:
             self._refuse(content, str(error))
-        except Exception as error:
-            logger.exception("a message from the browser could not be handled")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "a message from the browser could not be handled", error)
             self._refuse(content, f"Something went wrong in the kernel: {error!r}")
 
     def _refuse(self, content: object, notice: str) -> None:

@@ -22,6 +22,7 @@ from sam2_widget.prompts import FORMAT, Prompts
 from sam2_widget.stack_prompts import FORMAT as STACK_FORMAT
 from sam2_widget.stack_prompts import StackPrompts
 from sam2_widget.stack_results import StackResults
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,8 @@ class Transfers:
             job()
         except SegmentationError as error:
             self._fail(asked, str(error))
-        except Exception as error:
-            logger.exception("a file could not be made or read")
+        except Exception as error:  # noqa: BLE001 - logged
+            log_failure(logger, "a file could not be made or read", error)
             self._fail(asked, f"Something went wrong in the kernel: {error!r}")
 
     def _fail(self, asked: Save | Upload, notice: str) -> None:

@@ -20,6 +20,7 @@ from sam2_widget.models import remote
 from sam2_widget.models.batches import Ask, BatchPredictor
 from sam2_widget.models.checkpoints import fetch, load_checkpoint
 from sam2_widget.predictor import Candidates, Embedding
+from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Replica:
         if isinstance(error, errors.SegmentationError):
             return remote.FAILED, self._failure(str(error), type(error).__name__)
         self._failures += 1
-        logger.error("the model failed", exc_info=error)
+        log_failure(logger, "the model failed", error)
         return remote.FAILED, self._failure(f"the model failed on {self._name}: {error!r}")
 
     def check_health(self) -> None:

@@ -1,7 +1,9 @@
 """A small soak: images, edits and faults by the hundred; nothing is lost. `make soak` does more."""
 
+import gc
 import logging
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from benchmarks.soak_user import Expected
 from sam2_widget import SegmentWidget, segment
 from sam2_widget.testing import FakePredictor
 
-from .conftest import Page, point, settle
+from .conftest import IMAGE, Page, point, settle
 
 IMAGES, STEPS = 30, 40
 NONSENSE = [{}, {"type": "explode"}, {"type": "delete", "rid": {"client": "x", "n": 1}, "epoch": 0}]
@@ -118,3 +120,30 @@ def test_a_small_soak(seed, log):
         widget.close()
     assert objects > IMAGES
     assert all("injected" in text for text in log)
+
+
+def test_no_error_that_was_logged_keeps_a_widget(caplog):
+    predictor, left = FakePredictor(), weakref.WeakSet()
+    for _ in range(5):
+        widget = SegmentWidget(IMAGE, model=predictor)
+        left.update((widget, widget._annotator, widget._annotator.engine, widget._planes))
+        widget._annotator.engine.wait()
+        page = Page(widget)
+        for error in ERRORS:
+            predictor.fail_with = error("injected")
+            page.prompts(point(20, 20), point(30, 20))
+            settle()
+            page.prompts(point(20, 20))
+            settle()
+        predictor.fail_with = None
+        page.prompts(point(20, 20))
+        settle()
+        page.update({"_prompts": {"rid": 5}})
+        widget._annotator.session.undo = lambda: 1 / 0
+        page.act("undo")
+        widget.close()
+    del widget, page, error
+    settle()
+    gc.collect()
+    assert "injected" in caplog.text
+    assert not list(left)
