@@ -97,14 +97,15 @@ export function createAreas({ changed, signal }) {
     if (finished) changed();
   }
 
-  /** @returns {boolean} whether an area is known now */
+  /** @returns {boolean} whether an area is known now, or has to be asked for again */
   function step() {
     const job = /** @type {Job} */ (jobs.pop());
     const wanted = known.get(job.mask);
     if (!wanted || wanted.area !== null) return false;
     if (job.row === job.bounds.y0 && performance.now() - wanted.asked > STALE) {
+      // Who still shows it asks again: a tab that was hidden has counted nothing meanwhile.
       known.delete(job.mask);
-      return false;
+      return true;
     }
     const next = advance(job);
     if (next.row < next.bounds.y1) {

@@ -65,3 +65,26 @@ test("areas are known later, and counted once", async () => {
   assert.equal(areaOf(mask, [above], image), null, "another question");
   controller.abort();
 });
+
+test("what could not be counted for long is asked for again, not forgotten", async () => {
+  const controller = new AbortController();
+  const { now } = performance;
+  let changes = 0;
+  const area = await new Promise((resolve) => {
+    const areas = createAreas({
+      changed() {
+        changes += 1;
+        const found = areas(mask, [], image);
+        if (found !== null) resolve(found);
+      },
+      signal: controller.signal,
+    });
+    areas(mask, [], image);
+    // The tab was hidden for a minute.
+    performance.now = () => now.call(performance) + 60_000;
+  });
+  performance.now = now;
+  assert.equal(area, countPixels(mask, [], image));
+  assert.equal(changes, 2);
+  controller.abort();
+});
