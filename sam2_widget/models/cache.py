@@ -175,7 +175,11 @@ class EmbeddingCache:
         return worker.run(lambda: self._release(device))
 
     def clear(self, *, disk: bool = False) -> None:
-        """Forget everything in memory, and on disk, too, if `disk`."""
+        """Forget everything in memory; with `disk`, delete the embeddings in the folder, too.
+
+        In a folder that is shared these are other users' and other models' as well; other files are
+        left alone.
+        """
         with self._lock:
             self._tiers = {HOST: _Tier()}
         if disk and (store := self.store):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import time
 import uuid
 import zlib
@@ -26,6 +27,11 @@ logger = logging.getLogger(__name__)
 FORMAT = "sam2-widget-embedding"
 VERSION = "1"
 SUFFIX = ".safetensors"
+_NAME = re.compile(rf"[0-9a-f]{{40}}{re.escape(SUFFIX)}")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")
+MAX_HEADER = 2**20
+"""Bytes of a file's header that are looked at: those of an embedding take a few hundred."""
+
 ABANDONED = 3600.0
 """Seconds after which an unfinished file counts as left by a kernel that died."""
 
@@ -44,7 +50,7 @@ class EmbeddingStore:
     folder : Path
         Made when something is written, for this user alone; may be read-only.
     capacity : int
-        Most bytes in it; files that have not been used for longest go first.
+        Most bytes that they may take together; files that have not been used for longest go first.
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
@@ -81,14 +87,17 @@ class EmbeddingStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in the folder."""
+        """Bytes of the embeddings in the folder."""
         return sum(size for _, size, _ in self._files())
 
     def clear(self) -> None:
-        """Delete all embeddings."""
+        """Delete all embeddings, of whatever model, kernel and user: no other file.
+
+        In a shared folder others have to compute theirs anew. What this user may not delete stays.
+        """
         for _, _, path in self._files():
             with suppress(OSError):
-                path.unlink()
+                _delete(path)
 
     def _path(self, model: str, image: str) -> Path:
         name = hashlib.blake2b(f"{VERSION}/{model}/{image}".encode(), digest_size=20).hexdigest()
@@ -99,7 +108,7 @@ class EmbeddingStore:
         found = []
         with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.endswith(SUFFIX):
+                if _NAME.fullmatch(entry.name):
                     with suppress(OSError):  # deleted by another kernel meanwhile
                         stat = entry.stat()
                         found.append((stat.st_mtime, stat.st_size, Path(entry.path)))
@@ -111,11 +120,13 @@ class EmbeddingStore:
         for _, size, path in files:
             if excess <= 0:
                 break
-            path.unlink(missing_ok=True)
-            excess -= size
+            excess -= size if _delete(path) else 0
         for path in self.folder.glob(".*.tmp"):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > ABANDONED:
+                if (
+                    _UNFINISHED.fullmatch(path.name)
+                    and time.time() - path.stat().st_mtime > ABANDONED
+                ):
                     path.unlink()
 
 
@@ -152,6 +163,24 @@ def decode(data: bytes, model: str, image: str) -> dict[str, npt.NDArray[Any]]:
     if metadata.get("crc32") != _checksum(arrays):
         raise BadFileError("its checksum does not fit")
     return arrays
+
+
+def _delete(path: Path) -> bool:
+    """Delete an embedding, be it a damaged one; False if by its own words the file is another."""
+    if path.is_file() and not _may_be_ours(path):
+        return False
+    path.unlink(missing_ok=True)
+    return True
+
+
+def _may_be_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, MAX_HEADER))
+    try:
+        return msgspec.json.decode(header, type=_Header).metadata.get("format") == FORMAT
+    except (msgspec.MsgspecError, UnicodeError):
+        return True
 
 
 class _Header(msgspec.Struct, rename={"metadata": "__metadata__"}):

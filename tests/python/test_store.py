@@ -110,7 +110,7 @@ def test_what_is_larger_than_the_whole_is_not_written(tmp_path):
 
 def test_a_file_that_a_dead_kernel_left_is_removed(store):
     store.folder.mkdir(parents=True)
-    dead, alive = store.folder / ".dead.tmp", store.folder / ".alive.tmp"
+    dead, alive = (store.folder / f".{digit * 32}.tmp" for digit in "da")
     for path in (dead, alive):
         path.write_bytes(GOOD)
     os.utime(dead, (0, 0))
@@ -155,3 +155,23 @@ def test_several_kernels_share_a_folder(tmp_path):
         found = store.read("model", f"image{number}")
         assert found is None or (found["map0"] == number).all()
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_only_embeddings_are_deleted(store):
+    store.write("model", "image", ARRAYS)
+    (own,) = store.folder.iterdir()
+    damaged = own.with_name(f"{'d' * 40}.safetensors")
+    damaged.write_bytes(own.read_bytes()[:50])
+    others = {
+        "model.safetensors": save({"weights": np.zeros(9)}),
+        f"{'0' * 40}.safetensors": save({"weights": np.zeros(9)}),
+        f"{'1' * 40}.safetensors": save({"weights": np.zeros(9)}, {"format": "pt"}),
+        ".mine.tmp": b"notes",
+        "notes.txt": b"notes",
+    }
+    for name, data in others.items():
+        (store.folder / name).write_bytes(data)
+        os.utime(store.folder / name, (0, 0))
+    EmbeddingStore(store.folder, len(GOOD) + 1).write("model", "another image", ARRAYS)
+    store.clear()
+    assert {path.name for path in store.folder.iterdir()} == others.keys()
