@@ -6,9 +6,9 @@ The prompts themselves, and the convention of their coordinates, are in `sam2_wi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 
@@ -44,6 +44,8 @@ __all__ = [
     "as_prompts",
     "check_prompts",
 ]
+
+T = TypeVar("T")
 
 FORMAT: Literal["sam2-widget-prompts"] = "sam2-widget-prompts"
 VERSION = 1
@@ -159,12 +161,7 @@ class Prompts(Sequence[ObjectPrompts]):
         PromptError
             If there is no such file, or it holds no prompts.
         """
-        try:
-            return cls.from_json(read_bytes(path).decode())
-        except (AnnotationError, UnicodeError) as error:
-            raise PromptError(str(error)) from error
-        except PromptError as error:
-            raise PromptError(f"{os.fspath(path)!r}: {error}") from error
+        return read_prompts(path, cls.from_json)
 
     @staticmethod
     def schema() -> dict[str, Any]:
@@ -197,6 +194,16 @@ class Prompts(Sequence[ObjectPrompts]):
             return cls(file.objects, file.settings)
         except (msgspec.MsgspecError, RecursionError, TypeError, UnicodeError) as error:
             raise PromptError(f"these are no prompts: {error}") from error
+
+
+def read_prompts(path: str | os.PathLike[str], parse: Callable[[str], T]) -> T:
+    """What `parse` makes of a file's text; PromptError, which names the file, if it cannot."""
+    try:
+        return parse(read_bytes(path).decode())
+    except (AnnotationError, UnicodeError) as error:
+        raise PromptError(str(error)) from error
+    except PromptError as error:
+        raise PromptError(f"{os.fspath(path)!r}: {error}") from error
 
 
 def as_prompts(value: Any) -> Prompts:

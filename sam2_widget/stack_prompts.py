@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sam2_widget.errors import AnnotationError, PromptError
-from sam2_widget.files import read_bytes, write_bytes
-from sam2_widget.prompts import ObjectPrompts, Prompts
+from sam2_widget.errors import PromptError
+from sam2_widget.files import write_bytes
+from sam2_widget.prompts import ObjectPrompts, Prompts, read_prompts
 from sam2_widget.settings import DEFAULTS, Settings
 
 FORMAT: Literal["sam2-widget-stack-prompts"] = "sam2-widget-stack-prompts"
@@ -80,12 +80,7 @@ class StackPrompts(Mapping[int, Prompts]):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> StackPrompts:
         """Read what `save` wrote; PromptError if there is no such file, or no such prompts."""
-        try:
-            return cls.from_json(read_bytes(path).decode())
-        except (AnnotationError, UnicodeError) as error:
-            raise PromptError(str(error)) from error
-        except PromptError as error:
-            raise PromptError(f"{os.fspath(path)!r}: {error}") from error
+        return read_prompts(path, cls.from_json)
 
     @classmethod
     def from_json(cls, text: str) -> StackPrompts:

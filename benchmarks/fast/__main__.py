@@ -126,15 +126,17 @@ def _many_objects(
             # A hair beside each other: an answer that is known would cost no decoder.
             found["objects"][name] = ours.clicks(count, seed=11, shift=shift)
         memory["filled"] = ours.memory()
+        memory["objects"] = max(map(int, found["objects"]))
         found["memory"] = memory
         ours.close()
 
 
 def _frames(found: dict[str, Any], base: str, folder: Path, *, quick: bool) -> None:
-    say("frames with 500 objects on 48 MP")
+    say("frames with many objects on 48 MP")
     with open_page() as page:
         ours = Ours(page, base, folder, SIZES["48 MP"])
-        ours.fill(40 if quick else 500)
+        found["frames_objects"] = 40 if quick else 500
+        ours.fill(found["frames_objects"])
         ours.widget.stage.scroll_into_view_if_needed()
         page.wait_for_timeout(3000)
         kinds = {"rest": 0, "pointer": 80, "zoom": 2.5, "nearer": 120, "pan": 100}

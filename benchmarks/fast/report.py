@@ -182,10 +182,13 @@ def _objects(found: dict[str, Any]) -> list[Row]:
 
 FRAME = 1000 / 60
 
+FULL = 500
+"""Objects of a whole run; a quick one says how many it had."""
+
 
 def _frames(found: dict[str, Any]) -> list[Row]:
     lines = []
-    idle = found.get("frames", {}).get("rest")
+    idle, count = found.get("frames", {}).get("rest"), found.get("frames_objects", FULL)
     for kind, run in found.get("frames", {}).items():
         deltas, work = run["deltas"], stats.spread(run["work"])
         if kind == "rest":
@@ -194,7 +197,7 @@ def _frames(found: dict[str, Any]) -> list[Row]:
         base = sum(delta > 1.5 * FRAME for delta in idle["deltas"]) / len(idle["deltas"])
         lines.append(
             Row(
-                f"{kind}, 500 objects on 48 MP: work of a frame, ms; peer: a page at rest",
+                f"{kind}, {count} objects on 48 MP: work of a frame, ms; peer: a page at rest",
                 f"{work}, longest {short(max(run['work']))}; {late:.0%} of frames late",
                 f"{base:.0%} late",
                 "",
@@ -209,10 +212,10 @@ def _rest(found: dict[str, Any]) -> list[Row]:
     lines = []
     memory = found.get("memory", {})
     if memory:
-        a, b = memory["loaded"], memory["filled"]
+        a, b, count = memory["loaded"], memory["filled"], memory.get("objects", FULL)
         for where, what in (("kernel", "kernel (USS)"), ("page", "page (JavaScript heap)")):
             more = short(b[where] - a[where])
-            text = f"memory of the {what}, 500 objects, MiB; peer: after loading"
+            text = f"memory of the {what}, {count} objects, MiB; peer: after loading"
             lines.append(Row(text, short(b[where]), short(a[where]), f"+{more}"))
     for name, run in found.get("encoding", {}).items():
         text = f"opening the next image, {name}, encoded ahead, ms; peer: not ahead"

@@ -1,6 +1,6 @@
 """What nudges are worth: round trips by policy, on a stock server and with `sam2_widget.server`.
 
-    python -m benchmarks.fast.comm
+    python -m benchmarks.fast.nudges
 
 The model is a fake that answers after a given time, so that nothing else varies. Policies other
 than the widget's own are played by a script in the page that holds the widget's nudges back.
