@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from PIL import Image
@@ -9,7 +10,7 @@ from PIL import Image
 from sam2_widget.annotator import Annotator
 from sam2_widget.drawing import Layer, draw, size_at
 from sam2_widget.masks.logits import LogitMask
-from sam2_widget.masks.strokes import shrunk
+from sam2_widget.masks.strokes import Mask, shrunk
 from sam2_widget.options import Options
 from sam2_widget.poster import SIDE, Poster
 from sam2_widget.session import AnnotatedObject
@@ -44,7 +45,7 @@ class Pictures(Options):
         ]
         return self._draw(layers, size)
 
-    def _draw(self, layers: list[Layer], side: int | None) -> Image.Image:
+    def _draw(self, layers: Iterable[Layer], side: int | None) -> Image.Image:
         rgb, opacity, style = self._annotator.rgb, self.opacity, self.mask_style
         return draw(rgb, layers, side=side, opacity=opacity, style=style)
 
@@ -54,17 +55,18 @@ class Pictures(Options):
     def _draw_poster(self) -> tuple[Image.Image, str]:
         """The picture for the saved notebook: what is known now, quickly and without waiting."""
         side = min(SIDE, max(self._annotator.rgb.shape[:2]))
-        shown = [
+        shown = tuple(
             o for o in self._annotator.session.annotation.objects if o.id not in self._hidden()
-        ]
-        layers = [layer for o in shown if (layer := self._poster_layer(o, side))]
-        return self._draw(layers, side), f"{self._name or 'Image'} with {len(layers)} masks"
+        )
+        answers = self._annotator.all_answered(shown)
+        pairs = [(o, a.mask) for o, a in zip(shown, answers, strict=True) if a is not None]
+        # One after the other: the pixels of 500 masks together are hundreds of MiB.
+        layers = (self._poster_layer(*pair, side) for pair in pairs)
+        return self._draw(layers, side), f"{self._name or 'Image'} with {len(pairs)} masks"
 
-    def _poster_layer(self, annotated: AnnotatedObject, side: int) -> Layer | None:
-        answer, session = self._annotator.answered(annotated), self._annotator.session
-        if answer is None:
-            return None
-        mask, rgb, color = answer.mask, self._annotator.rgb, session.color(annotated)
+    def _poster_layer(self, annotated: AnnotatedObject, mask: Mask, side: int) -> Layer:
+        session, rgb = self._annotator.session, self._annotator.rgb
+        color = session.color(annotated)
         active = annotated.id == session.annotation.active_id
         size = (rgb.shape[0], rgb.shape[1])
         # Logits and strokes give a small mask as easily as a large one; pixels are what they are.

@@ -54,6 +54,7 @@ class Poster:
         self._ids: list[str] = []
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._dirty = False
 
     def show(self) -> None:
@@ -82,7 +83,15 @@ class Poster:
                 self._timer.start()
 
     def update(self) -> None:
-        """Bring the picture up to date now."""
+        """Bring the picture up to date now.
+
+        One thread at a time: many masks take seconds, and edits in the meantime would start more
+        and more drawings, each with its memory. Who has waited finds mostly nothing left to do.
+        """
+        with self._turn:
+            self._update()
+
+    def _update(self) -> None:
         publisher = _publisher()
         with self._lock:
             if self._timer is not None:
