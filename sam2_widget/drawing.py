@@ -113,8 +113,11 @@ def _inside(start: int, count: int, image: int, picture: int) -> tuple[int, npt.
 
 
 def _blend(part: UInt8Array, where: BoolArray, color: tuple[int, ...], share: float) -> None:
-    mixed = part[where] * (1 - share) + np.array(color) * share
-    part[where] = np.rint(mixed).astype(np.uint8)
+    """Mix a colour into some pixels, by a table of what becomes of each value."""
+    cv2 = _cv2()
+    values = np.arange(256)[:, None] * (1 - share) + np.array(color) * share
+    table = np.rint(values).astype(np.uint8)[None]
+    part[:] = cv2.copyTo(cv2.LUT(part, table), where.view(np.uint8), np.ascontiguousarray(part))
 
 
 def _outline(

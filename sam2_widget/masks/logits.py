@@ -219,6 +219,12 @@ class PixelMask:
         """Whether no pixel is inside."""
         return self.width == 0
 
+    def touches(self, other: PixelMask) -> bool:
+        """Whether the crops of both have pixels in common."""
+        across = max(self.x, other.x) < min(self.x + self.width, other.x + other.width)
+        down = max(self.y, other.y) < min(self.y + self.height, other.y + other.height)
+        return across and down
+
     def crop(self, height: int, width: int) -> MaskCrop:
         """The mask's pixels; the size of the image changes nothing."""
         del height, width

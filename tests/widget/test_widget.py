@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import tracemalloc
 import weakref
 import zlib
 
@@ -540,3 +541,21 @@ def test_the_image_can_be_read_and_not_changed(widget):
     np.testing.assert_array_equal(widget.image, IMAGE)
     with pytest.raises(ValueError, match="read-only"):
         widget.image[0] = 0
+
+
+def test_what_was_read_leaves_no_pixels_behind():
+    widget = SegmentWidget(np.zeros((600, 800, 3), np.uint8), model=FakePredictor(radius=0.4))
+    for x in range(30, 750, 30):
+        widget.add_point(x, 300)
+        widget.commit()
+    assert widget.scores.size == 24
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        areas = [found.area for found in widget.objects]
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert min(areas) > 100_000  # as many bytes each, were they kept
+    assert kept < 24 * 20_000
+    widget.close()
