@@ -7,9 +7,15 @@ fewer, and threads that wait for their turn make each other slow.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from sam2_widget import resources
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -24,6 +30,20 @@ def wanted(now: int) -> int:
     if given is not None:
         return given
     return now if "OMP_NUM_THREADS" in os.environ else max(1, min(now, allowed()))
+
+
+def spread(job: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """Do a job that is not torch's for each item, on as many cores as this process may use.
+
+    These threads sleep when they wait, so what ``OMP_NUM_THREADS`` says of those that spin does not
+    bind them; ``configure(threads=)`` does.
+    """
+    most = min(resources.current().threads or allowed(), len(items))
+    if most < 2:  # noqa: PLR2004 - one is this thread
+        return [job(item) for item in items]
+    with ThreadPoolExecutor(most - 1) as others:
+        later = [others.submit(job, item) for item in items[1:]]
+        return [job(items[0]), *(each.result() for each in later)]
 
 
 def allowed() -> int:

@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 
@@ -55,3 +56,27 @@ def test_the_affinity_counts(monkeypatch):
     monkeypatch.setattr(threads, "quota", lambda: None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 6})
     assert threads.allowed() == 3
+
+
+@pytest.mark.parametrize(("cores", "given", "most"), [(8, None, 3), (2, None, 2), (8, 1, 1)])
+def test_work_is_spread_over_the_cores_that_may_be_used(monkeypatch, cores, given, most):
+    monkeypatch.setattr(threads, "allowed", lambda: cores)
+    if given:
+        configure(threads=given)
+    together, seen = threading.Barrier(most), set()
+
+    def job(item):
+        seen.add(threading.get_ident())
+        if item < most:
+            together.wait(timeout=10)  # so many at once, or this fails
+        return item * item
+
+    assert threads.spread(job, [0, 1, 2]) == [0, 1, 4]
+    assert len(seen) == most
+
+
+def test_what_fails_on_another_thread_is_raised(monkeypatch):
+    monkeypatch.setattr(threads, "allowed", lambda: 2)
+    with pytest.raises(ZeroDivisionError):
+        threads.spread(lambda item: 1 // item, [1, 0])
+    assert threads.spread(str, []) == []
