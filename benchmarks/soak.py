@@ -87,6 +87,8 @@ root => {
 }
 """
 
+ANSWERED = "root => root.dataset.pending === 'false'"
+
 SEND = """
 ([comm_id, data]) => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -194,9 +196,8 @@ class Driver:
         """Click a place that is free yet; sometimes remove, or drag a box."""
         x, y = self.spots.pop()
         kind = self.rng.choices(("point", "not", "box"), (7, 2, 1))[0]
-        position = widget.at(x, y, SIZE)
         box, mouse = widget.stage.bounding_box(), widget.page.mouse
-        at = box["x"] + position["x"], box["y"] + position["y"]
+        at = box["x"] + x * box["width"] / SIZE[0], box["y"] + y * box["height"] / SIZE[1]
         if kind == "box":
             # Small: who clicks on the edge of a box removes it.
             mouse.move(at[0] + BOX[0], at[1] + BOX[0])
@@ -245,7 +246,8 @@ class Driver:
         for attempt in range(4):
             seconds = PATIENCE if attempt or "lost" not in fault else IMPATIENCE
             try:
-                self.widget.wait(timeout=seconds * 1000, pending="false")
+                root = self.widget.root.element_handle()
+                self.page.wait_for_function(ANSWERED, arg=root, timeout=seconds * 1000)
             except PlaywrightTimeoutError:
                 if seconds == PATIENCE:
                     self.problem(f"no answer within {PATIENCE:g} s")
