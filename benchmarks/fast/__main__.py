@@ -33,9 +33,10 @@ OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
 STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
 """A Jupyter server beside which sam2-widget is not installed."""
 
-# By name alone nothing would be imported yet.
 IMPORTS = {
-    "sam2_widget": "from sam2_widget import SegmentWidget",
+    "sam2_widget": "import sam2_widget",
+    # What is used of it comes with its first use.
+    "SegmentWidget": "from sam2_widget import SegmentWidget",
     "numpy": "import numpy",
 }
 

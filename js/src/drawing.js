@@ -13,6 +13,9 @@ import { brushRadius } from "./options.js";
 import { drawBox, drawBrush, drawCrosshair, drawGrid, drawPoint, drawPulse, drawScribble } from "./paint.js";
 import { isForModel } from "./prompts.js";
 
+/** Milliseconds until a mask that is on its way is worth a sign: before, it would take its time from the model. */
+const PATIENCE = 200;
+
 const PAINTS = new Set(["brush", "eraser"]);
 
 /** Where a prompt's pulse comes from. @param {Prompt} prompt @returns {Position | null} */
@@ -24,19 +27,42 @@ function heartOf(prompt) {
   return { x, y };
 }
 
-export function createMarks() {
+/** @param {{ repaint: () => void, signal: AbortSignal }} options */
+export function createMarks({ repaint, signal }) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  /** Time at which the newest pending prompt appeared. */
-  let pulseStart = 0;
+  /** Time at which the ring around the newest pending prompt began to grow; null while it waits. @type {number | null} */
+  let pulseStart = null;
+  let due = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
   /** @type {Prompt | null} */
   let pulsing = null;
+  signal.addEventListener("abort", stopPulse);
 
-  /** @param {Context} context @param {Prompt[]} prompts @param {Frame} frame @param {number} time */
+  function stopPulse() {
+    clearTimeout(waiting);
+    [pulsing, pulseStart, due] = [null, null, false];
+  }
+
+  /** @param {Prompt} newest */
+  function awaitPulse(newest) {
+    stopPulse();
+    pulsing = newest;
+    waiting = setTimeout(() => {
+      due = true;
+      repaint();
+    }, PATIENCE);
+  }
+
+  /** @param {Context} context @param {Prompt[]} prompts @param {Frame} frame @param {number} time @returns {boolean} whether it grows */
   function drawPulseOf(context, prompts, { placement, style }, time) {
     const newest = prompts[prompts.length - 1];
-    if (!pulsing || JSON.stringify(newest) !== JSON.stringify(pulsing)) [pulsing, pulseStart] = [newest, time];
+    if (!pulsing || JSON.stringify(newest) !== JSON.stringify(pulsing)) awaitPulse(newest);
     const heart = heartOf(newest);
-    if (heart) drawPulse(context, toSurface(heart, placement), style.unit, still.matches ? null : time - pulseStart);
+    if (!due || !heart) return false;
+    pulseStart ??= time;
+    drawPulse(context, toSurface(heart, placement), style.unit, still.matches ? null : time - pulseStart);
+    return !still.matches;
   }
 
   /** @param {Context} context @param {readonly Prompt[]} prompts @param {number | null} grabbed @param {Frame} frame */
@@ -88,13 +114,13 @@ export function createMarks() {
     const asked = prompts.filter(isForModel);
     const animated = pending && !gone && asked.length > 0;
     drawGrid(context, frame.placement);
-    if (animated) drawPulseOf(context, asked, frame, time);
-    else pulsing = null;
+    const grows = animated && drawPulseOf(context, asked, frame, time);
+    if (!animated && pulsing) stopPulse();
     const shown = draft?.kind === "move" ? prompts.map((prompt, k) => (k === draft.index ? draft.prompt : prompt)) : prompts;
     if (!ui.hideMasks) drawPrompts(context, shown, ui.grabbed, frame);
     drawDraft(context, ui, frame);
     drawCursor(context, snapshot, ui, frame);
-    return animated && !still.matches;
+    return grows;
   }
 
   /** The pointer's shape. @param {Snapshot} snapshot @param {ViewState} ui */

@@ -44,7 +44,7 @@ export function createStage({ store, ui, changed, moved, signal }) {
   const tiles = createTiles({ store, changed: tilesChanged, signal });
   const drawPicture = createPictureLayer();
   const overlays = createOverlays();
-  const marks = createMarks();
+  const marks = createMarks({ repaint: moved, signal });
   const zoom = createZoom(canvas, { mayPan, penDown: () => penDown, changed: viewMoved, signal });
 
   /** @type {Size} */
