@@ -17,6 +17,7 @@ from sam2_widget.export.values import (
     LabeledMasks,
     ObjectLike,
     ResultLike,
+    read_score,
     told_provenance,
 )
 from sam2_widget.files import Source, Target, name_of, read_json, write_json
@@ -217,7 +218,7 @@ def read_geojson(
                 crop,
                 found_size,
                 _label(properties, label),
-                float(score) if isinstance(score, (int, float)) else None,
+                read_score(score),
                 color if isinstance(color, str) else None,
             )
         )

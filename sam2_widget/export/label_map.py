@@ -24,6 +24,7 @@ from sam2_widget.export.values import (
     crop_of,
     label_of,
     paint,
+    read_score,
 )
 from sam2_widget.files import Source, Target, decoded, name_of, read_bytes, write_bytes
 from sam2_widget.masks.logits import MaskCrop
@@ -261,6 +262,6 @@ def described(crop: MaskCrop, size: tuple[int, int], entry: dict[str, Any]) -> L
         crop,
         size,
         None if label is None else str(label),
-        float(score) if isinstance(score, (int, float)) else None,
+        read_score(score),
         color if is_color else None,
     )

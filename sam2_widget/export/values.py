@@ -166,3 +166,11 @@ def told_provenance(result: ResultLike) -> dict[str, Any]:
     """How the masks were made, if the result knows it, as plain values."""
     provenance = getattr(result, "provenance", None)
     return {} if provenance is None else dict(provenance.to_dict())
+
+
+def read_score(found: object) -> float | None:
+    """A score as a file has it that anybody may have written; None for what is no number."""
+    try:
+        return float(found) if isinstance(found, (int, float)) else None
+    except OverflowError:  # whole numbers in JSON may have any size
+        return None
