@@ -243,7 +243,8 @@ class Annotator:
         annotation = self.session.annotation
         objects = annotation.objects
         answers = self.all_answered(objects)
-        if self._listed.complete and self._listed.answers is answers:
+        listed = self._listed  # once: another thread may put a newer one in its place
+        if listed.complete and listed.answers is answers:
             return []
         found = [o for o, answer in zip(objects, answers, strict=True) if answer is None]
         return sorted(found, key=lambda o: o.id != annotation.active_id)

@@ -58,7 +58,8 @@ class Pictures(Options):
         shown = tuple(
             o for o in self._annotator.session.annotation.objects if o.id not in self._hidden()
         )
-        answers = self._annotator.all_answered(shown)
+        # One by one: what clicks look up all together must stay as it is.
+        answers = [self._annotator.answered(o) for o in shown]
         pairs = [(o, a.mask) for o, a in zip(shown, answers, strict=True) if a is not None]
         # One after the other: the pixels of 500 masks together are hundreds of MiB.
         layers = (self._poster_layer(*pair, side) for pair in pairs)
