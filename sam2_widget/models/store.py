@@ -167,9 +167,10 @@ def decode(data: bytes, model: str, image: str) -> dict[str, npt.NDArray[Any]]:
 
 def _delete(path: Path) -> bool:
     """Delete an embedding, be it a damaged one; False if by its own words the file is another."""
-    if path.is_file() and not _may_be_ours(path):
-        return False
-    path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # another kernel has deleted it meanwhile
+        if not _may_be_ours(path):
+            return False
+        path.unlink()
     return True
 
 

@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,7 @@ def test_a_full_disk_stops_nothing_and_leaves_nothing(store, monkeypatch, caplog
 
 WRITER = """
 import sys
+from pathlib import Path
 import numpy as np
 from pathlib import Path
 from sam2_widget.models.store import EmbeddingStore
@@ -147,14 +149,34 @@ for turn in range(60):
 def test_several_kernels_share_a_folder(tmp_path):
     command = [sys.executable, "-W", "error", "-c", WRITER, str(tmp_path), "30000"]
     writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    for writer in writers:
-        _, errors = writer.communicate(timeout=60)
-        assert (writer.returncode, errors) == (0, "")
+    errors = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert [(writer.returncode, error) for writer, error in zip(writers, errors, strict=True)] == [
+        (0, "")
+    ] * 3
     store = EmbeddingStore(tmp_path, 30000)
     for number in range(5):
         found = store.read("model", f"image{number}")
         assert found is None or (found["map0"] == number).all()
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("step", ["open", "unlink"])
+def test_what_another_kernel_deletes_first_is_no_failure(store, monkeypatch, caplog, step):
+    store.write("model", "image", ARRAYS)
+    (old,) = store.folder.iterdir()
+    os.utime(old, (0, 0))
+    do = getattr(Path, step)
+
+    def overtaken(path, *arguments, **options):
+        if path == old:
+            os.unlink(old)  # noqa: PTH108 - that of Path is under test
+        return do(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, step, overtaken)
+    with caplog.at_level(logging.WARNING):
+        EmbeddingStore(store.folder, len(GOOD) + 1).write("model", "other", ARRAYS)
+    assert not caplog.text
+    assert not old.exists()
 
 
 def test_only_embeddings_are_deleted(store):
@@ -172,6 +194,6 @@ def test_only_embeddings_are_deleted(store):
     for name, data in others.items():
         (store.folder / name).write_bytes(data)
         os.utime(store.folder / name, (0, 0))
-    EmbeddingStore(store.folder, len(GOOD) + 1).write("model", "another image", ARRAYS)
+    EmbeddingStore(store.folder, len(GOOD) + 1).write("model", "other", ARRAYS)
     store.clear()
     assert {path.name for path in store.folder.iterdir()} == others.keys()
