@@ -284,7 +284,7 @@ class Annotator:
         """Have the answer to an object, and note what it cost that click."""
         before = answers.seconds
         if click is not None:
-            click.start()
+            click.start(model=answers.waited(annotated.prompts, click.received))
         answers(annotated.prompts, self.session.annotation.settings)
         if click is not None:
             click.decoder += answers.seconds - before

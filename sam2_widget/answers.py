@@ -30,6 +30,9 @@ from sam2_widget.settings import DEFAULTS, Settings
 DERIVED_KEPT = 8192
 """Cleaned and corrected masks that are kept: the settings of a moment ago may come back."""
 
+FORESEEN_KEPT = 4
+"""Answers worked out before anybody asks for them: a click mostly asks for the newest."""
+
 FEEDBACK_KEPT = 32 * 2**20
 """Bytes of unquantised logits that are kept for the next click: 128 answers of SAM 2."""
 
@@ -90,6 +93,16 @@ class _Said:
         return choice.index if choice and usable else self.best
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """What the model said, its unquantised logits, and when it was at it (of `perf_counter`)."""
+
+    said: _Said
+    logits: Float32Array
+    started: float
+    ended: float
+
+
 _EMPTY = LogitMask.from_logits(np.full((1, 1), -8, np.float32))
 
 NOTHING = Answer(Mask(_EMPTY), 0.0)
@@ -132,6 +145,7 @@ class Answers:
         self._size = size
         # A few KiB each, so that undo, redo and finished objects never need the model again.
         self._said: dict[PromptList, _Said] = {}
+        self._foreseen: LRUCache[PromptList, _Step] = LRUCache(FORESEEN_KEPT)
         self._derived: dict[tuple[PromptList, int, tuple[int, int]], Base] = {}
         self._logits: LRUCache[PromptList, Float32Array] = LRUCache(
             FEEDBACK_KEPT, getsizeof=lambda logits: min(logits.nbytes, FEEDBACK_KEPT)
@@ -152,6 +166,7 @@ class Answers:
         self.predictor = _Retired(self.maker, self.predictor.logits_size)
         self._embedding = self.predictor.no_embedding
         self._logits.clear()
+        self._foreseen.clear()
 
     def prepare(self) -> None:
         """Have the image encoded, which else the first answer waits for."""
@@ -187,7 +202,10 @@ class Answers:
         return _answer(prompts, said, bases, choice)
 
     def preview(self, prompts: PromptList, settings: Settings = DEFAULTS) -> Answer:
-        """The answer to `prompts`, which nobody has said yet: the last of them is not kept."""
+        """The answer to `prompts`, which nobody has said yet: kept for a moment, if somebody will.
+
+        Then it is known at once.
+        """
         answer = self.known(prompts, settings)
         if answer is not None:
             return answer
@@ -195,9 +213,16 @@ class Answers:
         before, _ = _asked(asked[:-1])
         if _needs_model(before):
             self._fold(before)
-        said, _ = self._step(asked)
-        bases = [self._derive(asked, mask, settings) for mask in said.masks]
-        return _answer(prompts, said, bases, choice)
+        step = self._foreseen.get(asked)
+        if step is None:
+            step = self._foreseen[asked] = self._step(asked)
+        bases = [self._derive(asked, mask, settings) for mask in step.said.masks]
+        return _answer(prompts, step.said, bases, choice)
+
+    def waited(self, prompts: PromptList, since: float) -> float:
+        """Seconds after `since` in which the model was at what it foresaw for `prompts`."""
+        step = self._foreseen.get(_asked(prompts)[0])
+        return max(step.ended - max(step.started, since), 0.0) if step else 0.0
 
     def _fold(self, asked: PromptList) -> None:
         """Have the model's logits for `asked`, and for all prefixes that they rest on."""
@@ -206,11 +231,12 @@ class Answers:
             todo.append(asked)
             asked, _ = _asked(asked[:-1])
         for prefix in reversed(todo):
-            said, self._logits[prefix] = self._step(prefix)
+            step = self._foreseen.pop(prefix, None) or self._step(prefix)
+            self._logits[prefix] = step.logits
             # What was said before, perhaps by another model, stays as it is shown.
-            self._said.setdefault(prefix, said)
+            self._said.setdefault(prefix, step.said)
 
-    def _step(self, asked: PromptList) -> tuple[_Said, Float32Array]:
+    def _step(self, asked: PromptList) -> _Step:
         """Ask the model; what the answer rests on must be there."""
         arrays = to_arrays(asked, self._feedback(asked))
         alone = len(arrays.points) == 1 and arrays.box is None
@@ -218,11 +244,12 @@ class Answers:
         candidates = self.predictor.predict(
             embedding, arrays, multimask=alone and arrays.logits is None
         )
-        self.seconds += perf_counter() - start
+        end = perf_counter()
+        self.seconds += end - start
         scores = np.clip(np.nan_to_num(candidates.scores), 0.0, 1.0)
         masks = tuple(LogitMask.from_logits(logits) for logits in candidates.logits)
         said = _Said(masks, tuple(scores.tolist()), candidates.best, self.maker)
-        return said, candidates.logits.copy()
+        return _Step(said, candidates.logits.copy(), start, end)
 
     def _feedback(self, asked: PromptList) -> Float32Array | None:
         """The logits that the newest of `asked` corrects."""

@@ -28,7 +28,7 @@ class Timing:
     queue : float
         Until the model thread began.
     decoder : float
-        In the model; 0 where the answer was known.
+        In the model; 0 where the answer was known, and what remained of it if a press foretold it.
     kernel : float
         All else in the kernel.
     paint : float or None
@@ -74,10 +74,11 @@ class Click:
         self.sent: float | None = None
         self.page: tuple[float, float, float] | None = None
 
-    def start(self) -> None:
-        """The model thread begins with it."""
+    def start(self, *, model: float = 0.0) -> None:
+        """The model thread begins with it, or did so `model` seconds ago, foreseeing it."""
         if self.started is None:
-            self.started = perf_counter()
+            self.started = perf_counter() - model
+            self.decoder += model
 
     def timing(self) -> Timing:
         """Its parts; as far as it has come."""

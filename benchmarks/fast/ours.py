@@ -59,6 +59,7 @@ while w._annotator.pending():
 PARTS = ("browser", "comm", "queue", "decoder", "kernel", "paint", "total")
 
 CLICKS_AN_OBJECT = 2
+REQUESTS = CLICKS_AN_OBJECT + 1
 
 PORTION = 50
 """Objects that are made in one cell."""
@@ -102,20 +103,26 @@ class Ours:
         box = self.widget.stage.bounding_box()
         return box["width"], box["height"]
 
-    def clicks(self, count: int, seed: int = 7, shift: float = 0) -> list[dict[str, float]]:
+    def clicks(
+        self, count: int, seed: int = 7, shift: float = 0, held: float = 0
+    ) -> list[dict[str, float]]:
         """Click `count` times; the parts of each click in milliseconds, and its bytes.
 
-        `shift` moves all places by so many CSS pixels.
+        `shift` moves all places by so many CSS pixels; `held` is for how many milliseconds the
+        button is down. A click begins when it is released.
         """
         self.widget.stage.scroll_into_view_if_needed()
         self.notebook.run("passes.clear()")
         self.widget.stage.scroll_into_view_if_needed()
-        sizes = [self._click(at, k, shift) for k, at in enumerate(places(count, seed))]
+        sizes = [self._click(at, k, shift, held) for k, at in enumerate(places(count, seed))]
         self.notebook.run("w.timings")  # asks the page for its part of the last click
         rows = json.loads(self.notebook.run(_READ))
-        return [{**row, "bytes": size} for row, size in zip(rows[-count:], sizes, strict=True)]
+        # Each object's last request finishes it: no click.
+        requests = count + count // CLICKS_AN_OBJECT
+        clicks = [r for k, r in enumerate(rows[-requests:]) if k % REQUESTS < CLICKS_AN_OBJECT]
+        return [{**row, "bytes": size} for row, size in zip(clicks, sizes, strict=True)]
 
-    def _click(self, at: tuple[float, float], k: int, shift: float) -> int:
+    def _click(self, at: tuple[float, float], k: int, shift: float, held: float) -> int:
         box = self.widget.stage.bounding_box()
         x = box["x"] + at[0] * box["width"] + shift
         y = box["y"] + at[1] * box["height"]
@@ -126,6 +133,8 @@ class Ours:
         self.traffic.reset()
         self.widget.root.evaluate(_EXPECT)
         mouse.down()
+        if held:
+            self.page.wait_for_timeout(held)
         mouse.up()
         self.page.evaluate("() => window.answered")
         self.page.wait_for_timeout(150)
@@ -177,11 +186,9 @@ root => {
 }
 """
 
-# Clicks only: N, which finishes an object, is a request as well but has no decoder.
 _READ = """
-import dataclasses, json, time
-rows = [{**dataclasses.asdict(t), "total": t.total} for t in w.timings if t.decoder > 0]
-print(json.dumps(rows))
+import dataclasses, json
+print(json.dumps([{**dataclasses.asdict(t), "total": t.total} for t in w.timings]))
 """
 
 _ENCODE = """

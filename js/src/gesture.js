@@ -174,7 +174,7 @@ export function createGesture({ store, stage, ui, commands }) {
     if (drawn.kind !== "box" || !picture) return;
     const sides = boxBetween(drawn.from, drawn.to, picture);
     if (sides) store.addPrompt({ type: "box", ...sides });
-    else if (pressed.tool === "point") addPoint(pressed);
+    else if (pressed.tool === "point") add(pointOf(pressed));
   }
 
   /** @param {import("./pointer.js").StrokeDraft} stroke */
@@ -190,27 +190,40 @@ export function createGesture({ store, stage, ui, commands }) {
 
   /** A scribble without length is a point. @param {Press} pressed @param {import("./pointer.js").ScribbleDraft} scribble */
   function finishScribble(pressed, { points, label }) {
-    if (points.length < 2) return addPoint(pressed);
+    if (points.length < 2) return add(pointOf(pressed));
     store.addPrompt({ type: "scribble", points: thinned(points, MAX_SCRIBBLE_VERTICES), label });
   }
 
   /** @param {Press} pressed */
   function tapped(pressed) {
-    const { tool, grip, negative, from, prompts } = pressed;
-    const mark = grip && prompts[grip.index];
-    if (tool === "select") return select(objectAt(from));
-    if (grip && mark === store.snapshot().prompts[grip.index]) {
-      if (negative) return store.removePrompt(grip.index);
-      // A second point on a point would say nothing new.
-      if (mark?.type === "point") return;
-    }
-    if (tool === "point" || tool === "box") addPoint(pressed);
+    if (pressed.tool === "select") return select(objectAt(pressed.from));
+    if (pressed.grip && pressed.negative && markUnder(pressed)) return store.removePrompt(pressed.grip.index);
+    add(tapPoint(pressed));
   }
 
-  /** @param {Press} pressed */
-  function addPoint({ from, label }) {
+  /** The mark that was pressed, if it is still there. @param {Press} pressed */
+  function markUnder({ grip, prompts }) {
+    const mark = grip && prompts[grip.index];
+    return mark && mark === store.snapshot().prompts[grip.index] ? mark : null;
+  }
+
+  /** What a press adds that ends where it began. @param {Press} pressed */
+  function tapPoint(pressed) {
+    const mark = markUnder(pressed);
+    // A second point on a point would say nothing new.
+    const isAboutMark = mark && (pressed.negative || mark.type === "point");
+    return (pressed.tool === "point" || pressed.tool === "box") && !isAboutMark ? pointOf(pressed) : null;
+  }
+
+  /** @param {Press} pressed @returns {import("./prompts.js").PointPrompt | null} */
+  function pointOf({ from, label }) {
     const picture = image();
-    if (picture && isInside(from, picture)) store.addPrompt({ type: "point", ...clampPoint(from, picture), label });
+    return picture && isInside(from, picture) ? { type: "point", ...clampPoint(from, picture), label } : null;
+  }
+
+  /** @param {Prompt | null} prompt */
+  function add(prompt) {
+    if (prompt) store.addPrompt(prompt);
   }
 
   /** @param {number | null} object */
@@ -233,6 +246,8 @@ export function createGesture({ store, stage, ui, commands }) {
     end,
     cancel,
     isActive: () => press !== null,
+    /** The point that a release would add now. */
+    expected: () => (press && !draft ? tapPoint(press) : null),
     /** Press and release at one place. @param {Position} at @param {How} [how] */
     tap(at, how) {
       begin(at, how);

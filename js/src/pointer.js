@@ -94,6 +94,19 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
     gesture.begin(stage.positionOf(event), { negative: isNegative(event), dragging: event.button === PRIMARY, coarse: event.pointerType === "touch" });
+    foretell(gesture.expected());
+  }
+
+  /**
+   * Until the button is released, a tenth of a second, the kernel can work at the answer.
+   *
+   * @param {import("./prompts.js").PointPrompt | null} point
+   */
+  function foretell(point) {
+    const { status, pending, gone, epoch } = store.snapshot();
+    if (!point || pending || gone || status.phase !== "ready") return;
+    const { x, y, label } = point;
+    store.ask("press", { epoch, x, y, label });
   }
 
   /** @param {PointerEvent} event */

@@ -21,7 +21,7 @@
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[], adds?: boolean }} PromptsRequest
  * @typedef {PromptsRequest & ActionDetail & { type: ActionType }} ActionRequest
  * @typedef {{ rid: RequestId, epoch: number, prompts: readonly object[] | null, type: TurnType, plane: number }} TurnRequest
- * @typedef {"hover" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType
+ * @typedef {"hover" | "press" | "tiles" | "probe" | "save" | "part" | "upload"} QuestionType
  *
  * @typedef {object} Link the way to the kernel; all throw when it is gone
  * @property {(request: PromptsRequest, inTurn?: boolean) => void} sendPrompts newest wins, unless

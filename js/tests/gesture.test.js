@@ -55,6 +55,34 @@ test("what is pressed with and the switch both make it negative", () => {
   assert.deepEqual(prompts().map((prompt) => "label" in prompt && prompt.label), [0, 0]);
 });
 
+test("it says beforehand which point a release would add, and only while it would", () => {
+  gesture.tap({ x: 10, y: 10 });
+  const point = { type: "point", x: 60, y: 60, label: 1 };
+  /** @param {number} x @param {number} y @param {import("../src/gesture.js").How} [how] */
+  const begun = (x, y, how) => {
+    gesture.begin({ x, y }, how);
+    return gesture.expected();
+  };
+  assert.equal(gesture.expected(), null);
+  assert.deepEqual(begun(60, 60), point);
+  assert.deepEqual(begun(60, 60, { negative: true }), { ...point, label: 0 });
+  assert.deepEqual(begun(60, 60), point);
+  gesture.extend({ x: 70, y: 70 });
+  assert.equal(gesture.expected(), null, "a box by now");
+  gesture.cancel();
+  assert.equal(begun(10, 10), null, "on a placed point");
+  assert.equal(begun(10, 10, { negative: true }), null, "it is taken away");
+  assert.equal(begun(-5, 10), null, "beside the image");
+  for (const tool of /** @type {const} */ (["brush", "eraser", "scribble", "select"])) {
+    take(tool);
+    assert.equal(begun(60, 60), null, tool);
+  }
+  take("box");
+  assert.deepEqual(begun(60, 60), point);
+  gesture.end({ x: 60, y: 60 });
+  assert.deepEqual(prompts().at(-1), point);
+});
+
 test("a drag with the right button draws no box", () => {
   draw([[60, 60], [30, 20]], { negative: true, dragging: false });
   assert.deepEqual(prompts(), [{ type: "point", x: 60, y: 60, label: 0 }]);

@@ -1,13 +1,17 @@
-"""What a click would give: answered when the model has nothing better to do, and forgotten."""
+"""What a click would give: told to who hovers, and worked out ahead for who presses.
+
+A button is held for a tenth of a second. By the time it is released the answer is mostly there.
+"""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from sam2_widget.answers import Answer
 from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Publisher, Send
-from sam2_widget.comm.requests import Hover
+from sam2_widget.comm.requests import Hover, Press
 from sam2_widget.errors import MessageError, PromptError
 from sam2_widget.kinds import Point
 from sam2_widget.models import worker
@@ -21,7 +25,7 @@ MAX_PAGES = 32
 
 
 class Previews:
-    """Answers hovers: of each page the newest, and none while clicks wait.
+    """Answers hovers: of each page the newest, and none while clicks wait. And foresees clicks.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class Previews:
         self._publisher = publisher
         self._send = send
         self._newest: dict[str, Hover] = {}
+        self._press: Press | None = None
 
     def ask(self, hover: Hover) -> None:
         """Answer `hover` soon, unless a newer one of the same page comes first."""
@@ -51,6 +56,15 @@ class Previews:
                 del self._newest[next(iter(self._newest))]
         if not is_queued:
             worker.submit_idle(self._answer_all)
+
+    def expect(self, press: Press) -> None:
+        """Have the answer to the click that `press` will be; that of a drag is forgotten."""
+        self._press = press
+        worker.submit(partial(self._foresee, press))
+
+    def _foresee(self, press: Press) -> None:
+        if press is self._press:
+            self._answer(press)
 
     def _answer_all(self) -> None:
         with self._planes.lock:

@@ -9,7 +9,7 @@ import numpy as np
 from sam2_widget.comm import wire
 from sam2_widget.comm.previews import Previews
 from sam2_widget.comm.publishing import Publisher, Send
-from sam2_widget.comm.requests import Hover, Probe, Question, Tiles
+from sam2_widget.comm.requests import Hover, Press, Probe, Question, Tiles
 from sam2_widget.models import worker
 from sam2_widget.planes import Planes
 from sam2_widget.tracebacks import log_failure
@@ -41,7 +41,9 @@ class Questions:
 
     def ask(self, question: Question) -> None:
         """Answer `question`, now or as soon as it can be."""
-        if isinstance(question, Hover):
+        if isinstance(question, Press):
+            self._previews.expect(question)
+        elif isinstance(question, Hover):
             self._previews.ask(question)
         elif isinstance(question, Tiles):
             # On a thread of its own: clicks do not wait for pictures.

@@ -301,6 +301,10 @@ class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):
     label: Literal[0, 1] = 1
 
 
+class Press(Hover, frozen=True, tag="press"):
+    """What a click here will give, most likely: to be worked out until the button is released."""
+
+
 class Tiles(msgspec.Struct, frozen=True, tag_field="type", tag="tiles"):
     """Parts of the image in full sharpness, (column, row) each."""
 
@@ -365,7 +369,7 @@ Action: TypeAlias = (
     | Turn
 )
 Transfer: TypeAlias = Save | Part | Upload
-Question: TypeAlias = Hover | Tiles | Probe
+Question: TypeAlias = Hover | Press | Tiles | Probe
 Message: TypeAlias = Action | Question | Transfer | Hello | Nudge | Traits
 
 

@@ -1,5 +1,7 @@
 """Prompts, masks and objects by mouse and keyboard, with the bundled model behind them."""
 
+import time
+
 import pytest
 
 SIZE = (451, 300)
@@ -69,6 +71,59 @@ def test_a_negative_point_by_every_way(notebook, widget, how):
         widget.click(*EAR, SIZE)
     assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1, 0]
     assert notebook.page.locator(".jp-ThemedContainer .lm-Menu").count() == 0
+
+
+# A file, because a cell that asks would scroll the image away from under the button.
+TELL = """
+from pathlib import Path
+predictor = w._annotator.engine.answers.predictor
+predict = predictor.predict
+def told(embedding, prompts, **options):
+    found = predict(embedding, prompts, **options)
+    with Path("asked").open("a") as file:
+        file.write(f"{len(prompts.points)} ")
+    return found
+predictor.predict = told
+"""
+
+
+def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
+    notebook.run(TELL)
+    file, mouse = notebook.folder / "asked", notebook.page.mouse
+    file.touch()
+    widget.ready()
+
+    def press(x, y):
+        at, box = widget.at(x, y, SIZE), widget.stage.bounding_box()
+        mouse.move(box["x"] + at["x"], box["y"] + at["y"])
+        mouse.down()
+
+    press(*CAT)
+    wait_until(lambda: file.read_text() == "1 ")
+    assert widget.root.get_attribute("data-pending") == "false"
+    mouse.up()
+    widget.settled()
+    assert file.read_text() == "1 "
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
+    assert notebook.value("bool(w.mask.any())")
+    # What becomes a drag is no point.
+    widget.ready()
+    press(*EAR)
+    wait_until(lambda: file.read_text() == "1 2 ")
+    box = widget.stage.bounding_box()
+    mouse.move(box["x"] + 10, box["y"] + box["height"] - 10, steps=5)
+    mouse.up()
+    widget.settled()
+    kinds = notebook.value("[type(p).__name__ for p in w.prompts[0].prompts]")
+    assert kinds == ["Point", "Box"]
+
+
+def wait_until(holds, patience=30):
+    """Wait for what no page shows."""
+    end = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
 
 
 def test_a_negative_point_removes(notebook, widget):

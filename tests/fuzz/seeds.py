@@ -71,7 +71,13 @@ def messages():
     asked = {"client": "page", "n": 1, "x": 3, "y": 4}
     hover = {"type": "hover", "epoch": 0, "label": 1, **asked}
     tiles = {"type": "tiles", "client": "page", "level": 0, "tiles": [[0, 0], [1, 0]]}
-    questions = [hover, {"type": "probe", **asked}, tiles, {"type": "nudge"}]
+    questions = [
+        hover,
+        {**hover, "type": "press"},
+        {"type": "probe", **asked},
+        tiles,
+        {"type": "nudge"},
+    ]
     yield "questions", [*map(custom, questions), {"method": "request_state"}]
     yield "hostile", [update({"_esm": "x"}), custom({"kind": "anywidget-command", "name": "close"})]
 

@@ -1,8 +1,10 @@
+from time import perf_counter
+
 import numpy as np
 import pytest
 
 from sam2_widget import Box, Choice, MaskPrompt, Point, Scribble, Settings, Stroke
-from sam2_widget.answers import NOTHING, Answers, to_arrays, without_model
+from sam2_widget.answers import FORESEEN_KEPT, NOTHING, Answers, to_arrays, without_model
 from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor
 
@@ -319,7 +321,7 @@ def test_holes_are_filled_and_specks_dropped_without_asking_again():
 # --- previews -------------------------------------------------------------------------------------
 
 
-def test_a_preview_is_the_answer_and_is_not_kept(answers, predictor):
+def test_a_preview_is_the_answer_and_is_not_known(answers, predictor):
     ask(answers, P1)
     preview = worker.run(lambda: answers.preview((P1, N1)))
     assert answers.known((P1, N1)) is None
@@ -328,6 +330,38 @@ def test_a_preview_is_the_answer_and_is_not_kept(answers, predictor):
     assert (len(answers._said), len(answers._logits), len(answers._derived)) == kept
     assert ask(answers, P1, N1) == preview
     assert worker.run(lambda: answers.preview((N1,))) is NOTHING
+
+
+def test_what_was_foreseen_is_not_asked_again(answers, predictor):
+    foreseen = worker.run(lambda: answers.preview((P1, N1)))
+    asked = len(predictor.asked)
+    assert worker.run(lambda: answers.preview((P1, N1))) == foreseen
+    assert ask(answers, P1, N1) == foreseen
+    assert len(predictor.asked) == asked
+    # It is an answer like any other: the next goes on from it.
+    assert ask(answers, P1, N1, P2) == ask(
+        Answers(predictor, answers._embedding, (60, 80)), P1, N1, P2
+    )
+
+
+def test_only_a_few_answers_are_foreseen(answers, predictor):
+    places = [Point(x, 5) for x in range(2 * FORESEEN_KEPT)]
+    for place in places:
+        worker.run(lambda place=place: answers.preview((place,)))
+    asked = len(predictor.asked)
+    ask(answers, places[-1])
+    assert len(predictor.asked) == asked
+    ask(answers, places[0])
+    assert len(predictor.asked) == asked + 1
+
+
+def test_how_long_a_foreseen_answer_was_waited_for(answers):
+    before = perf_counter()
+    worker.run(lambda: answers.preview((P1,)))
+    after = perf_counter()
+    assert 0 < answers.waited((P1,), before) < after - before
+    assert answers.waited((P1,), after) == 0
+    assert answers.waited((P2,), before) == 0
 
 
 def test_a_point_stays_in_its_pixel_in_single_precision():

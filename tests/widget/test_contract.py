@@ -1,6 +1,7 @@
 """What pages and the kernel say to each other beside clicks."""
 
 import io
+import threading
 import zlib
 
 import numpy as np
@@ -21,6 +22,7 @@ from sam2_widget import (
 )
 from sam2_widget.comm.publishing import out_of_order
 from sam2_widget.masks.logits import upsample
+from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor
 
 from .conftest import IMAGE, MockComm, Page, observed, point, served, settle
@@ -547,6 +549,63 @@ def test_a_hover_over_another_object_or_before_the_model_is_not_answered(widget,
     settle()
     assert len(messages(other, "preview")) == 1
     w.close()
+
+
+def press(page, x, y, *, n=1, epoch=None):
+    epoch = page.state["epoch"] if epoch is None else epoch
+    page.send({"type": "press", "client": "page", "n": n, "epoch": epoch, "x": x, "y": y})
+
+
+def test_a_press_has_the_answer_ready_for_the_release(widget, page, predictor):
+    page.prompts(point(40, 30))
+    settle()
+    count, revision = predictor.predicted, page.state["revision"]
+    press(page, 45, 30)
+    settle()
+    assert predictor.predicted == count + 1
+    # Nothing is told, and nothing is changed: it may become a drag.
+    assert page.state["revision"] == revision
+    assert not messages(page, "preview")
+    assert len(widget.prompts[0].prompts) == 1
+    page.prompts(point(40, 30), point(45, 30))
+    settle()
+    assert predictor.predicted == count + 1
+    assert widget.timings[-1].decoder == 0
+    replayed = segment(IMAGE, widget.prompts, model=FakePredictor())
+    np.testing.assert_array_equal(replayed.masks, widget.masks)
+
+
+def test_of_presses_that_wait_the_newest_is_worked_at(widget, page, predictor):
+    free = threading.Event()
+    worker.submit(free.wait)
+    for n in range(5):
+        press(page, 10 + n, 10, n=n)
+    free.set()
+    settle()
+    assert predictor.predicted == 1
+    page.prompts(point(14, 10))
+    settle()
+    assert predictor.predicted == 1
+
+
+def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predictor):
+    free = threading.Event()
+    worker.submit(free.wait)
+    press(page, 10, 10)
+    page.prompts(point(10, 10))
+    free.set()
+    settle()
+    assert predictor.predicted == 1
+    assert widget.mask.any()
+
+
+@pytest.mark.parametrize("where", [(-1, 5), (80, 5), (float("nan"), 5)])
+def test_a_press_outside_asks_nothing(widget, page, predictor, where):
+    press(page, *where)
+    press(page, 40, 30, epoch=99)
+    settle()
+    assert predictor.predicted == 0
+    assert page.notice == ""
 
 
 def test_a_probe_tells_the_values_of_the_users_own_array(predictor):

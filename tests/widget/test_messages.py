@@ -21,7 +21,18 @@ actions = (
         ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear"]
     )
     | st.sampled_from(
-        ["show", "lock", "order", "class_add", "setting", "hover", "tiles", "probe", "explode"]
+        [
+            "show",
+            "lock",
+            "order",
+            "class_add",
+            "setting",
+            "hover",
+            "press",
+            "tiles",
+            "probe",
+            "explode",
+        ]
     )
     | st.just("traits")
 )
