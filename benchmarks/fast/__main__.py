@@ -30,6 +30,9 @@ PICTURE = ROOT / "docs" / "fast.png"
 OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
 """Finished objects before the click that makes it so many."""
 
+HELD = 80
+"""Milliseconds for which a quick hand holds the button down."""
+
 STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
 """A Jupyter server beside which sam2-widget is not installed."""
 
@@ -104,6 +107,9 @@ def _one_size(found: dict[str, Any], base: str, folder: Path, name: str, count: 
         say(f"  {report.parts_line(clicks)}")
         if name == "2 MP":
             found["decoder"]["quiet"] = {"clicks": clicks, "bare": ours.bare_decoder()}
+            held = ours.clicks(count, seed=9, held=HELD)
+            found["decoder"]["held"] = {"clicks": held, "bare": ours.bare_decoder()}
+            say(f"  button held: {report.parts_line(held)}")
             with stats.busy():
                 busy = ours.clicks(count, seed=8)
                 found["decoder"]["busy"] = {"clicks": busy, "bare": ours.bare_decoder()}
