@@ -508,7 +508,7 @@ def on_thread(job: Callable[[], object]) -> None:
     """Run a job where models run."""
     from sam2_widget.models import worker  # noqa: PLC0415
 
-    worker.run(job)
+    worker.local.run(job)
 
 
 def compiled(run: Run) -> None:

@@ -54,7 +54,7 @@ class Timed(FakePredictor):
 def settle() -> None:
     """Wait until the model thread has nothing left to do."""
     for _ in range(3):
-        worker.run(lambda: None)
+        worker.local.run(lambda: None)
 
 
 def measure(size: tuple[int, int], objects: int) -> float:

@@ -117,7 +117,8 @@ def _encoded(predictor: Predictor, load: Callable[[], LoadedImage]) -> bool | Ex
     """Whether the image had to be encoded, or why it could not be."""
     calls: list[None] = []
     try:
-        worker.run(embeddings.source(predictor, load().rgb, after=partial(calls.append, None)))
+        encode = embeddings.source(predictor, load().rgb, after=partial(calls.append, None))
+        worker.local.run(encode)
     except Exception as error:  # noqa: BLE001 - of one image only; the others go on
         return error.with_traceback(None)  # which would keep the pixels
     return bool(calls)
@@ -170,7 +171,7 @@ def prefetch(
             if isinstance(predictor, RemotePredictor):
                 predictor.embed_ahead(rgb)
             else:
-                worker.submit_idle(partial(_logged, embeddings.source(predictor, rgb)))
+                worker.local.submit_idle(partial(_logged, embeddings.source(predictor, rgb)))
         except Exception as error:  # noqa: BLE001 - logged
             log_failure(logger, "the image was not encoded ahead", error)
 

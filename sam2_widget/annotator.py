@@ -1,6 +1,6 @@
 """One image, its objects, and the model that answers: a widget without its page.
 
-An edit changes the session at once; its answer is computed on the model thread; after both, pages
+An edit changes the session at once; its answer is computed on the model's thread; after both, pages
 are told. Edits come from the main thread or from ipykernel's subshell thread, so `lock` guards all
 that they share; nothing slow happens under it, and nobody who holds it waits for another thread.
 """
@@ -19,7 +19,6 @@ from sam2_widget.engine import Engine, as_model_error
 from sam2_widget.errors import PromptError, SegmentationError
 from sam2_widget.images.arrays import ImageSource
 from sam2_widget.interrupts import held_back
-from sam2_widget.models import worker
 from sam2_widget.notices import EVERYBODY, Notices
 from sam2_widget.predictor import UInt8Array
 from sam2_widget.results import Segmentation, make_segmentation
@@ -48,7 +47,7 @@ class _Listed:
 
 
 LEAVE = 0.001
-"""Seconds that the model thread rests when an answer leaves."""
+"""Seconds that the model's thread rests when an answer leaves."""
 
 EMPTY = "The mask is empty: click on the object, or undo."
 WHOLE = "The mask covers the whole image: mark what is not part of the object, or undo."
@@ -197,7 +196,7 @@ class Annotator:
         active = self.session.annotation.active
         return active is not None and (active is self._failed or self.engine.hopeless)
 
-    # --- answers, on the model thread -------------------------------------------------------------
+    # --- answers, on the model's thread -----------------------------------------------------------
 
     def answered(self, annotated: AnnotatedObject) -> Answer | None:
         """The answer to an object if it is known."""
@@ -251,25 +250,31 @@ class Annotator:
 
     def _answer_later(self) -> None:
         if self.engine.answers is not None:
-            worker.submit(self._answer_next)
+            self.engine.worker.submit(self._answer_next)
 
     def _answer_next(self) -> None:
         """Answer one object and publish it; others, of other widgets too, have their turn between.
 
-        It sees the newest edits, so a turn that came too late for its own finds nothing to do.
+        It sees the newest edits, so a turn that came too late for its own finds nothing to do. Nor
+        does what comes from a model when another one, on another thread, has been asked by then.
         """
-        click = self.timings.unanswered
-        answers, pending = self.engine.answers, self.pending()
-        if answers is None or self.engine.closed:
+        click, pending = self.timings.unanswered, self.pending()
+        if self.engine.closed:
+            return
+        if not self.engine.worker.here:
+            self._answer_later()
             return
         try:
             if pending:
                 annotated = pending[0]
                 self.engine.ask(lambda answers: self._answer(answers, annotated, click))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must reach the user
-            self._failed = pending[0]
-            self.engine.failed(error)
-            self._changed()
+            if self.engine.worker.here:
+                self._failed = pending[0]
+                self.engine.failed(error)
+                self._changed()
+            return
+        if not self.engine.worker.here:
             return
         self.engine.recovered()
         self._changed()
@@ -286,7 +291,7 @@ class Annotator:
         if click is not None:
             click.start(model=answers.waited(annotated.prompts, click.received))
         answers(annotated.prompts, self.session.annotation.settings)
-        if click is not None:
+        if click is not None and self.engine.worker.here:
             click.decoder += answers.seconds - before
 
     def current_result(self) -> Segmentation:
@@ -298,13 +303,15 @@ class Annotator:
                 return kept[2]
             make = partial(self._make, annotation)
             try:
-                answers, made = worker.run(partial(self.engine.ask, make))
-            except SegmentationError:
-                raise
+                by, made = self.engine.worker.run(partial(self.engine.ask, make))
             except Exception as error:
+                if answers is not self.engine.answers:
+                    continue  # another model is there by now
+                if isinstance(error, SegmentationError):
+                    raise
                 raise as_model_error(error) from error
-            if answers is self.engine.answers:
-                self._result = (answers, annotation, made)
+            if by is self.engine.answers:
+                self._result = (by, annotation, made)
                 return made
 
     def _make(self, annotation: Annotation, answers: Answers) -> Segmentation:

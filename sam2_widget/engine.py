@@ -56,6 +56,13 @@ class Engine:
     changed : callable
         Called without arguments, on some thread and without a lock, when `status` or `answers`
         has changed.
+
+    Attributes
+    ----------
+    answers : Answers or None
+        Those of the model there is.
+    worker : Worker
+        The thread that they are computed on.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Engine:
     ) -> None:
         self._status = Status("loading", "Loading the model")
         self.answers: Answers | None = None
+        self.worker = worker.local
         self._image = image
         self._size = size
         self._device = device
@@ -80,7 +88,7 @@ class Engine:
         self._failure: ModelError | None = None
         self._note = ""
         self._said = ""
-        self._asking = False
+        self._asking: Answers | None = None
         self._asked: ModelLike = "auto"
         self._plan: Plan | None = None
         self._remote: RemotePredictor | None = None
@@ -127,7 +135,7 @@ class Engine:
             self._loading = True
             self._failure = None
         self._show(token, "loading", "Loading the model")
-        # Not on the model thread: a download must not keep other widgets from their model.
+        # Not on a model's thread: a download must not keep other widgets from their model.
         threading.Thread(target=self._load, args=(model, note, token), daemon=True).start()
 
     def try_again(self) -> None:
@@ -148,7 +156,7 @@ class Engine:
         """
         with self._state:
             if worker.on_model_thread() and self._loading:
-                raise ModelError("the model thread cannot wait for a model: use another thread")
+                raise ModelError("a model's thread cannot wait for a model: use another thread")
             self._state.wait_for(lambda: self._closed or not self._loading)
             if self.answers is not None:
                 return self.answers
@@ -181,7 +189,7 @@ class Engine:
     def let_go(self) -> None:
         """After `close`: keep what was answered, and nothing of the model."""
         if self.answers is not None:
-            worker.submit(self.answers.retire)
+            self.worker.submit(self.answers.retire)
         self._plan = None
 
     def _load(self, model: ModelLike, note: str, token: object) -> None:
@@ -220,8 +228,10 @@ class Engine:
 
     def _load_by(self, plan: Plan, note: str, token: object) -> None:
         answers = self._answers_by(plan, token)
-        # On the model thread, so that no answer is under way while the model changes.
-        worker.run(lambda: self._swap(answers, plan, note, token))
+        # On the thread of the new model: it is never the one before that is waited for, which may
+        # itself wait for a cluster. An answer that is still to come from there is of no effect.
+        own = worker.of(answers.predictor)
+        own.run(lambda: self._swap(answers, plan, note, token))
 
     def _answers_by(
         self, plan: Plan, token: object | None, before: Answers | None = None
@@ -246,6 +256,7 @@ class Engine:
         with self._state:
             self._check(token)
             self.answers, self._plan = answers, plan
+            self.worker = worker.of(answers.predictor)
             self._note = note
             self._loading = False
             self._state.notify_all()
@@ -271,16 +282,23 @@ class Engine:
     # --- answers ----------------------------------------------------------------------------------
 
     def ask(self, question: Callable[[Answers], T]) -> tuple[Answers, T]:
-        """Put a question to the model, on the model thread; returns who has answered, and what.
+        """Put a question to the model, on its thread; returns who has answered, and what.
 
         If memory runs out another model may take over, see `recovery`: what was answered before
         stays.
+
+        Raises
+        ------
+        ModelError
+            If the model fails, or this is not its thread, for it has been replaced.
         """
-        answers, plan, token = self.answers, self._plan, self._token
+        with self._state:
+            answers, plan, token = self.answers, self._plan, self._token
+            is_here = self.worker.here
         if answers is not None and self.closed:
             return answers, question(answers)
-        if answers is None or plan is None:
-            raise ModelError("there is no model yet")
+        if answers is None or plan is None or not is_here:
+            raise ModelError("there is no model yet, or another one by now")
         if getattr(answers.predictor, "resting", False):
             place = answers.predictor.device
             self._show(token, "loading", f"Bringing the model back to {place}")
@@ -293,16 +311,17 @@ class Engine:
                 self._take_over(by, changed, token)
             return by, found
 
-        self._asking = True
+        self._asking = answers
         try:
             found = recovery.attempt(plan, put, tell=self._teller(token))
         except Exception as error:
-            if self._is_announced:
+            if self._is_announced and self.worker.here:
                 self.failed(error)
             raise
         finally:
-            self._asking = False
-        if self._is_announced:
+            if self._asking is answers:
+                self._asking = None
+        if self._is_announced and self.worker.here:
             self._show_ready(token, found[0].predictor)
         return found
 
@@ -313,13 +332,14 @@ class Engine:
 
     def _encoded(self, token: object | None, predictor: Predictor) -> None:
         # In the middle of an answer it is not known yet whether there will be one.
-        if not self._asking:
+        if self._asking is None:
             self._show_ready(token, predictor)
 
     def _take_over(self, answers: Answers, plan: Plan, token: object | None) -> None:
         with self._state:
             self._check(token)
-            self.answers, self._plan, self._note = answers, plan, self._said
+            if self.worker.here:  # else a model on a cluster has been put in its place
+                self.answers, self._plan, self._note = answers, plan, self._said
 
     def _teller(self, token: object | None) -> Callable[[str], None]:
         """Takes what is tried when memory has run out."""
@@ -342,6 +362,7 @@ class Engine:
                 self._note = f"Still using the model {_title(still.predictor.name)}: {error}"
             self._state.notify_all()
         if still is not None:
+            self._listen(still.predictor)
             self._show_ready(token, still.predictor)
         else:
             self._show(token, "error", str(error), hint=error.hint)

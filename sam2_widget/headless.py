@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 from sam2_widget.answers import Answers
 from sam2_widget.images.axes import Plane
@@ -81,7 +82,8 @@ def segment(
     def segmented(plan: Plan) -> Segmentation:
         predictor = plan.load()
         answers = Answers(predictor, embeddings.source(predictor, rgb), rgb.shape[:2])
-        return worker.run(lambda: make_segmentation(session, answers, image=loaded))
+        make = partial(make_segmentation, session, answers, image=loaded)
+        return worker.of(predictor).run(make)
 
     return recovery.attempt(plan, segmented, tell=lambda step: warnings.warn(step, stacklevel=4))
 

@@ -301,7 +301,7 @@ class Planes:
         def read() -> None:
             try:
                 _ = image.rgb
-                worker.submit_idle(lambda: _quietly(encode))
+                worker.of(predictor).submit_idle(lambda: _quietly(encode))
             except Exception as error:  # noqa: BLE001 - logged
                 # It is told when the user turns to it.
                 log_failure(logger, f"plane {following} cannot be read", error)

@@ -153,7 +153,7 @@ class Segmenter:
 
 
 async def _on_model_thread(job: Callable[[], T]) -> T:
-    return await asyncio.wrap_future(worker.submit(job))
+    return await asyncio.wrap_future(worker.local.submit(job))
 
 
 def app(arguments: dict[str, Any]) -> serve.Application:

@@ -1,12 +1,16 @@
-"""A predictor without a model, for quick tests of whatever stands on this side of the seam.
+"""Predictors without a model, for quick tests of whatever stands on this side of the seam.
 
-`FakePredictor` is a fake: its masks are discs and boxes and know nothing of the image.
+`FakePredictor` is a fake: its masks are discs and boxes and know nothing of the image. So is
+`FakeRemotePredictor`, whose cluster is this process.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -73,7 +77,7 @@ class FakePredictor:
 
     def embed(self, image: UInt8Array) -> FakeEmbedding:
         """Return the image's size."""
-        return worker.run(lambda: self._embed(image))
+        return worker.of(self).run(lambda: self._embed(image))
 
     def _embed(self, image: UInt8Array) -> FakeEmbedding:
         self._called()
@@ -86,7 +90,8 @@ class FakePredictor:
         """Return discs and boxes."""
         if not isinstance(embedding, FakeEmbedding):
             raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
-        return worker.run(lambda: self._predict(embedding, prompts, multimask=multimask))
+        job = partial(self._predict, embedding, prompts, multimask=multimask)
+        return worker.of(self).run(job)
 
     def _predict(
         self, embedding: FakeEmbedding, prompts: PromptArrays, *, multimask: bool
@@ -124,3 +129,45 @@ class FakePredictor:
         for point in prompts.points[prompts.labels == 0]:
             inside = np.minimum(inside, np.linalg.norm(grid - point, axis=-1) - radius / 2)
         return np.asarray(np.clip(inside * scale.max(), -32, 32), np.float32)
+
+
+class FakeRemotePredictor(FakePredictor):
+    """A `FakePredictor` that seems to be on other machines: a fake, for tests.
+
+    Clear its `gate`, and it waits for its "cluster".
+
+    Attributes
+    ----------
+    parallel : int
+    waiting : str
+        What is waited for at this moment, or empty.
+    """
+
+    parallel = 2
+
+    def __init__(self, *, name: str = "fake cluster") -> None:
+        super().__init__(name=name)
+        self.waiting = ""
+        self._watchers: list[WeakMethod[Callable[[], None]]] = []
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have a bound method called when `waiting` changes."""
+        self._watchers.append(WeakMethod(changed))
+
+    def embed_ahead(self, image: UInt8Array) -> bool:
+        """Do as if the image was encoded."""
+        self.embed(image)
+        return True
+
+    def _called(self) -> None:
+        if not self.gate.is_set():
+            self._say("Waiting for the cluster: it cannot be reached")
+            self.gate.wait()
+            self._say("")
+        super()._called()
+
+    def _say(self, waiting: str) -> None:
+        self.waiting = waiting
+        for changed in [one() for one in self._watchers]:
+            if changed is not None:
+                changed()

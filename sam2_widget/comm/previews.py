@@ -14,7 +14,7 @@ from sam2_widget.comm.publishing import Publisher, Send
 from sam2_widget.comm.requests import Hover, Press
 from sam2_widget.errors import MessageError, PromptError
 from sam2_widget.kinds import Point
-from sam2_widget.models import worker
+from sam2_widget.models.worker import Worker
 from sam2_widget.planes import Planes
 from sam2_widget.tracebacks import log_failure
 
@@ -46,21 +46,24 @@ class Previews:
         self._send = send
         self._newest: dict[str, Hover] = {}
         self._press: Press | None = None
+        self._worker: Worker | None = None
 
     def ask(self, hover: Hover) -> None:
         """Answer `hover` soon, unless a newer one of the same page comes first."""
+        asked, self._worker = self._worker, self._planes.shown.engine.worker
         with self._planes.lock:
-            is_queued = bool(self._newest)
+            # Not if it is with a model that has been replaced, perhaps as it does not answer.
+            is_queued = bool(self._newest) and asked is self._worker
             self._newest[hover.client] = hover
             while len(self._newest) > MAX_PAGES:
                 del self._newest[next(iter(self._newest))]
         if not is_queued:
-            worker.submit_idle(self._answer_all)
+            self._worker.submit_idle(self._answer_all)
 
     def expect(self, press: Press) -> None:
         """Have the answer to the click that `press` will be; that of a drag is forgotten."""
         self._press = press
-        worker.submit(partial(self._foresee, press))
+        self._planes.shown.engine.worker.submit(partial(self._foresee, press))
 
     def _foresee(self, press: Press) -> None:
         if press is self._press:
@@ -83,6 +86,7 @@ class Previews:
             return None
         answers, annotation = annotator.engine.answers, annotator.session.annotation
         busy = annotator.status.phase != "ready" or hover.epoch != annotator.epoch
+        busy = busy or not annotator.engine.worker.here
         # Not for a pointer that passes by does a model come back to its device.
         if answers is None or busy or getattr(answers.predictor, "resting", False):
             return None

@@ -115,7 +115,8 @@ class EmbeddingCache:
     @property
     def nbytes(self) -> int:
         """Bytes in memory, in all places together."""
-        return sum(tier.nbytes for tier in self._tiers.values())
+        with self._lock:
+            return sum(tier.nbytes for tier in self._tiers.values())
 
     @property
     def store(self) -> EmbeddingStore | None:
@@ -172,7 +173,7 @@ class EmbeddingCache:
         What the device's allocator still holds is not given back to other processes: that is up to
         the caller.
         """
-        return worker.run(lambda: self._release(device))
+        return worker.local.run(lambda: self._release(device))
 
     def clear(self, *, disk: bool = False) -> None:
         """Forget everything in memory; with `disk`, delete the embeddings in the folder, too.

@@ -211,7 +211,7 @@ def _fallback(name: str, reason: str) -> Checkpoint:
 
 
 def _best_for(device: str | None) -> str:
-    free = worker.run(lambda: _free_gpu_memory(device))
+    free = worker.local.run(lambda: _free_gpu_memory(device))
     if free is None:
         return "tiny"
     return next((name for name, needed in MEMORY_NEEDED.items() if free >= needed), "tiny")
@@ -412,7 +412,7 @@ def load_checkpoint(
     With `half`, its weights take half the memory. Raises the same errors as `load_model`, but for
     those of `fetch`.
     """
-    return worker.run(lambda: _load(checkpoint, device, half=half))
+    return worker.local.run(lambda: _load(checkpoint, device, half=half))
 
 
 def resolve_device(device: str | None) -> str:

@@ -76,7 +76,7 @@ def rest_idle() -> None:
             del _last_use[model]
     for model in due:
         # After whatever waits for the model thread; used again meanwhile, it stays.
-        worker.submit(lambda model=model: _rest_unless_used(model))  # type: ignore[misc]
+        worker.local.submit(lambda model=model: _rest_unless_used(model))  # type: ignore[misc]
 
 
 def _rest_unless_used(model: Rests) -> None:

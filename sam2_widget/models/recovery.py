@@ -153,7 +153,7 @@ def _smaller(plan: Plan) -> Iterator[Checkpoint]:
 
 def make_room(device: str) -> None:
     """Free what can be had again."""
-    worker.run(lambda: _make_room(device))
+    worker.local.run(lambda: _make_room(device))
 
 
 def _make_room(device: str) -> None:

@@ -302,7 +302,7 @@ class Sam2Predictor:
                 "use a smaller model, or device='cpu'"
             )
 
-        return worker.run(on_device)
+        return worker.local.run(on_device)
 
     @property
     def nbytes(self) -> int:
@@ -311,7 +311,7 @@ class Sam2Predictor:
 
     def rest(self) -> None:
         """Leave the device, for the host's memory; a model on the CPU stays where it is."""
-        worker.run(self._rest)
+        worker.local.run(self._rest)
 
     def _rest(self) -> None:
         if self._device.type != "cpu" and not self.resting:
@@ -323,7 +323,7 @@ class Sam2Predictor:
 
     def wake(self) -> None:
         """Come back to the device, which every use does by itself."""
-        worker.run(self._wake)
+        worker.local.run(self._wake)
 
     def _wake(self) -> None:
         if self.resting:

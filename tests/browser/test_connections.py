@@ -136,7 +136,7 @@ def test_a_reload_in_the_middle_of_an_answer_keeps_the_click(notebook, page, wid
         "import threading\n"
         "from sam2_widget.models import worker\n"
         "gate = threading.Event()\n"
-        "worker.submit(gate.wait)"
+        "worker.local.submit(gate.wait)"
     )
     notebook.save()
     page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")

@@ -108,13 +108,13 @@ def settled():
     for thread in threading.enumerate():
         if thread.name == "sam2-widget-prefetch":
             thread.join()
-    worker.run(lambda: None)
+    worker.local.run(lambda: None)
 
 
 def test_the_next_image_is_encoded_while_nothing_else_is_to_be_done():
     predictor = FakePredictor()
     predictor.gate.clear()
-    click = worker.submit(predictor.gate.wait)
+    click = worker.local.submit(predictor.gate.wait)
     prefetch(image(1), model=predictor)
     assert not click.done()
     predictor.gate.set()

@@ -33,7 +33,7 @@ def answers(predictor):
 
 
 def ask(answers, *prompts):
-    return worker.run(lambda: answers(prompts))
+    return worker.local.run(lambda: answers(prompts))
 
 
 P1, P2, N1, B1 = Point(40, 30), Point(50, 30), Point(41, 31, 0), Box(5, 5, 30, 40)
@@ -306,7 +306,7 @@ def test_holes_are_filled_and_specks_dropped_without_asking_again():
     found = {}
     for holes, specks in ((5, 0), (0, 5), (5, 5)):
         clean = Settings(fill_holes=holes, drop_specks=specks)
-        answer = worker.run(lambda clean=clean: answers((Point(32, 32),), clean))
+        answer = worker.local.run(lambda clean=clean: answers((Point(32, 32),), clean))
         assert answers.known((Point(32, 32),), clean) == answer
         found[holes, specks] = pixels_of(answer, (64, 64))
     assert found[5, 0][32, 32]
@@ -323,19 +323,19 @@ def test_holes_are_filled_and_specks_dropped_without_asking_again():
 
 def test_a_preview_is_the_answer_and_is_not_known(answers, predictor):
     ask(answers, P1)
-    preview = worker.run(lambda: answers.preview((P1, N1)))
+    preview = worker.local.run(lambda: answers.preview((P1, N1)))
     assert answers.known((P1, N1)) is None
     kept = len(answers._said), len(answers._logits), len(answers._derived)
-    worker.run(lambda: answers.preview((P1, P2)))
+    worker.local.run(lambda: answers.preview((P1, P2)))
     assert (len(answers._said), len(answers._logits), len(answers._derived)) == kept
     assert ask(answers, P1, N1) == preview
-    assert worker.run(lambda: answers.preview((N1,))) is NOTHING
+    assert worker.local.run(lambda: answers.preview((N1,))) is NOTHING
 
 
 def test_what_was_foreseen_is_not_asked_again(answers, predictor):
-    foreseen = worker.run(lambda: answers.preview((P1, N1)))
+    foreseen = worker.local.run(lambda: answers.preview((P1, N1)))
     asked = len(predictor.asked)
-    assert worker.run(lambda: answers.preview((P1, N1))) == foreseen
+    assert worker.local.run(lambda: answers.preview((P1, N1))) == foreseen
     assert ask(answers, P1, N1) == foreseen
     assert len(predictor.asked) == asked
     # It is an answer like any other: the next goes on from it.
@@ -347,7 +347,7 @@ def test_what_was_foreseen_is_not_asked_again(answers, predictor):
 def test_only_a_few_answers_are_foreseen(answers, predictor):
     places = [Point(x, 5) for x in range(2 * FORESEEN_KEPT)]
     for place in places:
-        worker.run(lambda place=place: answers.preview((place,)))
+        worker.local.run(lambda place=place: answers.preview((place,)))
     asked = len(predictor.asked)
     ask(answers, places[-1])
     assert len(predictor.asked) == asked
@@ -357,7 +357,7 @@ def test_only_a_few_answers_are_foreseen(answers, predictor):
 
 def test_how_long_a_foreseen_answer_was_waited_for(answers):
     before = perf_counter()
-    worker.run(lambda: answers.preview((P1,)))
+    worker.local.run(lambda: answers.preview((P1,)))
     after = perf_counter()
     assert 0 < answers.waited((P1,), before) < after - before
     assert answers.waited((P1,), after) == 0

@@ -65,7 +65,7 @@ def test_what_the_model_thread_raises_keeps_no_local_of_its():
     kept.append(weakref.ref(argument))
 
     def ask(tensor):
-        worker.run(lambda: (tensor, failing(kept)))
+        worker.local.run(lambda: (tensor, failing(kept)))
 
     with pytest.raises(ValueError, match="came of it") as caught:
         ask(argument)
@@ -73,7 +73,7 @@ def test_what_the_model_thread_raises_keeps_no_local_of_its():
     # The frame of `ask` has its argument still: it is the caller's own.
     frame = caught.traceback[1].frame.raw
     frame.clear()
-    worker.run(lambda: None)
+    worker.local.run(lambda: None)
     assert [ref() for ref in kept] == [None, None, None]
 
 
@@ -86,7 +86,7 @@ def test_errors_of_the_caller_keep_their_locals():
         try:
             caller()
         except KeyError:
-            worker.run(lambda: 1 / 0)
+            worker.local.run(lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError) as caught:
         handles()
@@ -107,9 +107,9 @@ def test_an_interrupt_while_waiting_for_the_model_keeps_nothing_and_the_job_ends
     del job, tensor
     threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt) as caught:
-        worker.run(waiting.pop())
+        worker.local.run(waiting.pop())
     assert done.wait(timeout=10)
-    worker.run(lambda: None)
+    worker.local.run(lambda: None)
     assert kept() is None
     assert caught.value.__traceback__ is not None
 
@@ -172,4 +172,4 @@ def test_other_threads_just_run_the_block():
 
 
 def test_results_come_back():
-    assert worker.run(lambda: np.arange(3)).tolist() == [0, 1, 2]
+    assert worker.local.run(lambda: np.arange(3)).tolist() == [0, 1, 2]

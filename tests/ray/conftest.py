@@ -158,4 +158,4 @@ def cluster(tmp_path_factory):
 def model(cluster):
     yield ray_model(cluster.url, timeout=PATIENCE)
     cluster.release()
-    worker.run(lambda: None)
+    worker.local.run(lambda: None)

@@ -99,7 +99,7 @@ def point(x, y, label=1):
 def settle():
     """Wait for the model thread to have nothing left to do; a job may submit the next."""
     for _ in range(50):
-        worker.run(lambda: None)
+        worker.local.run(lambda: None)
 
 
 def observed():

@@ -577,7 +577,7 @@ def test_a_press_has_the_answer_ready_for_the_release(widget, page, predictor):
 
 def test_of_presses_that_wait_the_newest_is_worked_at(widget, page, predictor):
     free = threading.Event()
-    worker.submit(free.wait)
+    worker.local.submit(free.wait)
     for n in range(5):
         press(page, 10 + n, 10, n=n)
     free.set()
@@ -590,7 +590,7 @@ def test_of_presses_that_wait_the_newest_is_worked_at(widget, page, predictor):
 
 def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predictor):
     free = threading.Event()
-    worker.submit(free.wait)
+    worker.local.submit(free.wait)
     press(page, 10, 10)
     page.prompts(point(10, 10))
     free.set()

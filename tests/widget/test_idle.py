@@ -179,4 +179,4 @@ def test_what_the_kernel_writes_is_not_held_back(page):
 def test_jobs_know_what_they_were_submitted_for():
     parent = contextvars.ContextVar("parent")
     parent.set("a cell")
-    assert worker.run(parent.get) == "a cell"
+    assert worker.local.run(parent.get) == "a cell"

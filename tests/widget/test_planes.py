@@ -269,7 +269,7 @@ def test_prefetching_never_goes_before_clicks(widget, predictor):
     predictor._embed = lambda image: (order.append("embed"), embed(image))[1]
     predictor._predict = lambda *a, **k: (order.append("predict"), predict(*a, **k))[1]
     predictor.gate.clear()
-    worker.submit(predictor.gate.wait)
+    worker.local.submit(predictor.gate.wait)
     widget.plane = 1  # encoded already
     widget.add_point(20, 20)
     predictor.gate.set()
