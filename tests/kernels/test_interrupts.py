@@ -79,7 +79,7 @@ def slow(self, embedding, prompts, *, multimask):
     return real(self, embedding, prompts, multimask=multimask)
 Sam2Predictor._decode = slow
 """
-RESTORE = "Sam2Predictor._decode = real\nembeddings.clear()\nworker.run(lambda: None)"
+RESTORE = "Sam2Predictor._decode = real\nembeddings.clear()\nworker.local.run(lambda: None)"
 
 
 @pytest.mark.parametrize("call", ["w.masks", "segment(image, [Point(40, 30)], model='bundled')"])

@@ -1,4 +1,5 @@
 import logging
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from sam2_widget.models.cache import EmbeddingCache, image_key
 from sam2_widget.resources import Resources
-from sam2_widget.testing import FakePredictor
+from sam2_widget.testing import FakePredictor, FakeRemotePredictor
 
 KB = 1024
 
@@ -211,3 +212,28 @@ def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path, caplog):
         cache.flush()
     assert predictor.embedded == 1
     assert "cannot be stored" in caplog.text
+
+
+def test_the_cache_is_used_by_many_threads_at_once():
+    kept = EmbeddingCache()
+    errors = []
+
+    def use(predictor):
+        try:
+            for i in range(200):
+                kept.source(predictor, image(i % 7))()
+                assert kept.nbytes >= 0
+                if i % 50 == 49:
+                    kept.trim()
+                    kept.clear()
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    predictors = [FakePredictor(), *(FakeRemotePredictor() for _ in range(3))]
+    threads = [threading.Thread(target=use, args=(p,)) for p in predictors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    assert kept.nbytes % 1024 == 0

@@ -1,0 +1,376 @@
+"""A cluster that does not answer holds up those who use it, and nobody else: a fake one here."""
+
+import gc
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from sam2_widget import ClusterError, ModelError, Point, SegmentWidget, embeddings, segment
+from sam2_widget.models import worker
+from sam2_widget.testing import FakePredictor, FakeRemotePredictor
+
+from .conftest import IMAGE, Page, observed, point, settle
+
+CLICKS = 300
+SOON = 20
+"""Seconds for what takes milliseconds on a quiet machine, and for ever if it waits."""
+
+VOLUME = np.random.default_rng(6).integers(0, 255, (2, 60, 80), np.uint8)
+
+WAITS = "Waiting for the cluster: it cannot be reached"
+
+
+def wait_until(holds):
+    end = time.monotonic() + SOON
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.005)
+
+
+def image(seed):
+    return np.random.default_rng(seed).integers(0, 255, (60, 80, 3), np.uint8)
+
+
+def hover(page, n):
+    epoch = page.state["epoch"]
+    page.send({"type": "hover", "client": "page", "n": n, "epoch": epoch, "x": 5, "y": 5})
+
+
+def previewed(page):
+    """Numbers of the hovers that were answered."""
+    contents = [data.get("content", {}) for _, data, _ in page.published]
+    return [one["n"] for one in contents if one.get("type") == "preview"]
+
+
+def in_time(job):
+    """What `job` returns, or a failure if it waits for the cluster."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(job()), daemon=True)
+    thread.start()
+    thread.join(SOON)
+    assert found, "it waits"
+    return found[0]
+
+
+@pytest.fixture
+def cluster():
+    embeddings.clear()
+    cluster = FakeRemotePredictor()
+    yield cluster
+    cluster.fail_with = None
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    settle()
+
+
+@pytest.fixture
+def remote(cluster):
+    widget = SegmentWidget(IMAGE, model=cluster)
+    widget._annotator.engine.wait()
+    yield widget
+    widget.close()
+
+
+@pytest.fixture
+def waiting(cluster, remote):
+    """Its click is on its way, and the cluster does not answer."""
+    cluster.gate.clear()
+    Page(remote).prompts(point(20, 20))
+    wait_until(lambda: str(remote.status) == WAITS)
+    return remote
+
+
+@pytest.fixture
+def local():
+    widget = SegmentWidget(image(1), model=FakePredictor())
+    widget._annotator.engine.wait()
+    yield widget
+    widget.close()
+
+
+# --- nobody else waits ----------------------------------------------------------------------------
+
+
+def test_a_click_that_waits_for_the_cluster_holds_up_no_other_model(waiting, local):
+    page = Page(local)
+    page.prompts(point(30, 30))
+    assert in_time(lambda: local.masks).any()
+    page.act("commit", prompts=[point(30, 30)])
+    settle()
+    assert len(page.objects()) == 1
+    assert in_time(lambda: segment(image(2), [Point(9, 9)], model=FakePredictor())).masks.any()
+    other = in_time(lambda: SegmentWidget(image(3), model=FakePredictor()))
+    other.add_point(5, 5)
+    assert in_time(lambda: other.masks).any()
+    other.close()
+    assert (waiting.status.phase, str(waiting.status)) == ("predicting", WAITS)
+    assert waiting._status["message"] == WAITS
+
+
+def test_nor_does_an_image_that_is_to_be_encoded_there(cluster, local):
+    cluster.gate.clear()
+    remote = SegmentWidget(image(4), model=cluster)
+    wait_until(lambda: (remote.status.phase, str(remote.status)) == ("encoding", WAITS))
+    local.add_point(30, 30)
+    assert in_time(lambda: local.masks).any()
+    remote.add_point(10, 10)
+    cluster.gate.set()
+    assert remote.masks.any()
+    remote.close()
+
+
+def test_clusters_do_not_wait_for_each_other(waiting):
+    other = SegmentWidget(image(5), model=FakeRemotePredictor(name="another"))
+    other.add_point(30, 30)
+    assert in_time(lambda: other.masks).any()
+    other.close()
+
+
+def test_previews_of_others_go_on(waiting, local):
+    page = Page(local)
+    hover(page, 1)
+    wait_until(lambda: previewed(page) == [1])
+
+
+def test_the_planes_of_a_stack_are_encoded_ahead_beside_it(waiting):
+    predictor = FakePredictor()
+    stack = SegmentWidget(VOLUME, axes="ZYX", model=predictor)
+    wait_until(lambda: predictor.embedded == 2)
+    stack.close()
+
+
+def test_what_waits_is_answered_when_the_cluster_is_back(waiting, cluster):
+    cluster.gate.set()
+    np.testing.assert_array_equal(
+        waiting.masks, segment(IMAGE, [Point(20, 20)], model=FakePredictor()).masks
+    )
+    assert (waiting.status.phase, str(waiting.status)) == ("ready", "Ready")
+
+
+# --- leaving a cluster that does not answer -------------------------------------------------------
+
+
+def test_another_model_takes_over_at_once(waiting, cluster):
+    page = Page(waiting)
+    # Its turn would come after the click, and so it does not now.
+    hover(page, 1)
+    waiting.model = FakePredictor(name="here")
+    assert in_time(lambda: waiting.masks).any()
+    assert not cluster.gate.is_set()
+    assert (waiting.model, str(waiting.status)) == ("here", "Ready")
+    page.prompts(point(20, 20), point(50, 40))
+    assert in_time(lambda: waiting.masks).any()
+    settle()
+    assert not page.state["active"]["pending"]
+    hover(page, 2)
+    wait_until(lambda: previewed(page) == [2])
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    assert previewed(page) == [2]
+
+
+@pytest.mark.parametrize("error", [None, ClusterError("no answer"), RuntimeError("broken")])
+def test_what_the_old_one_says_too_late_changes_nothing(waiting, cluster, error, caplog):
+    waiting.model = FakePredictor(name="here", radius=0.3)
+    waiting.add_point(50, 40)
+    before = in_time(lambda: waiting.masks)
+    cluster.fail_with = error
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    settle()
+    assert (waiting.model, waiting.status.phase, str(waiting.status)) == ("here", "ready", "Ready")
+    assert not waiting._annotator.active_failed
+    np.testing.assert_array_equal(waiting.masks, before)
+    assert waiting.objects[0].provenance.model == "here"
+    waiting.add_point(10, 50)
+    assert waiting.masks.any()
+    assert not caplog.records
+
+
+def test_an_image_that_is_to_be_encoded_there_does_not_keep_anybody(cluster):
+    cluster.gate.clear()
+    widget = SegmentWidget(image(8), model=cluster)
+    wait_until(lambda: str(widget.status) == WAITS)
+    widget.add_point(20, 20)
+    widget.model = FakePredictor(name="here")
+    assert in_time(lambda: widget.masks).any()
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    assert (widget.model, str(widget.status)) == ("here", "Ready")
+    widget.close()
+
+
+def test_who_reads_the_masks_meanwhile_gets_those_of_the_new_model(waiting, cluster):
+    found = []
+    reader = threading.Thread(target=lambda: found.append(waiting.objects), daemon=True)
+    reader.start()
+    waiting.model = FakePredictor(name="here")
+    in_time(lambda: waiting.masks)
+    cluster.fail_with = ClusterError("no answer")
+    cluster.gate.set()
+    reader.join(SOON)
+    assert [o.provenance.model for o in found[0]] == ["here"]
+
+
+def test_there_and_back_again(waiting, cluster):
+    waiting.model = FakePredictor(name="here")
+    in_time(lambda: waiting.masks)
+    waiting.model = cluster
+    wait_until(lambda: waiting._annotator.engine.loading)
+    waiting.add_point(50, 40)
+    cluster.gate.set()
+    assert [o.provenance.model for o in waiting.objects] == [cluster.name]
+    other = FakeRemotePredictor(name="another")
+    waiting.model = other
+    assert [o.provenance.model for o in waiting.objects] == ["another"]
+
+
+def test_a_model_that_goes_on_as_the_cluster_does_not_answer_says_why(cluster, local):
+    local.add_point(30, 30)
+    before = local.masks
+    cluster.fail_with = ClusterError("no answer")
+    local.model = cluster
+    np.testing.assert_array_equal(local.masks, before)
+    wait_until(lambda: "Still using the model fake: no answer" in str(local.status))
+    local.add_point(10, 10)
+    assert local.masks.any()
+
+
+def test_a_widget_that_waits_can_be_closed(waiting, cluster):
+    assert in_time(lambda: waiting.close() or True)
+    assert str(waiting.status) == "Closed"
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    assert waiting._annotator.engine.answers.predictor is not cluster
+
+
+# --- the rule -------------------------------------------------------------------------------------
+
+
+def test_a_clusters_thread_may_wait_for_the_local_one_and_not_the_other_way_round(cluster):
+    theirs, another = worker.of(cluster), worker.of(FakeRemotePredictor())
+    assert theirs.run(lambda: worker.local.run(lambda: worker.local.here))
+    assert theirs.run(lambda: theirs.run(lambda: theirs.here))
+    for one in (worker.local, another):
+        with pytest.raises(ModelError, match="cannot wait for a cluster"):
+            one.run(lambda: theirs.run(lambda: None))
+
+
+def test_whose_thread_is_whose(cluster):
+    assert worker.of(FakePredictor()) is worker.local
+    assert worker.of(cluster) is worker.of(cluster) is not worker.local
+    assert worker.of(cluster) is not worker.of(FakeRemotePredictor())
+    assert not worker.on_model_thread()
+    for one in (worker.local, worker.of(cluster)):
+        assert one.run(lambda one=one: worker.on_model_thread() and one.here)
+
+
+def test_idle_jobs_come_last_there_too(cluster):
+    order, theirs, gate = [], worker.of(cluster), threading.Event()
+    theirs.submit(gate.wait)
+    theirs.submit_idle(lambda: order.append("idle"))
+    clicks = [theirs.submit(lambda i=i: order.append(i)) for i in range(5)]
+    gate.set()
+    for click in clicks:
+        click.result(SOON)
+    wait_until(lambda: len(order) == 6)
+    assert order == [0, 1, 2, 3, 4, "idle"]
+
+
+# --- nothing is left ------------------------------------------------------------------------------
+
+
+def clusters_threads():
+    return [t for t in threading.enumerate() if t.name == "sam2-widget-cluster"]
+
+
+def test_five_hundred_clusters_leave_no_thread():
+    before = len(worker._remote)
+    for seed in range(500):
+        cluster = FakeRemotePredictor()
+        segment(image(seed % 3), [Point(9, 9)], model=cluster)
+    wait_until(lambda: not clusters_threads())
+    del cluster
+    embeddings.clear()
+    gc.collect()
+    assert len(worker._remote) <= before
+
+
+def test_a_program_ends_although_its_cluster_does_not_answer():
+    script = """
+import numpy as np
+from sam2_widget import SegmentWidget
+from sam2_widget.testing import FakeRemotePredictor
+cluster = FakeRemotePredictor()
+cluster.gate.clear()
+w = SegmentWidget(np.zeros((9, 9, 3), np.uint8), model=cluster)
+while not cluster.waiting:
+    pass
+print("done")
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout == "done\n"
+
+
+# --- all at once ----------------------------------------------------------------------------------
+
+
+class Slow(FakeRemotePredictor):
+    """Now and then the cluster is away for a moment."""
+
+    def _called(self):
+        if random.random() < 0.05:
+            time.sleep(0.02)
+        super()._called()
+
+
+@pytest.fixture
+def slow():
+    return Slow()
+
+
+def test_hundreds_of_clicks_on_both_sides_are_those_of_a_replay(slow):
+    """Both clicked by a page each, at once; one of them goes there and back in between."""
+    embeddings.clear()
+    models = [slow, FakePredictor()]
+    widgets = [SegmentWidget(image(i), model=model) for i, model in enumerate(models)]
+    errors = []
+
+    def clicks(widget, seed):
+        rng, page, prompts = random.Random(seed), Page(widget), []
+        try:
+            for i in range(CLICKS):
+                prompts.append(point(rng.randrange(80), rng.randrange(60), rng.choice([0, 1, 1])))
+                page.prompts(*prompts)
+                if len(prompts) == 4:
+                    page.act("commit", prompts=prompts)
+                    prompts = []
+                if i % 60 == 30:
+                    widget.model = models[i // 60 % 2]
+                if i % 20 == 0:
+                    _ = widget.masks
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=clicks, args=(w, i)) for i, w in enumerate(widgets)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(240)
+        assert not thread.is_alive()
+    assert not errors
+    for widget in widgets:
+        again = segment(widget.image, widget.prompts, model=FakePredictor())
+        assert len(again.masks) == CLICKS // 4
+        np.testing.assert_array_equal(widget.masks, again.masks)
+        np.testing.assert_array_equal(widget.scores, again.scores)
+        settle()
+        assert (widget.status.phase, str(widget.status)) == ("ready", "Ready")
+        widget.close()
+    observed()
