@@ -88,7 +88,7 @@ def waiting(cluster, remote):
 @pytest.fixture
 def local():
     widget = SegmentWidget(image(1), model=FakePredictor())
-    widget._annotator.engine.wait()
+    in_time(widget._annotator.engine.wait)
     yield widget
     widget.close()
 
@@ -177,19 +177,45 @@ def test_another_model_takes_over_at_once(waiting, cluster):
 @pytest.mark.parametrize("error", [None, ClusterError("no answer"), RuntimeError("broken")])
 def test_what_the_old_one_says_too_late_changes_nothing(waiting, cluster, error, caplog):
     waiting.model = FakePredictor(name="here", radius=0.3)
+    in_time(lambda: waiting.masks)
     waiting.add_point(50, 40)
     before = in_time(lambda: waiting.masks)
+    time.sleep(0.3)
     cluster.fail_with = error
     cluster.gate.set()
     worker.of(cluster).run(lambda: None)
     settle()
     assert (waiting.model, waiting.status.phase, str(waiting.status)) == ("here", "ready", "Ready")
-    assert not waiting._annotator.active_failed
+    assert "error" not in [status["phase"] for status in Page(waiting).updates("_status")]
     np.testing.assert_array_equal(waiting.masks, before)
     assert waiting.objects[0].provenance.model == "here"
+    assert max(timing.decoder for timing in waiting.timings) < 250
     waiting.add_point(10, 50)
     assert waiting.masks.any()
     assert not caplog.records
+
+
+def test_nor_does_it_hide_that_the_new_one_fails(waiting, cluster):
+    here = FakePredictor(name="here")
+    waiting.model = here
+    in_time(lambda: waiting.masks)
+    here.fail_with = ClusterError("broken here")
+    waiting.add_point(50, 40)
+    wait_until(lambda: waiting.status.phase == "error")
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    settle()
+    told = [status["message"] for status in Page(waiting).updates("_status")]
+    assert set(told[told.index("broken here") :]) == {"broken here"}
+
+
+def test_a_question_is_not_put_to_a_model_on_anothers_thread(waiting, cluster):
+    waiting.model = FakePredictor(name="here")
+    in_time(lambda: waiting.masks)
+    cluster.gate.set()
+    ask = waiting._annotator.engine.ask
+    with pytest.raises(ModelError, match="another one by now"):
+        worker.of(cluster).run(lambda: ask(lambda answers: answers.prepare()))
 
 
 def test_an_image_that_is_to_be_encoded_there_does_not_keep_anybody(cluster):
@@ -239,6 +265,17 @@ def test_a_model_that_goes_on_as_the_cluster_does_not_answer_says_why(cluster, l
     wait_until(lambda: "Still using the model fake: no answer" in str(local.status))
     local.add_point(10, 10)
     assert local.masks.any()
+
+
+def test_after_another_could_not_take_over_the_cluster_is_listened_to(remote, cluster):
+    broken = FakeRemotePredictor(name="broken")
+    broken.fail_with = ClusterError("no answer")
+    embeddings.clear()
+    remote.model = broken
+    wait_until(lambda: "Still using" in str(remote.status))
+    cluster.gate.clear()
+    remote.add_point(20, 20)
+    wait_until(lambda: str(remote.status) == WAITS)
 
 
 def test_a_widget_that_waits_can_be_closed(waiting, cluster):
