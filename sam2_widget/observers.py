@@ -1,4 +1,4 @@
-"""The user's own functions: called when something has changed, never on the model thread."""
+"""The user's own functions: called when something has changed, never on a model's thread."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def make_segmentation(
     annotation: Annotation | None = None,
     image: ImageSource | None = None,
 ) -> Segmentation:
-    """Put the model's answers to the objects' prompts together; on the model thread."""
+    """Put the model's answers to the objects' prompts together; on the model's thread."""
     annotation = annotation or session.annotation
     predictor = answers.predictor
     record = image.record if image else MappingProxyType({})

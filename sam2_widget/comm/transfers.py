@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sam2_widget.annotator import Annotator
@@ -17,6 +16,7 @@ from sam2_widget.comm import wire
 from sam2_widget.comm.publishing import Send
 from sam2_widget.comm.requests import Part, Save, Transfer, Upload
 from sam2_widget.errors import AnnotationError, MessageError, SegmentationError
+from sam2_widget.passing import PassingThread
 from sam2_widget.planes import Planes
 from sam2_widget.prompts import FORMAT, Prompts
 from sam2_widget.stack_prompts import FORMAT as STACK_FORMAT
@@ -36,9 +36,6 @@ MAX_DOWNLOAD = 512 * 2**20
 
 CLIENTS_KEPT = 4
 """Pages whose file is kept until they have fetched it."""
-
-# Of all widgets: one file at a time is enough for a user.
-_executor = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-files")
 
 
 @dataclass
@@ -67,13 +64,15 @@ class Transfers:
     def __init__(self, planes: Planes, *, send: Send) -> None:
         self._planes = planes
         self._send_raw = send
+        # Of one widget: a file waits for masks, and so perhaps for a cluster.
+        self._thread = PassingThread("sam2-widget-files")
         self._made: dict[str, tuple[int, bytes]] = {}
         self._coming: dict[str, _Coming] = {}
 
     def take(self, message: Transfer, buffers: Sequence[object]) -> None:
         """Carry out what a page asks for, now or soon."""
         if isinstance(message, Save):
-            _executor.submit(self._guarded, message, lambda: self._save(message))
+            self._thread.submit(self._guarded, message, lambda: self._save(message))
         elif isinstance(message, Part):
             self._send_part(message)
         else:
@@ -164,7 +163,7 @@ class Transfers:
             return
         del self._coming[part.client]
         data = bytes(coming.data)
-        _executor.submit(self._guarded, part, lambda: self._open(part, data))
+        self._thread.submit(self._guarded, part, lambda: self._open(part, data))
 
     def _appended(self, part: Upload, buffers: Sequence[object]) -> _Coming:
         if part.size > MAX_UPLOAD:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import zipfile
 
 import numpy as np
@@ -23,7 +24,10 @@ PLAIN = [name for name in FORMATS if not name.startswith("stack-")]
 
 
 def done():
-    transfers._executor.submit(lambda: None).result(timeout=20)
+    for thread in threading.enumerate():
+        if thread.name == "sam2-widget-files":
+            thread.join(20)
+            assert not thread.is_alive()
     settle()
 
 

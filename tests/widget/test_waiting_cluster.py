@@ -1,7 +1,9 @@
 """A cluster that does not answer holds up those who use it, and nobody else: a fake one here."""
 
 import gc
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -41,10 +43,14 @@ def hover(page, n):
     page.send({"type": "hover", "client": "page", "n": n, "epoch": epoch, "x": 5, "y": 5})
 
 
+def sent(page, kind):
+    contents = [data.get("content", {}) for _, data, _ in page.published]
+    return [one for one in contents if one.get("type") == kind]
+
+
 def previewed(page):
     """Numbers of the hovers that were answered."""
-    contents = [data.get("content", {}) for _, data, _ in page.published]
-    return [one["n"] for one in contents if one.get("type") == "preview"]
+    return [one["n"] for one in sent(page, "preview")]
 
 
 def in_time(job):
@@ -135,6 +141,15 @@ def test_previews_of_others_go_on(waiting, local):
     page = Page(local)
     hover(page, 1)
     wait_until(lambda: previewed(page) == [1])
+
+
+def test_files_for_other_pages_are_made(waiting, local):
+    pages = Page(waiting), Page(local)
+    for page in pages:
+        content = {"type": "save", "client": "page", "n": 1, "epoch": page.state["epoch"]}
+        page.send({**content, "format": "npz"})
+    wait_until(lambda: sent(pages[1], "file"))
+    assert not sent(pages[0], "file")
 
 
 def test_the_planes_of_a_stack_are_encoded_ahead_beside_it(waiting):
@@ -276,6 +291,15 @@ def test_after_another_could_not_take_over_the_cluster_is_listened_to(remote, cl
     cluster.gate.clear()
     remote.add_point(20, 20)
     wait_until(lambda: str(remote.status) == WAITS)
+
+
+def test_a_cell_that_waits_for_the_cluster_can_be_interrupted_and_leave_it(waiting):
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        _ = waiting.masks
+    assert str(waiting.status) == WAITS
+    waiting.model = FakePredictor(name="here")
+    assert in_time(lambda: waiting.masks).any()
 
 
 def test_a_widget_that_waits_can_be_closed(waiting, cluster):
