@@ -106,6 +106,21 @@ def test_a_replica_killed_in_the_middle_of_a_click_costs_no_click(cluster, model
     wait_until(lambda: len(cluster.replicas() - {victim}) == 2)
 
 
+def test_a_click_that_waits_holds_up_no_model_of_the_kernel_and_can_be_left(cluster, model, widget):
+    cluster.hold.touch()
+    Page(widget).prompts(point(70, 50))
+    wait_until(cluster.held)
+    expected = segment(IMAGE, [[Point(70, 50)]], model="bundled", device="cpu")
+    assert cluster.held()
+    assert str(widget.status) == "Predicting"
+    widget.model = "bundled"
+    np.testing.assert_array_equal(widget.masks, expected.masks)
+    assert cluster.held()
+    cluster.release()
+    click(model, model.embed(IMAGE))
+    assert (widget.model, str(widget.status)) == ("bundled", "Ready")
+
+
 def test_an_embedding_that_a_replica_has_lost_is_made_again(cluster, model):
     embedding = model.embed(image(77))
     before = click(model, embedding)
