@@ -17,6 +17,9 @@
  * @typedef {BoxDraft | ScribbleDraft | StrokeDraft | MoveDraft} Draft what is being drawn or moved
  */
 
+/** Milliseconds of a press that ends as soon as it has begun: the click itself is there first. */
+const TAPPED = 15;
+
 const PRIMARY = 0;
 const SECONDARY = 2;
 
@@ -39,6 +42,9 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   let press = null;
   /** @type {number | null} */
   let pen = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let foretelling;
+  signal.addEventListener("abort", () => clearTimeout(foretelling));
   /** Fingers on the canvas. @type {Set<number>} */
   const fingers = new Set();
   /** @type {number | null} */
@@ -94,15 +100,13 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
     gesture.begin(stage.positionOf(event), { negative: isNegative(event), dragging: event.button === PRIMARY, coarse: event.pointerType === "touch" });
-    foretell(gesture.expected());
+    clearTimeout(foretelling);
+    foretelling = setTimeout(foretell, TAPPED);
   }
 
-  /**
-   * Until the button is released, a tenth of a second, the kernel can work at the answer.
-   *
-   * @param {import("./prompts.js").PointPrompt | null} point
-   */
-  function foretell(point) {
+  /** Until the button is released, a tenth of a second, the kernel can work at the answer. */
+  function foretell() {
+    const point = gesture.expected();
     const { status, pending, gone, epoch } = store.snapshot();
     if (!point || pending || gone || status.phase !== "ready") return;
     const { x, y, label } = point;

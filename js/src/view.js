@@ -37,8 +37,8 @@ export function mountView(el, store, signal) {
   let stale = true;
   /** What the lists show; null when they must look again. @type {import("./store.js").Snapshot | null} */
   let listed = null;
-  /** The mask painted last. @type {import("./mask.js").Mask | null} */
-  let masked = null;
+  /** What the stage shows. @type {import("./store.js").Snapshot | null} */
+  let staged = null;
   /** Whether the pointer was used last. */
   let pointing = false;
   /** @type {number | null} */
@@ -151,11 +151,16 @@ export function mountView(el, store, signal) {
     room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
     if (!snapshot.pending && stage.isExact()) store.timings.painted();
-    // A new mask is what the user waits for: all that is told of it comes with the next frame.
-    if (!snapshot.pending && masked !== snapshot.mask) scheduleFrame();
+    // Marks and masks are what the user waits for: all that is told of them comes with the next frame.
+    if (isNewOnStage(snapshot)) scheduleFrame();
     else updateRest(snapshot);
-    masked = snapshot.mask;
+    staged = snapshot;
     if (animating) scheduleFrame();
+  }
+
+  /** @param {import("./store.js").Snapshot} snapshot */
+  function isNewOnStage({ prompts, pending, mask }) {
+    return prompts !== staged?.prompts || (!pending && mask !== staged?.mask);
   }
 
   /** What lies around the image. @param {import("./store.js").Snapshot} snapshot */
