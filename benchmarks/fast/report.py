@@ -130,7 +130,8 @@ def _kernel(found: dict[str, Any]) -> list[Row]:
 
 def _traffic(found: dict[str, Any]) -> list[Row]:
     lines = []
-    for name, clicks in found["sizes"].items():
+    held = found["decoder"].get("held", {}).get("clicks")
+    for name, clicks in {**found["sizes"], **({"2 MP, button held": held} if held else {})}.items():
         size, peer = of(clicks, "bytes"), found["peer"].get(name)
         largest = max(each["bytes"] for each in clicks) / KIB
         theirs = of(peer, "bytes").median / KIB if peer else None
