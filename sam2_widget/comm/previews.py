@@ -85,8 +85,8 @@ class Previews:
         except MessageError:
             return None
         answers, annotation = annotator.engine.answers, annotator.session.annotation
-        busy = annotator.status.phase != "ready" or hover.epoch != annotator.epoch
-        busy = busy or not annotator.engine.worker.here
+        is_free = annotator.status.phase == "ready" and annotator.engine.worker.here
+        busy = not is_free or hover.epoch != annotator.epoch
         # Not for a pointer that passes by does a model come back to its device.
         if answers is None or busy or getattr(answers.predictor, "resting", False):
             return None

@@ -14,13 +14,7 @@ from sam2_widget.interrupts import held_back
 from sam2_widget.models import worker
 from sam2_widget.tracebacks import as_text
 
-
-@pytest.fixture(autouse=True)
-def interruptible():
-    """As in a kernel; what a shell runs in the background ignores interrupts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interruptible")
 
 
 class Tensor:

@@ -3,6 +3,7 @@
 import io
 import threading
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -495,9 +496,12 @@ def test_the_brush_of_a_tiny_image_is_a_pixel():
 # --- questions ------------------------------------------------------------------------------------
 
 
-def hover(page, x, y, *, n=1, epoch=None):
+def hover(page, x, y, *, kind="hover", n=1, epoch=None):
     epoch = page.state["epoch"] if epoch is None else epoch
-    page.send({"type": "hover", "client": "page", "n": n, "epoch": epoch, "x": x, "y": y})
+    page.send({"type": kind, "client": "page", "n": n, "epoch": epoch, "x": x, "y": y})
+
+
+press = partial(hover, kind="press")
 
 
 def test_a_hover_shows_what_a_click_would_give(widget, page, predictor):
@@ -549,11 +553,6 @@ def test_a_hover_over_another_object_or_before_the_model_is_not_answered(widget,
     settle()
     assert len(messages(other, "preview")) == 1
     w.close()
-
-
-def press(page, x, y, *, n=1, epoch=None):
-    epoch = page.state["epoch"] if epoch is None else epoch
-    page.send({"type": "press", "client": "page", "n": n, "epoch": epoch, "x": x, "y": y})
 
 
 def test_a_press_has_the_answer_ready_for_the_release(widget, page, predictor):

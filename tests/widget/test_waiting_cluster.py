@@ -293,15 +293,8 @@ def test_after_another_could_not_take_over_the_cluster_is_listened_to(remote, cl
     wait_until(lambda: str(remote.status) == WAITS)
 
 
-@pytest.fixture
-def interruptible():
-    """A shell's background job ignores interrupts, and so would the tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_a_cell_that_waits_for_the_cluster_can_be_interrupted_and_leave_it(waiting, interruptible):
+@pytest.mark.usefixtures("interruptible")
+def test_a_cell_that_waits_for_the_cluster_can_be_interrupted_and_leave_it(waiting):
     threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         _ = waiting.masks
