@@ -7,11 +7,27 @@
  * @typedef {import("./geometry.js").Position} Position
  * @typedef {import("./prompts.js").Prompt} Prompt
  * @typedef {CanvasRenderingContext2D} Context
+ *
+ * @typedef {object} Mark
+ * @property {Function} look one of `paint.js`
+ * @property {string} said all that it is given
+ * @property {(context: Context) => void} draw
  */
 import { toSurface } from "./geometry.js";
 import { brushRadius } from "./options.js";
 import { drawBox, drawBrush, drawCrosshair, drawGrid, drawPoint, drawPulse, drawScribble } from "./paint.js";
 import { isForModel } from "./prompts.js";
+
+/**
+ * @template {unknown[]} Args
+ * @param {(context: Context, ...args: Args) => void} draw
+ * @param {Args} args
+ * @returns {Mark}
+ */
+const mark = (draw, ...args) => ({ look: draw, said: JSON.stringify(args), draw: (context) => draw(context, ...args) });
+
+/** @param {readonly Mark[]} a @param {readonly Mark[]} b */
+export const sameMarks = (a, b) => a.length === b.length && a.every(({ look, said }, k) => look === b[k].look && said === b[k].said);
 
 /** Milliseconds until a mask that is on its way is worth a sign: before, it would take its time from the model. */
 const PATIENCE = 200;
@@ -25,6 +41,49 @@ function heartOf(prompt) {
   if (prompt.type !== "scribble") return null;
   const [x, y] = prompt.points[prompt.points.length >> 1];
   return { x, y };
+}
+
+/** @param {Position} from @param {Position} to @param {Frame} frame @param {boolean} held @param {boolean} dashed */
+function sideMark(from, to, { placement, style }, held, dashed) {
+  const [p, q] = [toSurface(from, placement), toSurface(to, placement)];
+  const sides = { x0: Math.min(p.x, q.x), y0: Math.min(p.y, q.y), x1: Math.max(p.x, q.x), y1: Math.max(p.y, q.y) };
+  return mark(drawBox, sides, held ? 1.6 * style.unit : style.unit, dashed);
+}
+
+/** @param {readonly [number, number][]} points @param {0 | 1} label @param {Frame} frame @param {boolean} held */
+const scribbleMark = (points, label, { placement, style }, held) =>
+  mark(drawScribble, points.map(([x, y]) => toSurface({ x, y }, placement)), label === 1, style.unit, held);
+
+/** @param {import("./prompts.js").PointPrompt} point @param {Frame} frame @param {boolean} held */
+const pointMark = (point, { placement, style }, held) => mark(drawPoint, toSurface(point, placement), point.label === 1, style.unit, held);
+
+/** Boxes below scribbles below points. @param {readonly Prompt[]} prompts @param {number | null} grabbed @param {Frame} frame @returns {Mark[]} */
+function promptMarks(prompts, grabbed, frame) {
+  /** @type {Record<"box" | "scribble" | "point", Mark[]>} */
+  const marks = { box: [], scribble: [], point: [] };
+  prompts.forEach((prompt, k) => {
+    const held = k === grabbed;
+    if (prompt.type === "box") marks.box.push(sideMark({ x: prompt.x0, y: prompt.y0 }, { x: prompt.x1, y: prompt.y1 }, frame, held, false));
+    if (prompt.type === "scribble") marks.scribble.push(scribbleMark(prompt.points, prompt.label, frame, held));
+    if (prompt.type === "point") marks.point.push(pointMark(prompt, frame, held));
+  });
+  return [...marks.box, ...marks.scribble, ...marks.point];
+}
+
+/** @param {ViewState} ui @param {Frame} frame @returns {Mark[]} */
+function draftMarks({ draft }, frame) {
+  if (draft?.kind === "box") return [sideMark(draft.from, draft.to, frame, false, true)];
+  if (draft?.kind === "scribble") return [scribbleMark(draft.points, draft.label, frame, false)];
+  return draft?.kind === "point" ? [pointMark(draft.point, frame, false)] : [];
+}
+
+/** @param {Snapshot} snapshot @param {ViewState} ui @param {Frame} frame @returns {Mark[]} */
+function cursorMarks({ options, picture }, ui, { placement, style: { unit } }) {
+  if (!ui.cursor || !picture) return [];
+  const at = toSurface(ui.cursor, placement);
+  const radius = brushRadius(options.brushSize, picture) * (placement.width / picture.width);
+  const brush = PAINTS.has(options.tool) && !ui.holdPan ? [mark(drawBrush, at, radius, unit)] : [];
+  return ui.crosshair ? [...brush, mark(drawCrosshair, at, unit)] : brush;
 }
 
 /** @param {{ repaint: () => void, signal: AbortSignal }} options */
@@ -54,73 +113,35 @@ export function createMarks({ repaint, signal }) {
     }, PATIENCE);
   }
 
-  /** @param {Context} context @param {Prompt[]} prompts @param {Frame} frame @param {number} time @returns {boolean} whether it grows */
-  function drawPulseOf(context, prompts, { placement, style }, time) {
+  /** @param {Prompt[]} prompts @param {Frame} frame @param {number} time @returns {{ marks: Mark[], grows: boolean }} */
+  function pulseOf(prompts, { placement, style }, time) {
     const newest = prompts[prompts.length - 1];
     if (!pulsing || JSON.stringify(newest) !== JSON.stringify(pulsing)) awaitPulse(newest);
     const heart = heartOf(newest);
-    if (!due || !heart) return false;
+    if (!due || !heart) return { marks: [], grows: false };
     pulseStart ??= time;
-    drawPulse(context, toSurface(heart, placement), style.unit, still.matches ? null : time - pulseStart);
-    return !still.matches;
-  }
-
-  /** @param {Context} context @param {readonly Prompt[]} prompts @param {number | null} grabbed @param {Frame} frame */
-  function drawPrompts(context, prompts, grabbed, frame) {
-    const { placement, style: { unit } } = frame;
-    const at = (/** @type {Position} */ position) => toSurface(position, placement);
-    prompts.forEach((prompt, k) => prompt.type === "box" && drawSides(context, { x: prompt.x0, y: prompt.y0 }, { x: prompt.x1, y: prompt.y1 }, frame, k === grabbed, false));
-    prompts.forEach((prompt, k) => {
-      if (prompt.type === "scribble") drawScribble(context, prompt.points.map(([x, y]) => at({ x, y })), prompt.label === 1, unit, k === grabbed);
-    });
-    prompts.forEach((prompt, k) => prompt.type === "point" && drawPoint(context, at(prompt), prompt.label === 1, unit, k === grabbed));
-  }
-
-  /** @param {Context} context @param {Position} from @param {Position} to @param {Frame} frame @param {boolean} held @param {boolean} dashed */
-  function drawSides(context, from, to, { placement, style }, held, dashed) {
-    const [p, q] = [toSurface(from, placement), toSurface(to, placement)];
-    const sides = { x0: Math.min(p.x, q.x), y0: Math.min(p.y, q.y), x1: Math.max(p.x, q.x), y1: Math.max(p.y, q.y) };
-    drawBox(context, sides, held ? 1.6 * style.unit : style.unit, dashed);
-  }
-
-  /** @param {Context} context @param {ViewState} ui @param {Frame} frame */
-  function drawDraft(context, { draft }, frame) {
-    if (draft?.kind === "box") drawSides(context, draft.from, draft.to, frame, false, true);
-    if (draft?.kind !== "scribble") return;
-    const line = draft.points.map((/** @type {[number, number]} */ [x, y]) => toSurface({ x, y }, frame.placement));
-    drawScribble(context, line, draft.label === 1, frame.style.unit);
-  }
-
-  /** @param {Context} context @param {Snapshot} snapshot @param {ViewState} ui @param {Frame} frame */
-  function drawCursor(context, { options, picture }, ui, { placement, style: { unit } }) {
-    if (!ui.cursor || !picture) return;
-    const at = toSurface(ui.cursor, placement);
-    const radius = brushRadius(options.brushSize, picture) * (placement.width / picture.width);
-    if (PAINTS.has(options.tool) && !ui.holdPan) drawBrush(context, at, radius, unit);
-    if (ui.crosshair) drawCrosshair(context, at, unit);
+    const age = still.matches ? null : time - pulseStart;
+    return { marks: [mark(drawPulse, toSurface(heart, placement), style.unit, age)], grows: !still.matches };
   }
 
   /**
-   * @param {Context} context
    * @param {Snapshot} snapshot
    * @param {ViewState} ui
    * @param {Frame} frame
    * @param {number} time
-   * @returns {boolean} whether the next frame differs
+   * @returns {{ marks: Mark[], grows: boolean }} grows: the next frame differs
    */
-  function draw(context, snapshot, ui, frame, time) {
+  function list(snapshot, ui, frame, time) {
     const { prompts, pending, gone } = snapshot;
     const { draft } = ui;
     const asked = prompts.filter(isForModel);
     const animated = pending && !gone && asked.length > 0;
-    drawGrid(context, frame.placement);
-    const grows = animated && drawPulseOf(context, asked, frame, time);
+    const pulse = animated ? pulseOf(asked, frame, time) : { marks: [], grows: false };
     if (!animated && pulsing) stopPulse();
     const shown = draft?.kind === "move" ? prompts.map((prompt, k) => (k === draft.index ? draft.prompt : prompt)) : prompts;
-    if (!ui.hideMasks) drawPrompts(context, shown, ui.grabbed, frame);
-    drawDraft(context, ui, frame);
-    drawCursor(context, snapshot, ui, frame);
-    return grows;
+    const placed = ui.hideMasks ? [] : promptMarks(shown, ui.grabbed, frame);
+    const grid = mark(drawGrid, frame.placement);
+    return { marks: [grid, ...pulse.marks, ...placed, ...draftMarks(ui, frame), ...cursorMarks(snapshot, ui, frame)], grows: pulse.grows };
   }
 
   /** The pointer's shape. @param {Snapshot} snapshot @param {ViewState} ui */
@@ -131,5 +152,5 @@ export function createMarks({ repaint, signal }) {
     return grabbed === null || draft ? "crosshair" : "grab";
   }
 
-  return { draw, cursor };
+  return { list, cursor };
 }

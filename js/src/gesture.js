@@ -107,6 +107,9 @@ export function createGesture({ store, stage, ui, commands }) {
       show({ kind: "stroke", points: [x, y], radius: brushRadius(options.brushSize, picture), label });
     }
     if (tool === "scribble") show({ kind: "scribble", points: [[x, y]], label });
+    // The mark is there at once; under a finger nobody would see it, and a second one may come to move the view.
+    const point = tool === "point" && !press.grip && !coarse && tapPoint(press);
+    if (point) show({ kind: "point", point });
   }
 
   /** @param {Position} at */
@@ -160,7 +163,7 @@ export function createGesture({ store, stage, ui, commands }) {
     const [pressed, drawn] = [press, draft];
     cancel();
     if (!pressed || !isOpen()) return;
-    if (drawn) finish(pressed, drawn);
+    if (drawn && drawn.kind !== "point") finish(pressed, drawn);
     else tapped(pressed);
   }
 
@@ -247,7 +250,7 @@ export function createGesture({ store, stage, ui, commands }) {
     cancel,
     isActive: () => press !== null,
     /** The point that a release would add now. */
-    expected: () => (press && !draft ? tapPoint(press) : null),
+    expected: () => (press && (!draft || draft.kind === "point") ? tapPoint(press) : null),
     /** Press and release at one place. @param {Position} at @param {How} [how] */
     tap(at, how) {
       begin(at, how);

@@ -23,6 +23,11 @@
  * @property {Style} style
  * @property {boolean} cut every pixel belongs to the topmost object only
  * @property {boolean} moving the view is on the move: a stretched layer will do for the moment
+ *
+ * @typedef {object} Sheet a layer as it is to be drawn now
+ * @property {string} key of what is on it, for one placement
+ * @property {boolean} exact false: it is stretched to where it belongs, and another frame must follow
+ * @property {(target: CanvasRenderingContext2D) => void} draw
  */
 import { union } from "./geometry.js";
 import { boundsOf } from "./mask.js";
@@ -73,29 +78,37 @@ function paintPicture(context, bitmap, { placement, moving }, filter, tiles) {
 /** The picture in view. */
 export function createPictureLayer() {
   const layer = newCanvas({ width: 1, height: 1 });
-  /** @type {unknown} */
-  let drawn = null;
-  let key = "";
+  /** @type {ImageBitmap | null} */
+  let shown = null;
+  /** How many bitmaps there have been. */
+  let count = 0;
+  let painted = "";
+
+  /** @param {string} key @param {Size} surface @param {(on: CanvasRenderingContext2D) => void} paint */
+  function repaint(key, { width, height }, paint) {
+    if (painted === key) return;
+    painted = key;
+    layer.width = width;
+    layer.height = height;
+    paint(context2d(layer));
+  }
 
   /**
-   * @param {CanvasRenderingContext2D} target
    * @param {ImageBitmap} bitmap
    * @param {Frame} frame
    * @param {string} filter
    * @param {TilesInView} tiles
+   * @returns {Sheet}
    */
-  return function drawPicture(target, bitmap, frame, filter, tiles) {
+  return function updatePicture(bitmap, frame, filter, tiles) {
+    if (bitmap !== shown) [shown, count] = [bitmap, count + 1];
+    const { placement, surface, moving } = frame;
+    const key = `${count},${placeKey(placement, surface)},${filter},${tiles.version},${moving}`;
+    const paintOn = (/** @type {CanvasRenderingContext2D} */ target) => paintPicture(target, bitmap, frame, filter, tiles);
     // Of no use to the next frame, which differs.
-    if (frame.moving) return paintPicture(target, bitmap, frame, filter, tiles);
-    const { placement, surface } = frame;
-    const nextKey = `${placeKey(placement, surface)},${filter},${tiles.version}`;
-    if (drawn !== bitmap || key !== nextKey) {
-      [drawn, key] = [bitmap, nextKey];
-      layer.width = surface.width;
-      layer.height = surface.height;
-      paintPicture(context2d(layer), bitmap, frame, filter, tiles);
-    }
-    target.drawImage(layer, 0, 0);
+    if (moving) return { exact: true, key, draw: paintOn };
+    repaint(key, surface, paintOn);
+    return { exact: true, key, draw: (target) => target.drawImage(layer, 0, 0) };
   };
 }
 

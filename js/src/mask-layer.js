@@ -10,6 +10,7 @@
  * @typedef {import("./paint.js").Look} Look
  * @typedef {import("./layers.js").Overlay} Overlay
  * @typedef {import("./layers.js").Frame} Frame
+ * @typedef {import("./layers.js").Sheet} Sheet
  * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], at: number }} Job
  */
 import { boxOnSurface, intersection } from "./geometry.js";
@@ -56,6 +57,8 @@ export function createMaskLayer() {
   let frame = null;
   /** Painting all of it takes more than one frame. */
   let slow = false;
+  /** How often the front has changed. */
+  let version = 0;
   /** @type {Job | null} */
   let job = null;
   /** @type {WeakMap<Mask, Corners | null>} */
@@ -94,6 +97,7 @@ export function createMaskLayer() {
   function repaint(overlays, on, window) {
     const { x0, y0, x1, y1 } = window;
     const context = context2d(front);
+    version += 1;
     context.save();
     context.beginPath();
     context.rect(x0, y0, x1 - x0, y1 - y0);
@@ -122,6 +126,7 @@ export function createMaskLayer() {
   /** @param {readonly Overlay[]} overlays @param {Frame} next */
   function turnOver(overlays, next) {
     [front, back] = [back, front];
+    version += 1;
     [painted, frame, job] = [overlays, next, null];
   }
 
@@ -152,6 +157,7 @@ export function createMaskLayer() {
     const added = addedOnTop(painted, overlays);
     if (added) {
       for (const overlay of added) stamp(context2d(front), overlay, next, whole(next.surface));
+      if (added.length) version += 1;
       [painted, frame] = [overlays, next];
       return;
     }
@@ -169,21 +175,26 @@ export function createMaskLayer() {
   }
 
   /**
-   * Bring the layer up to date and draw it.
+   * Bring the layer up to date.
    *
-   * @param {CanvasRenderingContext2D} target
    * @param {readonly Overlay[]} overlays
    * @param {Frame} next
-   * @returns {boolean} whether it is not exact yet: another frame must follow
+   * @returns {Sheet}
    */
-  return function drawLayer(target, overlays, next) {
+  return function updateLayer(overlays, next) {
     const isThere = frame && keyOf(frame) === keyOf(next);
     const waits = next.moving && frame && slow;
-    const current = isThere || shift(next) || (!waits && paintAll(overlays, next));
-    if (current) paintChanges(overlays, next);
-    if (current || !frame) {
-      if (overlays.length) target.drawImage(front, 0, 0);
-    } else drawStretched(target, frame, next);
-    return !current;
+    const exact = Boolean(isThere || shift(next) || (!waits && paintAll(overlays, next)));
+    if (exact) paintChanges(overlays, next);
+    const from = exact ? null : frame;
+    const isEmpty = !from && !overlays.length;
+    return {
+      exact,
+      key: isEmpty ? "" : `${version}/${exact}`,
+      draw(target) {
+        if (from) drawStretched(target, from, next);
+        else if (!isEmpty) target.drawImage(front, 0, 0);
+      },
+    };
   };
 }

@@ -5,6 +5,7 @@
  * @typedef {import("./commands.js").ViewState} ViewState
  * @typedef {import("./layers.js").Overlay} Overlay
  * @typedef {import("./layers.js").Frame} Frame
+ * @typedef {import("./layers.js").Sheet} Sheet
  * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./pointer.js").StrokeDraft} StrokeDraft
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
@@ -100,7 +101,7 @@ export function createOverlays() {
    */
   function previewOverlays({ candidates, active }, ui, hovered) {
     const candidate = ui.candidate === null ? null : candidates?.[ui.candidate];
-    const mask = candidate?.mask ?? (ui.draft ? null : hovered?.mask);
+    const mask = candidate?.mask ?? (ui.draft && ui.draft.kind !== "point" ? null : hovered?.mask);
     return mask ? [{ id: PREVIEW, mask, color: active?.color ?? FALLBACK_COLOR, look: "preview", shown: true }] : [];
   }
 
@@ -112,28 +113,19 @@ export function createOverlays() {
   }
 
   /**
-   * @param {CanvasRenderingContext2D} context
    * @param {Snapshot} snapshot
    * @param {ViewState} ui
    * @param {Frame} frame
    * @param {{ mask: Mask } | null} hovered what a click would give
-   * @returns {boolean} whether another frame must follow
+   * @returns {Sheet[]} from bottom to top
    */
-  function draw(context, snapshot, ui, frame, hovered) {
+  return function updateOverlays(snapshot, ui, frame, hovered) {
     const plain = { ...frame, cut: false };
     const finished = finishedOnes(snapshot.finished, frame.cut ? ui.hovered : null, frame.cut);
     const working = workOverlays(snapshot, ui);
-    const unfinished = [];
-    if (frame.cut) unfinished.push(stack(context, inOrder(finished, working, snapshot), frame));
-    else {
-      unfinished.push(stack(context, finished, frame));
-      const lit = finished.filter(({ id }) => id === ui.hovered);
-      unfinished.push(highlight(context, lit.map((overlay) => ({ ...overlay, look: "active" })), plain));
-      unfinished.push(work(context, working.filter(({ shown }) => shown), plain));
-    }
-    unfinished.push(preview(context, previewOverlays(snapshot, ui, hovered), plain));
-    return unfinished.includes(true);
-  }
-
-  return { draw };
+    const top = preview(previewOverlays(snapshot, ui, hovered), plain);
+    if (frame.cut) return [stack(inOrder(finished, working, snapshot), frame), top];
+    const lit = finished.filter(({ id }) => id === ui.hovered).map((overlay) => ({ ...overlay, look: /** @type {const} */ ("active") }));
+    return [stack(finished, frame), highlight(lit, plain), work(working.filter(({ shown }) => shown), plain), top];
+  };
 }

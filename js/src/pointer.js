@@ -10,11 +10,12 @@
  * @typedef {import("./commands.js").Commands} Commands
  * @typedef {ReturnType<typeof import("./gesture.js").createGesture>} Gesture
  *
+ * @typedef {{ kind: "point", point: import("./prompts.js").PointPrompt }} PointDraft a press that has not moved
  * @typedef {{ kind: "box", from: Position, to: Position }} BoxDraft
  * @typedef {{ kind: "scribble", points: [number, number][], label: 0 | 1 }} ScribbleDraft
  * @typedef {{ kind: "stroke", points: number[], radius: number, label: 0 | 1 }} StrokeDraft
  * @typedef {{ kind: "move", index: number, prompt: Prompt }} MoveDraft
- * @typedef {BoxDraft | ScribbleDraft | StrokeDraft | MoveDraft} Draft what is being drawn or moved
+ * @typedef {PointDraft | BoxDraft | ScribbleDraft | StrokeDraft | MoveDraft} Draft what is being drawn or moved
  */
 
 /** Milliseconds of a press that ends as soon as it has begun: the click itself is there first. */

@@ -8,14 +8,15 @@
  * @typedef {import("./geometry.js").Position} Position
  * @typedef {import("./layers.js").Frame} Frame
  * @typedef {import("./wire.js").SegmentedObject} SegmentedObject
+ * @typedef {{ key: string, sheets: readonly import("./layers.js").Sheet[], marks: readonly import("./drawing.js").Mark[] }} Scene
  * @typedef {ReturnType<typeof createStage>} Stage
  */
 import { createAreas } from "./area.js";
 import { element } from "./dom.js";
 import { fitStage, fromSurface, toSurface, viewportOf } from "./geometry.js";
 import { createHover } from "./hover.js";
-import { createPictureLayer } from "./layers.js";
-import { createMarks } from "./drawing.js";
+import { createPictureLayer, placeKey } from "./layers.js";
+import { createMarks, sameMarks } from "./drawing.js";
 import { createOverlays } from "./overlays.js";
 import { createProbe } from "./probe.js";
 import { observeDevicePixels } from "./surface.js";
@@ -42,9 +43,9 @@ export function createStage({ store, ui, changed, moved, signal }) {
   const hover = createHover({ store, changed: moved, signal });
   const probe = createProbe({ store, changed: moved, signal });
   const tiles = createTiles({ store, changed: tilesChanged, signal });
-  const drawPicture = createPictureLayer();
-  const overlays = createOverlays();
-  const marks = createMarks({ repaint: moved, signal });
+  const updatePicture = createPictureLayer();
+  const updateOverlays = createOverlays();
+  const marksOver = createMarks({ repaint: moved, signal });
   const zoom = createZoom(canvas, { mayPan, penDown: () => penDown, changed: viewMoved, signal });
 
   /** @type {Size} */
@@ -63,6 +64,8 @@ export function createStage({ store, ui, changed, moved, signal }) {
   let penDown = false;
   let tilesVersion = 0;
   let exact = true;
+  /** What the canvas shows. @type {Scene | null} */
+  let scene = null;
   let moving = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let settling;
@@ -137,6 +140,11 @@ export function createStage({ store, ui, changed, moved, signal }) {
     if (!width || !height || (canvas.width === width && canvas.height === height)) return;
     canvas.width = width;
     canvas.height = height;
+    forgetScene();
+  }
+
+  function forgetScene() {
+    scene = null;
     changed();
   }
 
@@ -161,12 +169,22 @@ export function createStage({ store, ui, changed, moved, signal }) {
       cut: settings.overlap === "cut out",
       moving,
     };
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (bitmap) drawPicture(context, bitmap, frame, filterOf(options), tilesOn(frame));
-    exact = ui.hideMasks || !overlays.draw(context, snapshot, ui, frame, hover.shown());
-    canvas.style.cursor = marks.cursor(snapshot, ui);
+    const sheets = bitmap ? [updatePicture(bitmap, frame, filterOf(options), tilesOn(frame))] : [];
+    if (!ui.hideMasks) sheets.push(...updateOverlays(snapshot, ui, frame, hover.shown()));
+    const { marks, grows } = marksOver.list(snapshot, ui, frame, time);
+    compose({ key: [placeKey(frame.placement, frame.surface), ...sheets.map(({ key }) => key)].join("|"), sheets, marks });
+    exact = sheets.every((sheet) => sheet.exact);
+    canvas.style.cursor = marksOver.cursor(snapshot, ui);
     // While the view moves, its rest will bring the frame that paints the masks.
-    return marks.draw(context, snapshot, ui, frame, time) || !(exact || moving);
+    return grows || !(exact || moving);
+  }
+
+  /** Draw the scene, unless it is what the canvas shows. @param {Scene} next */
+  function compose(next) {
+    if (scene?.key === next.key && sameMarks(scene.marks, next.marks)) return;
+    scene = next;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    for (const { draw } of [...next.sheets, ...next.marks]) draw(context);
   }
 
   /** @param {Frame} frame */
@@ -208,6 +226,7 @@ export function createStage({ store, ui, changed, moved, signal }) {
   }
 
   observeDevicePixels(canvas, resize, signal);
+  canvas.addEventListener("contextrestored", forgetScene, { signal });
 
   return {
     canvas,

@@ -83,6 +83,26 @@ test("it says beforehand which point a release would add, and only while it woul
   assert.deepEqual(prompts().at(-1), point);
 });
 
+test("the mark of a press is there at once, unless it may become something else", () => {
+  const point = { type: "point", x: 60, y: 60, label: 1 };
+  gesture.begin({ x: 60, y: 60 });
+  assert.deepEqual(ui.draft, { kind: "point", point });
+  gesture.extend({ x: 30, y: 20 });
+  assert.equal(ui.draft.kind, "box");
+  gesture.cancel();
+  assert.equal(ui.draft, null);
+  gesture.begin({ x: 60, y: 60 }, { coarse: true });
+  assert.equal(ui.draft, null, "a second finger may come");
+  gesture.end({ x: 60, y: 60 });
+  assert.deepEqual(prompts(), [point]);
+  draw([[80, 80], [90, 90]]);
+  gesture.begin({ x: 80, y: 85 });
+  assert.equal(ui.draft, null, "a box's side that may be dragged");
+  take("box");
+  gesture.begin({ x: 20, y: 20 });
+  assert.equal(ui.draft, null);
+});
+
 test("a drag with the right button draws no box", () => {
   draw([[60, 60], [30, 20]], { negative: true, dragging: false });
   assert.deepEqual(prompts(), [{ type: "point", x: 60, y: 60, label: 0 }]);
