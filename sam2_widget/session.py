@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import count
 
 from sam2_widget.colors import MAX_LABEL_LENGTH, default_palette, is_name
 from sam2_widget.errors import LabelError, PromptError
@@ -122,7 +121,7 @@ class Session:
         self._annotation = Annotation()
         self._past: list[Annotation] = []
         self._future: list[Annotation] = []
-        self._ids = count()
+        self._next_id = 0
 
     def take_over(self, other: Session) -> None:
         """Take over what the user has set up in another session: labels, colours, settings.
@@ -158,6 +157,15 @@ class Session:
     def looks(self) -> tuple[object, ...]:
         """All that decides, beside the objects themselves, what these look like."""
         return self.classes, self.palette, self.hidden, self.locked
+
+    @property
+    def next_color(self) -> str:
+        """Colour of the object that the next prompt would start, ``"#rrggbb"``."""
+        return self.color(AnnotatedObject(self._next_id, (), self.label))
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
 
     def color(self, annotated: AnnotatedObject) -> str:
         """Colour of an object, ``"#rrggbb"``: that of its class, else one of the palette's."""
@@ -200,7 +208,7 @@ class Session:
         if not prompts and active:
             self._record(self._annotation.without(active.id))
             return
-        start = active or AnnotatedObject(next(self._ids), (), self.label)
+        start = active or AnnotatedObject(self._new_id(), (), self.label)
         known = len(before) if prompts[: len(before)] == before else len(prompts) - 1
         for end in range(known + 1, len(prompts) + 1):
             self._record(self._annotation.with_object(replace(start, prompts=prompts[:end])))
@@ -245,7 +253,7 @@ class Session:
     def start_from(self, mask: MaskPrompt, label: str | None) -> None:
         """Add an object that is a mask, finished; PromptError if it has not the image's size."""
         mask.check_inside(self.width, self.height)
-        new = AnnotatedObject(next(self._ids), (mask,), self.checked_label(label))
+        new = AnnotatedObject(self._new_id(), (mask,), self.checked_label(label))
         self._record(replace(self._annotation.with_object(new), active_id=None))
 
     def replay(self, prompts: Prompts) -> None:
@@ -258,7 +266,7 @@ class Session:
         """
         for described in prompts:
             check_prompts(described.prompts, self.width, self.height)
-        new = (AnnotatedObject(next(self._ids), o.prompts, o.label) for o in prompts)
+        new = (AnnotatedObject(self._new_id(), o.prompts, o.label) for o in prompts)
         objects = (*self._annotation.objects, *new)
         self._record(Annotation(objects, None, prompts.settings))
 

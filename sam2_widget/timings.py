@@ -29,6 +29,7 @@ class Timing:
         Until the model thread began.
     decoder : float
         In the model; 0 where the answer was known, and what remained of it if a press foretold it.
+        All but `browser` and `paint` are 0 where the page had the mask before it was clicked for.
     kernel : float
         All else in the kernel.
     paint : float or None
@@ -89,6 +90,9 @@ class Click:
         if self.page is None:
             return inside
         browser, trip, paint = self.page
+        if trip == 0:
+            # The page had foreseen it, and waited for nothing.
+            return Timing(browser, 0.0, 0.0, 0.0, 0.0, paint)
         comm = max(trip - inside.queue - inside.decoder - inside.kernel, 0.0)
         return replace(inside, browser=browser, comm=comm, paint=paint)
 

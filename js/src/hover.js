@@ -52,10 +52,10 @@ export function createHover({ store, changed, signal, now = () => performance.no
   function pump() {
     if (asked || !wanted || !allowed()) return;
     const { at, negative } = wanted;
-    const { picture, epoch } = store.snapshot();
+    const { picture } = store.snapshot();
     if (!picture || !isInside(at, picture)) return;
     wanted = null;
-    const n = store.ask("hover", { epoch, ...clampPoint(at, picture), label: negative ? 0 : 1 });
+    const n = store.askAhead("hover", { type: "point", ...clampPoint(at, picture), label: negative ? 0 : 1 });
     if (n === null) return;
     asked = { n, since: now(), key: keyOf() };
     waiting = setTimeout(() => note(PATIENCE), PATIENCE);

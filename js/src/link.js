@@ -26,6 +26,7 @@ import {
   parseUploaded,
   typeOf,
 } from "./wire.js";
+import { nothingKnown } from "./wire-masks.js";
 
 /** A slider sends many values; a reactive host would run its cells for each. */
 const OPTION_DELAY = 200;
@@ -45,8 +46,7 @@ export function connect(model, signal) {
   let waitingOptions = {};
   /** The widget manager may wait for ever for the answer to an update that was lost. */
   let throttled = false;
-  /** @type {import("./wire.js").KnownStrokes} */
-  const strokes = new Map();
+  const known = nothingKnown();
 
   const nudges = createNudges({ nudge, needless: () => model.get("_undelayed") === true, signal });
 
@@ -65,7 +65,7 @@ export function connect(model, signal) {
     const arrived = performance.now();
     const raw = model.get("_state");
     const timing = parseTiming(raw);
-    store.receiveState(parseState(raw, strokes));
+    store.receiveState(parseState(raw, known));
     store.timings.received(timing, arrived);
     if (timing?.decoder) nudges.learn(timing.kernel / 1e3);
     if (!store.snapshot().pending) nudges.stop();
@@ -120,8 +120,8 @@ export function connect(model, signal) {
 
   /** @type {Record<string, (content: unknown, buffers: readonly unknown[]) => void>} */
   const messages = {
-    objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, strokes)),
-    preview: (content, buffers) => store.receiveAnswer("preview", parsePreview(content, buffers, strokes)),
+    objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, known)),
+    preview: (content, buffers) => store.receivePreview(parsePreview(content, buffers, known)),
     probe: (content) => store.receiveAnswer("probe", parseProbe(content)),
     file: (content) => store.receiveAnswer("file", parseFile(content)),
     part: (content, buffers) => store.receiveAnswer("part", parsePart(content, buffers)),

@@ -1,6 +1,7 @@
 /**
- * The mask to show while the kernel has not answered yet: the last one of the same object, with
- * the strokes made since on top, so that nothing flashes and a brush paints at once.
+ * The mask to show while the kernel has not answered yet: the one that was foreseen, or the last
+ * one of the same object, with the strokes made since on top, so that nothing flashes and a brush
+ * paints at once.
  *
  * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./strokes.js").Stroke} Stroke
@@ -12,6 +13,9 @@ import { NO_MASK } from "./mask.js";
 
 /** More strokes than these are not remembered: the kernel sends them with its masks anyway. */
 const MAX_KNOWN = 512;
+
+/** Says which list it is, whoever has parsed it. @param {readonly Prompt[]} prompts */
+const keyOf = (prompts) => JSON.stringify(prompts.map((prompt) => (prompt.type === "stroke" ? (prompt.key ?? prompt) : prompt)));
 
 /** @param {readonly Prompt[]} prompts @returns {StrokePrompt[]} */
 const strokesOf = (prompts) => prompts.flatMap((prompt) => (prompt.type === "stroke" ? [prompt] : []));
@@ -36,6 +40,8 @@ function createComposer() {
 export function createMaskMemory() {
   /** @type {{ id: number, mask: Mask | null, keys: Set<string | null> } | null} */
   let last = null;
+  /** The answer to prompts that nobody has said yet. @type {{ key: string, mask: Mask } | null} */
+  let foreseen = null;
   /** Strokes of this page by the kernel's names for them. @type {Map<string, Stroke>} */
   const known = new Map();
   /** @type {WeakMap<StrokePrompt, Stroke>} */
@@ -58,7 +64,20 @@ export function createMaskMemory() {
     return fresh.map(toStroke).filter((stroke) => stroke !== null);
   }
 
+  /** @param {readonly Prompt[]} prompts @returns {Mask | null} */
+  const foreseenFor = (prompts) => (foreseen && foreseen.key === keyOf(prompts) ? foreseen.mask : null);
+
+  /** What is painted already is not painted again. @param {Mask} mask */
+  const asForeseen = (mask) =>
+    foreseen && mask.base === foreseen.mask.base && !mask.strokes.length && !foreseen.mask.strokes.length ? foreseen.mask : mask;
+
   return {
+    /** @param {readonly Prompt[]} prompts which may be said next @param {Mask | null} mask */
+    foresee: (prompts, mask) => void (foreseen = mask && { key: keyOf(prompts), mask }),
+
+    /** @param {readonly Prompt[]} prompts */
+    isForeseen: (prompts) => foreseenFor(prompts) !== null,
+
     /**
      * The kernel took our prompts over: its keys stand for our strokes.
      *
@@ -78,20 +97,25 @@ export function createMaskMemory() {
     /** @param {ActiveObject | null} active */
     remember(active) {
       const keys = () => new Set(strokesOf(active?.prompts ?? []).map(({ key }) => key));
-      if (active?.mask) last = { id: active.id, mask: active.mask, keys: keys() };
+      if (active?.mask) last = { id: active.id, mask: asForeseen(active.mask), keys: keys() };
       else if (!active) last = null;
       else if (!active.pending) last = { id: active.id, mask: null, keys: keys() };
       else if (last?.id !== active.id) last = null;
+      if (!active?.pending) foreseen = null;
     },
 
-    /** @param {readonly Prompt[]} prompts @returns {Mask | null} the last mask with the strokes that it lacks */
+    /** @param {readonly Prompt[]} prompts @returns {Mask | null} the one foreseen, or the last one with the strokes that it lacks */
     shown(prompts) {
+      const ahead = foreseenFor(prompts);
+      if (ahead) return ahead;
       const extra = newStrokes(prompts, last?.keys);
       return extra.length ? composeShown(last?.mask ?? NO_MASK, extra) : (last?.mask ?? null);
     },
 
-    /** @param {readonly Prompt[]} prompts @returns {Mask | null} */
-    strokesOnly(prompts) {
+    /** @param {readonly Prompt[]} prompts @returns {Mask | null} of an object that the kernel does not know yet */
+    begun(prompts) {
+      const ahead = foreseenFor(prompts);
+      if (ahead) return ahead;
       const extra = newStrokes(prompts);
       return extra.length ? composeNew(NO_MASK, extra) : null;
     },

@@ -13,7 +13,6 @@
 import { createMaskLayer } from "./mask-layer.js";
 import { NO_MASK } from "./mask.js";
 import { strokeBounds } from "./strokes.js";
-import { FALLBACK_COLOR } from "./wire.js";
 
 /** Stand-ins for the id of an object that has none. */
 const NEXT = -1;
@@ -82,14 +81,14 @@ export function createOverlays() {
    * @param {ViewState} ui
    * @returns {Overlay[]}
    */
-  function workOverlays({ active, mask, nextMask, target }, ui) {
+  function workOverlays({ active, mask, nextMask, nextColor, target }, ui) {
     const draft = ui.draft?.kind === "stroke" ? ui.draft : null;
     const own = draftMask(target === null ? nextMask : mask, draft);
     const [current, next] = target === null ? [mask && { mask }, own] : [own, null];
     /** @type {Overlay[]} */
     const overlays = [];
     if (active && current) overlays.push({ id: active.id, color: active.color, look: "active", shown: active.visible, ...current });
-    if (next) overlays.push({ id: NEXT, color: FALLBACK_COLOR, look: "active", shown: true, ...next });
+    if (next) overlays.push({ id: NEXT, color: nextColor, look: "active", shown: true, ...next });
     return overlays;
   }
 
@@ -99,10 +98,10 @@ export function createOverlays() {
    * @param {{ mask: Mask } | null} hovered what a click would give
    * @returns {Overlay[]}
    */
-  function previewOverlays({ candidates, active }, ui, hovered) {
+  function previewOverlays({ candidates, active, nextColor }, ui, hovered) {
     const candidate = ui.candidate === null ? null : candidates?.[ui.candidate];
     const mask = candidate?.mask ?? (ui.draft && ui.draft.kind !== "point" ? null : hovered?.mask);
-    return mask ? [{ id: PREVIEW, mask, color: active?.color ?? FALLBACK_COLOR, look: "preview", shown: true }] : [];
+    return mask ? [{ id: PREVIEW, mask, color: active?.color ?? nextColor, look: "preview", shown: true }] : [];
   }
 
   /** @param {Overlay[]} finished @param {Overlay[]} working @param {Snapshot} snapshot @returns {Overlay[]} in the order of the list */

@@ -97,6 +97,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     if (!admit(event)) return;
     const { picture } = store.snapshot();
     if (!picture) return;
+    stage.probe.putOff();
     capture(event.pointerId);
     press = { id: event.pointerId, type: event.pointerType };
     commands.set({ crosshair: false });
@@ -108,10 +109,8 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   /** Until the button is released, a tenth of a second, the kernel can work at the answer. */
   function foretell() {
     const point = gesture.expected();
-    const { status, pending, gone, epoch } = store.snapshot();
-    if (!point || pending || gone || status.phase !== "ready") return;
-    const { x, y, label } = point;
-    store.ask("press", { epoch, x, y, label });
+    const { status, pending, gone } = store.snapshot();
+    if (point && !pending && !gone && status.phase === "ready") store.askAhead("press", point);
   }
 
   /** @param {PointerEvent} event */

@@ -38,10 +38,18 @@ export function createProbe({ store, changed, signal }) {
     move(at) {
       const { plane } = store.snapshot();
       const next = at && { x: Math.floor(at.x), y: Math.floor(at.y), plane, values: null };
-      if (next && pixel?.x === next.x && pixel.y === next.y && pixel.plane === plane) return;
+      if (next && pixel?.x === next.x && pixel.y === next.y && pixel.plane === plane) {
+        if (!pixel.values && resting === undefined) askSoon();
+        return;
+      }
       pixel = next;
       if (next) askSoon();
       else clearTimeout(resting);
+    },
+    /** A click comes first: it is asked again when the pointer moves. */
+    putOff() {
+      clearTimeout(resting);
+      resting = undefined;
     },
     readout() {
       const { plane } = store.snapshot();

@@ -39,6 +39,7 @@
  * @property {readonly ObjectClass[]} classes
  * @property {readonly string[]} labels names of the classes
  * @property {string | null} nextLabel class of the next object
+ * @property {string} nextColor of the next object
  * @property {string} notice
  * @property {Settings} settings
  * @property {Readonly<Options>} options
@@ -46,7 +47,7 @@
  * @property {ActiveObject | null} active
  * @property {number | null} target id of the object that an edit is about: none while another is on its way
  * @property {Mask | null} mask of the active object, the last one while a newer one is pending, new strokes included
- * @property {Mask | null} nextMask strokes that start an object which the kernel does not know yet
+ * @property {Mask | null} nextMask of an object which the kernel does not know yet: strokes, or what was foreseen
  * @property {readonly Candidate[] | null} candidates
  * @property {number} choice index of the candidate shown, -1 when there is nothing to choose
  * @property {readonly SegmentedObject[]} finished
@@ -58,7 +59,8 @@
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {boolean} unsent the kernel has not acknowledged everything
- * @property {boolean} pending the mask shown is not yet the one asked for
+ * @property {boolean} pending the kernel has not answered yet with the mask asked for
+ * @property {boolean} foreseen the mask shown is the one asked for, known before it was
  * @property {boolean} gone the kernel cannot be reached
  * @property {Connection} connection
  */
@@ -102,6 +104,8 @@ export function createStore({ client, link }) {
   /** How many notices there had been when the user did something: what came later is not read yet. */
   let read = 0;
   let questions = 0;
+  /** What is asked about a click that may come. @type {{ n: number, prompts: readonly Prompt[] } | null} */
+  let expected = null;
   let gone = false;
   /** @type {Stack | null} */
   let stack = null;
@@ -343,6 +347,7 @@ export function createStore({ client, link }) {
       classes,
       labels: classes.map(({ name }) => name),
       nextLabel: state.label,
+      nextColor: state.nextColor,
       notice: state.notices[client] || state.notices[""] || state.notice,
       settings: state.settings,
       options,
@@ -350,7 +355,7 @@ export function createStore({ client, link }) {
       active,
       target: leaving ? null : active.id,
       mask: active && (chosen ?? memory.shown(leaving ? currentPrompts() : prompts)),
-      nextMask: leaving ? memory.strokesOnly(prompts) : null,
+      nextMask: leaving ? memory.begun(prompts) : null,
       candidates,
       choice,
       finished: others,
@@ -363,6 +368,7 @@ export function createStore({ client, link }) {
       canRedo: state.canRedo && local === null,
       unsent,
       pending: unsent || active?.pending === true,
+      foreseen: memory.isForeseen(prompts),
       gone,
       connection,
     };
@@ -461,6 +467,20 @@ export function createStore({ client, link }) {
       }
     },
 
+    /**
+     * Ask what a click would give. If it comes, its mask may be here already.
+     *
+     * @param {"hover" | "press"} type
+     * @param {import("./prompts.js").PointPrompt} point
+     * @returns {number | null} as of `ask`
+     */
+    askAhead(type, point) {
+      const { x, y, label } = point;
+      const n = this.ask(type, { epoch: currentEpoch(), x, y, label });
+      expected = n === null ? null : { n, prompts: withPrompt(shownPrompts(), point) };
+      return n;
+    },
+
     /** @param {"preview" | "tiles" | "probe" | "file" | "part" | "uploaded"} type @param {(answer: any) => void} listener @param {AbortSignal} signal */
     listen(type, listener, signal) {
       if (signal.aborted) return;
@@ -474,13 +494,20 @@ export function createStore({ client, link }) {
       for (const listener of [...(answerListeners.get(type) ?? [])]) listener(answer);
     },
 
+    /** @param {import("./wire.js").Preview} preview */
+    receivePreview(preview) {
+      if (expected && preview.client === client && preview.n === expected.n) memory.foresee(expected.prompts, preview.mask);
+      this.receiveAnswer("preview", preview);
+    },
+
     /** @param {State} next */
     receiveState(next) {
       if (next.revision < state.revision) return;
       const turned = next.plane !== state.plane;
       if (turned) leavePlane(next.ack[client] ?? 0);
       // A stroke that was in a lost one would be known by its key only.
-      if (state.revision >= 0 && next.revision > state.revision + 1) incomplete = true;
+      const skipped = state.revision >= 0 && next.revision > state.revision + 1;
+      if (skipped || next.lacks) incomplete = true;
       state = next;
       if (turned) adopt(next.plane);
       gone = false;

@@ -46,9 +46,14 @@ export function createTimings({ client, now = () => performance.now(), afterFram
       current.received = at;
     },
 
-    /** What was received is on its way to the screen; call it at the end of a frame's work. */
-    painted() {
+    /**
+     * What was received is on its way to the screen; call it at the end of a frame's work.
+     *
+     * @param {boolean} [foreseen] it was here before it was asked for
+     */
+    painted(foreseen = false) {
       const click = current;
+      if (click && foreseen && !click.kernel) Object.assign(click, { kernel: { client, n: click.n, kernel: 0, decoder: 0 }, received: click.sent });
       if (!click?.kernel) return;
       current = null;
       // Layout and the canvas's own work come after the callback.

@@ -150,7 +150,7 @@ export function mountView(el, store, signal) {
     const { height } = snapshot.options;
     room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
-    if (!snapshot.pending && stage.isExact()) store.timings.painted();
+    if ((!snapshot.pending || snapshot.foreseen) && stage.isExact()) store.timings.painted(snapshot.foreseen);
     // Marks and masks are what the user waits for: all that is told of them comes with the next frame.
     if (isNewOnStage(snapshot)) scheduleFrame();
     else updateRest(snapshot);

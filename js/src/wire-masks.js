@@ -3,7 +3,9 @@
  *
  * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./strokes.js").Stroke} Stroke
- * @typedef {Map<string, Float64Array>} KnownStrokes vertices by key: the kernel sends those of a stroke once
+ * @typedef {object} Known what the kernel sends once, by its keys
+ * @property {Map<string, Float64Array>} strokes vertices
+ * @property {Map<string, NonNullable<Mask["base"]>>} masks those that were foreseen, the newest last
  */
 import { unzlibSync } from "fflate";
 import { cropLogits } from "./mask.js";
@@ -11,6 +13,9 @@ import { integer, list, numberOrNull, polarity, record, text, textOrNull, toByte
 
 /** No decoder answers with a larger grid; a corrupt size must not allocate gigabytes. */
 const MAX_LOGITS = 4096;
+
+/** Masks foreseen that are kept: more than the kernel names. */
+const KEPT = 8;
 
 /** Nor is there a larger cut-out of pixels: 1 bit each. */
 const MAX_PIXELS = 2 ** 31;
@@ -57,31 +62,55 @@ function flatten(points) {
   return flat.length > 0 && flat.length % 2 === 0 && flat.every(Number.isFinite) ? flat : null;
 }
 
-/** @param {unknown} raw @param {KnownStrokes} known @returns {Stroke | null} */
+/** @param {unknown} raw @param {Known} known @returns {Stroke | null} */
 function parseStroke(raw, known) {
   const { key, points, radius, label } = record(raw);
   const came = flatten(points);
-  if (came && textOrNull(key) !== null) known.set(text(key), came);
-  const vertices = came ?? known.get(text(key));
+  if (came && textOrNull(key) !== null) known.strokes.set(text(key), came);
+  const vertices = came ?? known.strokes.get(text(key));
   const reach = numberOrNull(radius) ?? 0;
   return vertices && reach > 0 ? { points: vertices, radius: reach, label: polarity(label) } : null;
 }
 
+/** @param {Record<string, unknown>} fields @param {unknown} data @param {Known} known */
+function parseBase(fields, data, known) {
+  const base = fields.kind === "pixels" ? parsePixels(fields, data) : parseLogits(fields, data);
+  const key = textOrNull(fields.key);
+  if (base && key !== null) keep(known.masks, key, base);
+  return base;
+}
+
+/** @param {Known["masks"]} masks @param {string} key @param {NonNullable<Mask["base"]>} base */
+function keep(masks, key, base) {
+  masks.delete(key);
+  masks.set(key, base);
+  for (const old of masks.keys()) if (masks.size > KEPT) masks.delete(old);
+}
+
+/** Whether a mask comes by its key only. @param {Record<string, unknown>} fields */
+const isKnown = ({ known }) => textOrNull(known) !== null;
+
+/** @returns {Known} */
+export const nothingKnown = () => ({ strokes: new Map(), masks: new Map() });
+
+/** Whether a mask is named that has not come: it was lost, or this page is new. @param {unknown} raw @param {Known} known */
+export const isMissing = (raw, known) => isKnown(record(raw)) && !known.masks.has(text(record(raw).known));
+
 /**
  * @param {unknown} raw
  * @param {unknown} data
- * @param {KnownStrokes} known
+ * @param {Known} known
  * @returns {Mask | null} null when there is none, or it is damaged
  */
 function parseMask(raw, data, known) {
   const fields = record(raw);
   const strokes = list(fields.strokes).map((stroke) => parseStroke(stroke, known)).filter((stroke) => stroke !== null);
-  const base = fields.kind === "pixels" ? parsePixels(fields, data) : parseLogits(fields, data);
+  const base = isKnown(fields) ? (known.masks.get(text(fields.known)) ?? null) : parseBase(fields, data, known);
   return base || strokes.length ? { base, strokes } : null;
 }
 
-/** @param {unknown} raw @param {KnownStrokes} known @returns {Mask | null} with its data inside */
+/** @param {unknown} raw @param {Known} known @returns {Mask | null} with its data inside */
 export const parseWholeMask = (raw, known) => parseMask(raw, record(raw).data, known);
 
-/** @param {unknown} raw @param {readonly unknown[]} buffers @param {KnownStrokes} known @returns {Mask | null} with its data in a buffer */
+/** @param {unknown} raw @param {readonly unknown[]} buffers @param {Known} known @returns {Mask | null} with its data in a buffer */
 export const parseBufferedMask = (raw, buffers, known) => parseMask(raw, buffers[integer(record(raw).buffer, -1)], known);

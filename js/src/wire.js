@@ -58,16 +58,18 @@
  * @property {boolean} canUndo
  * @property {boolean} canRedo
  * @property {string | null} label
+ * @property {string} nextColor of the object that the next prompt would start
  * @property {string} notice about the mask
  * @property {Readonly<Record<string, string>>} notices what single pages were told, by client, or all, under ""
  * @property {number} noticed how many notices there have been
  * @property {Settings} settings
  * @property {number} plane the one that all this is about
  * @property {number | null} turning the plane that is on its way
+ * @property {boolean} lacks the mask is one that this page has not got
  * @property {number} objects number of the last message of objects that belongs to it
  *
  * @typedef {{ n: number, plane: number, reset: boolean, put: SegmentedObject[], drop: number[] }} ObjectsMessage
- * @typedef {import("./wire-masks.js").KnownStrokes} KnownStrokes
+ * @typedef {import("./wire-masks.js").Known} Known
  * @typedef {{ client: string, n: number, mask: Mask | null, score: number | null }} Preview
  * @typedef {{ client: string, n: number, x: number, y: number, values: number[] }} ProbeAnswer
  * @typedef {{ client: string, n: number, name: string, mime: string, size: number, parts: number }} FileAnswer no parts: it could not be made
@@ -77,7 +79,7 @@
  * @typedef {{ client: string, plane: number, level: number, tiles: Tile[] }} TilesMessage
  */
 import { atLeast, integer, list, numberOrNull, record, text, textOrNull, toBytes } from "./values.js";
-import { parseBufferedMask, parseWholeMask } from "./wire-masks.js";
+import { isMissing, nothingKnown, parseBufferedMask, parseWholeMask } from "./wire-masks.js";
 import { parsePrompts } from "./wire-prompts.js";
 
 /** Drawn for an object whose colour did not arrive as #rrggbb. */
@@ -95,12 +97,14 @@ export const EMPTY_STATE = Object.freeze({
   canUndo: false,
   canRedo: false,
   label: null,
+  nextColor: FALLBACK_COLOR,
   notice: "",
   notices: Object.freeze({}),
   noticed: 0,
   settings: NO_SETTINGS,
   plane: 0,
   turning: null,
+  lacks: false,
   objects: -1,
 });
 
@@ -189,7 +193,7 @@ function parseObject(raw, mask) {
  * @param {unknown} raw
  * @param {number} choice
  * @param {Mask | null} shown
- * @param {KnownStrokes} known
+ * @param {Known} known
  * @returns {Candidate[] | null}
  */
 function parseCandidates(raw, choice, shown, known) {
@@ -201,7 +205,7 @@ function parseCandidates(raw, choice, shown, known) {
   return candidates.length > 1 ? candidates : null;
 }
 
-/** @param {unknown} raw @param {KnownStrokes} known @returns {ActiveObject | null} */
+/** @param {unknown} raw @param {Known} known @returns {ActiveObject | null} */
 function parseActive(raw, known) {
   const { prompts, pending, empty, mask, candidates, choice } = record(raw);
   const shown = parseWholeMask(mask, known);
@@ -228,9 +232,9 @@ function parseSettings(raw) {
   };
 }
 
-/** @param {unknown} raw @param {KnownStrokes} [known] @returns {State} */
-export function parseState(raw, known = new Map()) {
-  const { revision, epoch, ack, active, can_undo, can_redo, label, notice, notices, noticed, settings, plane, turning, objects } = record(raw);
+/** @param {unknown} raw @param {Known} [known] @returns {State} */
+export function parseState(raw, known = nothingKnown()) {
+  const { revision, epoch, ack, active, can_undo, can_redo, label, next_color, notice, notices, noticed, settings, plane, turning, objects } = record(raw);
   const acks = Object.entries(record(ack)).filter(([, n]) => Number.isInteger(n));
   return {
     revision: integer(revision, EMPTY_STATE.revision),
@@ -240,12 +244,14 @@ export function parseState(raw, known = new Map()) {
     canUndo: can_undo === true,
     canRedo: can_redo === true,
     label: textOrNull(label),
+    nextColor: color(next_color),
     notice: text(notice),
     notices: Object.fromEntries(Object.entries(record(notices)).map(([page, told]) => [page, text(told)])),
     noticed: integer(noticed, 0),
     settings: parseSettings(settings),
     plane: integer(plane, 0),
     turning: numberOrNull(turning),
+    lacks: isMissing(record(active).mask, known),
     objects: integer(objects, EMPTY_STATE.objects),
   };
 }
@@ -256,10 +262,10 @@ export const typeOf = (content) => text(record(content).type);
 /**
  * @param {unknown} content
  * @param {readonly unknown[]} buffers
- * @param {KnownStrokes} [known]
+ * @param {Known} [known]
  * @returns {ObjectsMessage}
  */
-export function parseObjects(content, buffers, known = new Map()) {
+export function parseObjects(content, buffers, known = nothingKnown()) {
   const { n, plane, reset, put, drop } = record(content);
   const objects = list(put).map((raw) => parseObject(raw, parseBufferedMask(record(raw).mask, buffers, known)));
   return {
@@ -271,8 +277,8 @@ export function parseObjects(content, buffers, known = new Map()) {
   };
 }
 
-/** @param {unknown} content @param {readonly unknown[]} buffers @param {KnownStrokes} [known] @returns {Preview} */
-export function parsePreview(content, buffers, known = new Map()) {
+/** @param {unknown} content @param {readonly unknown[]} buffers @param {Known} [known] @returns {Preview} */
+export function parsePreview(content, buffers, known = nothingKnown()) {
   const { client, n, mask, score } = record(content);
   return { client: text(client), n: integer(n, -1), mask: parseBufferedMask(mask, buffers, known), score: numberOrNull(score) };
 }

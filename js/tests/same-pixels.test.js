@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { rasterize } from "../src/mask.js";
-import { parseWholeMask } from "../src/wire-masks.js";
+import { nothingKnown, parseWholeMask } from "../src/wire-masks.js";
 
 /** Written by tests/python/test_same_pixels.py with the kernel's own pixels. */
 const known = JSON.parse(readFileSync(new URL("data/same-pixels.json", import.meta.url), "utf8"));
@@ -27,7 +27,7 @@ const VIEWS = [
 ];
 
 for (const [at, { width, height, data, images }] of known.entries()) {
-  const mask = parseWholeMask({ kind: "logits", width, height, data: Uint8Array.from(Buffer.from(data, "base64")) }, new Map());
+  const mask = parseWholeMask({ kind: "logits", width, height, data: Uint8Array.from(Buffer.from(data, "base64")) }, nothingKnown());
 
   test(`mask ${at}: every pixel is the kernel's, in images of any size and at any zoom`, () => {
     for (const { width: w, height: h, area, sha256 } of images) {

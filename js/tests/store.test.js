@@ -392,3 +392,74 @@ test("a request tells which notices its user had seen, also when it had to wait"
   store.addPrompt(point(2));
   assert.deepEqual(sent[2].rid, { client: "me", n: 3, seen: 1 });
 });
+
+/** Ask about a point, and be told. @param {number} x @param {Partial<import("../src/wire.js").Preview>} [more] */
+function foretold(x, more = {}) {
+  const n = store.askAhead("press", /** @type {import("../src/prompts.js").PointPrompt} */ (point(x)));
+  const preview = { client: "me", n: n ?? -1, mask: mask(), score: 0.5, ...more };
+  store.receivePreview(preview);
+  return preview.mask;
+}
+
+test("what a press has foretold is shown with the click, until the kernel answers", () => {
+  publish({ epoch: 4, nextColor: "#123456" });
+  const ahead = foretold(1);
+  assert.equal(store.snapshot().nextMask, null, "it is no click yet");
+  assert.deepEqual(sent, [{ type: "press", client: "me", n: 1, epoch: 4, x: 1, y: 0, label: 1 }]);
+  store.addPrompt(point(1));
+  assert.equal(store.snapshot().nextMask, ahead);
+  assert.equal(store.snapshot().nextColor, "#123456");
+  assert.ok(store.snapshot().pending && store.snapshot().foreseen);
+  publish({ done: 1, active: active(1, [point(1)], { pending: true, mask: null }) });
+  assert.equal(store.snapshot().mask, ahead, "acknowledged, not answered");
+  const own = { base: ahead?.base ?? null, strokes: [] };
+  publish({ done: 1, active: active(1, [point(1)], { mask: own }) });
+  assert.equal(store.snapshot().mask, ahead, "the same, which is painted already");
+  assert.ok(!store.snapshot().foreseen && !store.snapshot().pending);
+});
+
+test("a click that was foretold corrects the object there is, and the kernel's word is the last", () => {
+  const before = mask();
+  publish({ active: active(1, [point(1)], { mask: before }) });
+  const ahead = foretold(2);
+  assert.equal(store.snapshot().mask, before);
+  store.addPrompt(point(2));
+  assert.equal(store.snapshot().mask, ahead);
+  const answer = mask();
+  publish({ done: 1, active: active(1, [point(1), point(2)], { mask: answer }) });
+  assert.equal(store.snapshot().mask, answer);
+  store.act("commit");
+  assert.equal(store.snapshot().mask, answer);
+});
+
+test("another click than the one foretold, or told to another page, shows nothing ahead", () => {
+  publish({});
+  foretold(1);
+  store.addPrompt(point(2));
+  assert.equal(store.snapshot().nextMask, null);
+  assert.ok(!store.snapshot().foreseen);
+  publish({ done: 1, active: active(1, [point(2)]) });
+  foretold(3, { client: "another" });
+  foretold(3, { n: 99 });
+  foretold(3, { mask: null });
+  store.addPrompt(point(3));
+  assert.ok(!store.snapshot().foreseen);
+});
+
+test("what was foreseen before something else happened is forgotten", () => {
+  publish({});
+  foretold(1);
+  publish({ settings: { overlap: "on top", fillHoles: 9, dropSpecks: 0 } });
+  store.addPrompt(point(1));
+  assert.equal(store.snapshot().nextMask, null);
+});
+
+test("a page that lacks the mask that is named asks for everything", () => {
+  publish({ objects: 0 });
+  store.receiveObjects({ n: 0, plane: 0, reset: true, put: [], drop: [] });
+  assert.equal(store.owed(), null);
+  publish({ objects: 0, lacks: true, active: active(1, [point(1)], { mask: null }) });
+  assert.equal(store.owed(), "objects");
+  store.resync();
+  assert.deepEqual(sent.at(-1), { type: "hello", seen: -1 });
+});

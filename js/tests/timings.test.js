@@ -62,3 +62,27 @@ test("an event of long ago was about something else; a page that slept tells not
   assert.equal(timings.last()?.browser, 0);
   assert.deepEqual(timings.untold(), []);
 });
+
+test("a mask that was foreseen has cost a frame only; what the kernel says of it later does not count", () => {
+  const { clock, timings, frameEnds } = page();
+  timings.happened(100);
+  clock.now = 102;
+  timings.sent(1);
+  clock.now = 108;
+  timings.painted(true);
+  frameEnds(110);
+  timings.received(KERNEL, 134);
+  timings.painted();
+  frameEnds(140);
+  assert.deepEqual(timings.last(), { browser: 2, comm: 0, kernel: 0, decoder: 0, paint: 8, total: 10 });
+  assert.deepEqual(timings.untold(), [{ client: "me", n: 1, browser: 2000, trip: 0, paint: 8000 }]);
+});
+
+test("an answer that was here first is the one that counts", () => {
+  const { timings, frameEnds } = page();
+  timings.sent(1);
+  timings.received(KERNEL, 34);
+  timings.painted(true);
+  frameEnds(40);
+  assert.equal(timings.last()?.decoder, 22);
+});

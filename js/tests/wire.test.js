@@ -15,6 +15,7 @@ import {
   parseTiles,
 } from "../src/wire.js";
 import { toBytes } from "../src/values.js";
+import { nothingKnown } from "../src/wire-masks.js";
 
 const payload = Uint8Array.of(1, 2, 250);
 /** The payload somewhere inside a larger buffer, as hosts cut it out of a message. */
@@ -206,7 +207,7 @@ test("answers to questions", () => {
 });
 
 test("a stroke's points come once, and its key stands for them afterwards, whatever brings it", () => {
-  const known = new Map();
+  const known = nothingKnown();
   const first = { key: "s", points: [[1, 2], [3, 4]], radius: 2, label: 1 };
   const later = { key: "s", radius: 2, label: 1 };
   const parsed = { points: Float64Array.of(1, 2, 3, 4), radius: 2, label: 1 };
@@ -218,4 +219,18 @@ test("a stroke's points come once, and its key stands for them afterwards, whate
   assert.deepEqual(parseObjects({ put }, [mask.data], known).put[0].mask?.strokes, [parsed]);
   assert.deepEqual(parsePreview({ mask: put[0].mask }, [mask.data], known).mask?.strokes, [parsed]);
   assert.deepEqual(parsePreview({ mask: put[0].mask }, [mask.data]).mask?.strokes, []);
+});
+
+test("a mask that was foreseen comes once, and its key stands for it; one that was lost is missed", () => {
+  const known = nothingKnown();
+  const shown = () => parseState({ active: { ...active, mask: { width: 2, height: 2, kind: "logits", known: "7" } } }, known);
+  assert.deepEqual([shown().lacks, shown().active?.mask], [true, null]);
+  const ahead = parsePreview({ mask: { width: 2, height: 2, buffer: 0, key: "7" } }, [mask.data], known);
+  assert.equal(shown().lacks, false);
+  assert.equal(shown().active?.mask?.base, ahead.mask?.base);
+  // The newest are kept; the kernel names fewer.
+  for (let key = 8; key < 15; key++) parsePreview({ mask: { width: 2, height: 2, buffer: 0, key: `${key}` } }, [mask.data], known);
+  assert.equal(shown().lacks, false);
+  parsePreview({ mask: { width: 2, height: 2, buffer: 0, key: "15" } }, [mask.data], known);
+  assert.equal(shown().lacks, true);
 });

@@ -1,6 +1,7 @@
-"""What a click would give: told to who hovers, and worked out ahead for who presses.
+"""What a click would give: told to who hovers, and to who presses.
 
-A button is held for a tenth of a second. By the time it is released the answer is mostly there.
+A button is held for a tenth of a second. By the time it is released the answer is mostly there: on
+the page, which shows it at once, or here.
 """
 
 from __future__ import annotations
@@ -61,13 +62,19 @@ class Previews:
             self._worker.submit_idle(self._answer_all)
 
     def expect(self, press: Press) -> None:
-        """Have the answer to the click that `press` will be; that of a drag is forgotten."""
+        """Tell the answer to the click that `press` will be; that of a drag is forgotten."""
         self._press = press
         self._planes.shown.engine.worker.submit(partial(self._foresee, press))
 
     def _foresee(self, press: Press) -> None:
-        if press is self._press:
-            self._answer(press)
+        if press is not self._press:
+            return
+        annotation = self._planes.shown.session.annotation
+        answer = self._answer(press)
+        with self._planes.lock:
+            # If the click itself has come meanwhile, the state with its answer follows.
+            if answer is not None and self._planes.shown.session.annotation is annotation:
+                self._tell(press, answer)
 
     def _answer_all(self) -> None:
         with self._planes.lock:
@@ -75,8 +82,11 @@ class Previews:
         for hover in hovers.values():
             answer = self._answer(hover)
             with self._planes.lock:
-                message = wire.preview_message(hover, answer, self._publisher.told)
-                self._send(message.content, message.buffers)
+                self._tell(hover, answer)
+
+    def _tell(self, asked: Hover, answer: Answer | None) -> None:
+        message = wire.preview_message(asked, answer, self._publisher.told)
+        self._send(message.content, message.buffers)
 
     def _answer(self, hover: Hover) -> Answer | None:
         """What a click there would give; None if that cannot be told now."""

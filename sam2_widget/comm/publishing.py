@@ -36,7 +36,7 @@ class Publisher:
     state : dict
         The newest ``_state``.
     told : wire.Told
-        Strokes that pages have got.
+        Strokes and masks that pages have got.
     heavy : mapping of str to Stroke or MaskPrompt
         By their keys, the prompts that pages know by key; as long as the history holds them.
     """
@@ -114,7 +114,7 @@ class Publisher:
         annotator = self._planes.shown
         active = annotator.session.annotation.active
         answer = active and annotator.answered(active)
-        state = wire.with_points(state, answer.mask if answer else None, self.told)
+        state = wire.as_told(state, answer.mask if answer else None, self.told)
         self.state = {**state, "revision": self.state["revision"] + 1}
         answered = not (active and state["active"]["pending"])
         # Beside what is compared: no clock makes a state another one.

@@ -302,7 +302,7 @@ class Hover(msgspec.Struct, frozen=True, tag_field="type", tag="hover"):
 
 
 class Press(Hover, frozen=True, tag="press"):
-    """What a click here will give, most likely: to be worked out until the button is released."""
+    """What a click here will give, most likely: to be told before the button is released."""
 
 
 class Tiles(msgspec.Struct, frozen=True, tag_field="type", tag="tiles"):

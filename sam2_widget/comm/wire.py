@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
+from cachetools import LRUCache
 
-from sam2_widget.answers import Answer
-from sam2_widget.comm.requests import Hover, Part, Probe, Save, Tiles, Upload
+from sam2_widget.answers import FORESEEN_KEPT, Answer
+from sam2_widget.comm.requests import Hover, Part, Press, Probe, Save, Tiles, Upload
 from sam2_widget.images.pyramid import TILE
 from sam2_widget.images.view import View
 from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks.logits import LogitMask
-from sam2_widget.masks.strokes import Mask
+from sam2_widget.masks.strokes import Base, Mask
 from sam2_widget.notices import Notices
 from sam2_widget.session import AnnotatedObject, Session
 from sam2_widget.text import presentable
@@ -32,13 +33,27 @@ MAX_BATCH = 1 << 20
 
 
 class Told:
-    """The strokes that pages have got: each is sent once, and known by its key from then on.
+    """What pages have got: it is sent once, and known by its key from then on.
 
-    Ten strokes of 500 vertices would else cost every click 80 kB and 50 ms.
+    Strokes: ten of 500 vertices would else cost every click 80 kB and 50 ms. And the masks that
+    were foreseen: by the time that they are asked for they are there.
     """
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
+        # Pages keep some more, so none that is named here is unknown there.
+        self._masks: LRUCache[_Foreseen, str] = LRUCache(FORESEEN_KEPT)
+        self._foreseen = 0
+
+    def foresee(self, base: Base) -> str:
+        """The key under which pages know a mask that is sent ahead."""
+        self._foreseen += 1
+        key = self._masks[_foreseen(base)] = str(self._foreseen)
+        return key
+
+    def key_of(self, base: Base) -> str | None:
+        """The key of a mask that pages have got ahead; None if they have not."""
+        return self._masks.get(_foreseen(base))
 
     def entry(self, stroke: Stroke) -> Content:
         """A stroke as it is sent, with its points if they are new."""
@@ -47,6 +62,13 @@ class Told:
             self._keys.add(stroke.key)
             entry["points"] = stroke.points
         return entry
+
+
+_Foreseen: TypeAlias = tuple[int, int, bytes]
+
+
+def _foreseen(base: Base) -> _Foreseen:
+    return base.width, base.height, base.data
 
 
 def _stroke(stroke: Stroke) -> Content:
@@ -97,7 +119,7 @@ def state_message(
     plane: int,
     turning: int | None,
 ) -> Content:
-    """The trait ``_state`` but for its revision and the points of strokes.
+    """The trait ``_state`` but for its revision, and for what pages may have got: see `as_told`.
 
     `answer` is that to the active object, None while it is pending or after the model `failed`;
     `notice` is about it, `notices` are what single pages, or all, were told beside;
@@ -111,6 +133,7 @@ def state_message(
         "can_undo": session.can_undo,
         "can_redo": session.can_redo,
         "label": session.label,
+        "next_color": session.next_color,
         "notice": presentable(notice),
         "notices": {client: presentable(text) for client, text in notices.told.items()},
         "noticed": notices.count,
@@ -120,13 +143,18 @@ def state_message(
     }
 
 
-def with_points(state: Content, mask: Mask | None, told: Told) -> Content:
-    """The state with the points of the strokes that pages have not got; `mask`: the active one."""
-    if mask is None or not mask.strokes:
+def as_told(state: Content, mask: Mask | None, told: Told) -> Content:
+    """The state with what pages have not got of `mask`, the active one, and keys for the rest."""
+    if mask is None:
         return state
-    strokes = [told.entry(stroke) for stroke in mask.strokes]
     active = state["active"]
-    return {**state, "active": {**active, "mask": {**active["mask"], "strokes": strokes}}}
+    sent = dict(active["mask"])
+    if mask.strokes:
+        sent["strokes"] = [told.entry(stroke) for stroke in mask.strokes]
+    if key := told.key_of(mask.base):
+        del sent["data"]
+        sent["known"] = key
+    return {**state, "active": {**active, "mask": sent}}
 
 
 def _settings(session: Session) -> Content:
@@ -277,14 +305,17 @@ def _buffered(mask: Mask, buffers: list[bytes], told: Told) -> Content:
     return {**_mask(mask, told.entry), "buffer": len(buffers) - 1}
 
 
-def preview_message(hover: Hover, answer: Answer | None, told: Told) -> CustomMessage:
+def preview_message(asked: Hover, answer: Answer | None, told: Told) -> CustomMessage:
     """What a click would give; None if that cannot be told now."""
     buffers: list[bytes] = []
+    mask = answer and _buffered(answer.mask, buffers, told)
+    if answer and mask and isinstance(asked, Press):
+        mask["key"] = told.foresee(answer.mask.base)
     content = {
         "type": "preview",
-        "client": hover.client,
-        "n": hover.n,
-        "mask": answer and _buffered(answer.mask, buffers, told),
+        "client": asked.client,
+        "n": asked.n,
+        "mask": mask,
         "score": answer and answer.score,
     }
     return CustomMessage(content, buffers)

@@ -87,18 +87,19 @@ predictor.predict = told
 """
 
 
+def hold(widget, place):
+    """Press the button there, and keep it down."""
+    at, box = widget.at(*place, SIZE), widget.stage.bounding_box()
+    widget.page.mouse.move(box["x"] + at["x"], box["y"] + at["y"])
+    widget.page.mouse.down()
+
+
 def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
     notebook.run(TELL)
     file, mouse = notebook.folder / "asked", notebook.page.mouse
-    file.touch()
+    file.write_text("")
     widget.ready()
-
-    def press(x, y):
-        at, box = widget.at(x, y, SIZE), widget.stage.bounding_box()
-        mouse.move(box["x"] + at["x"], box["y"] + at["y"])
-        mouse.down()
-
-    press(*CAT)
+    hold(widget, CAT)
     wait_until(lambda: file.read_text() == "1 ")
     assert widget.root.get_attribute("data-pending") == "false"
     mouse.up()
@@ -108,7 +109,7 @@ def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
     assert notebook.value("bool(w.mask.any())")
     # What becomes a drag is no point.
     widget.ready()
-    press(*EAR)
+    hold(widget, EAR)
     wait_until(lambda: file.read_text() == "1 2 ")
     box = widget.stage.bounding_box()
     mouse.move(box["x"] + 10, box["y"] + box["height"] - 10, steps=5)
@@ -116,6 +117,72 @@ def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
     widget.settled()
     kinds = notebook.value("[type(p).__name__ for p in w.prompts[0].prompts]")
     assert kinds == ["Point", "Box"]
+
+
+# The model is kept busy as long as there is a file "shut".
+SHUT = """
+import threading, time
+from sam2_widget.models import worker
+shut = Path("shut")
+def wait():
+    Path("is_shut").touch()
+    while shut.exists():
+        time.sleep(0.01)
+def watch():
+    while not shut.exists():
+        time.sleep(0.01)
+    worker.local.submit(wait)
+threading.Thread(target=watch, daemon=True).start()
+"""
+
+
+def test_the_mask_of_a_press_is_there_with_its_release_whatever_the_model_does(notebook, widget):
+    notebook.run(TELL + SHUT)
+    folder = notebook.folder
+    (folder / "asked").write_text("")
+    widget.ready()
+    points = far_from([CAT], GRID)
+    before = widget.colors(points, SIZE)
+    hold(widget, CAT)
+    wait_until((folder / "asked").read_text)
+    (folder / "shut").touch()
+    wait_until((folder / "is_shut").exists)
+    assert widget.colors(points, SIZE) == before, "nothing shows that may become a drag"
+    notebook.page.mouse.up()
+    wait_until(lambda: widget.colors(points, SIZE) != before)
+    assert widget.root.get_attribute("data-pending") == "true"
+    ahead = widget.colors(points, SIZE)
+    (folder / "shut").unlink()
+    widget.settled()
+    assert widget.colors(points, SIZE) == ahead, "not even the colour is another one"
+    assert painted(before, ahead) == mask_at(notebook, points)
+
+
+COUNT = """
+canvas => {
+  const context = canvas.getContext("2d");
+  const draw = context.clearRect;
+  window.frames_drawn = 0;
+  context.clearRect = (...area) => { window.frames_drawn += 1; draw.apply(context, area); };
+}
+"""
+
+
+def test_a_pointer_that_passes_by_paints_nothing_and_a_press_its_mark(notebook, page, widget):
+    widget.click(*CAT, SIZE)
+    widget.stage.evaluate(COUNT)
+    mark = widget.colors([EAR], SIZE)
+    box = widget.stage.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.move(box["x"] + 90, box["y"] + 60, steps=20)
+    assert page.evaluate("frames_drawn") == 0
+    hold(widget, EAR)
+    wait_until(lambda: widget.colors([EAR], SIZE) != mark)
+    assert widget.root.get_attribute("data-pending") == "false"
+    page.keyboard.press("Escape")
+    wait_until(lambda: widget.colors([EAR], SIZE) == mark)
+    page.mouse.up()
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
 
 
 def wait_until(holds, patience=30):

@@ -555,23 +555,67 @@ def test_a_hover_over_another_object_or_before_the_model_is_not_answered(widget,
     w.close()
 
 
-def test_a_press_has_the_answer_ready_for_the_release(widget, page, predictor):
+def test_a_press_is_told_the_answer_that_its_click_gets(widget, page, predictor):
     page.prompts(point(40, 30))
     settle()
     count, revision = predictor.predicted, page.state["revision"]
-    press(page, 45, 30)
+    press(page, 45, 30, n=7)
     settle()
     assert predictor.predicted == count + 1
-    # Nothing is told, and nothing is changed: it may become a drag.
+    # Nothing is changed: it may become a drag.
     assert page.state["revision"] == revision
-    assert not messages(page, "preview")
     assert len(widget.prompts[0].prompts) == 1
+    ((content, buffers),) = messages(page, "preview")
+    assert (content["client"], content["n"]) == ("page", 7)
+    foreseen = content["mask"]
+    shown = painted({**foreseen, "data": buffers[foreseen["buffer"]]})
     page.prompts(point(40, 30), point(45, 30))
     settle()
     assert predictor.predicted == count + 1
     assert widget.timings[-1].decoder == 0
+    np.testing.assert_array_equal(widget.mask, shown)
     replayed = segment(IMAGE, widget.prompts, model=FakePredictor())
     np.testing.assert_array_equal(replayed.masks, widget.masks)
+
+
+def test_the_mask_that_a_press_was_told_is_not_sent_again(widget, page):
+    press(page, 45, 30)
+    settle()
+    ((content, buffers),) = messages(page, "preview")
+    page.prompts(point(45, 30))
+    settle()
+    mask = page.state["active"]["mask"]
+    assert mask["known"] == content["mask"]["key"]
+    assert "data" not in mask
+    # A page that asks for everything may have missed it, or be new.
+    page.send({"type": "hello"})
+    mask = page.state["active"]["mask"]
+    assert "known" not in mask
+    assert mask["data"] == buffers[0]
+    page.prompts(point(20, 30))
+    settle()
+    assert "data" in page.state["active"]["mask"]
+
+
+def test_of_masks_foreseen_pages_need_to_keep_the_newest_only(widget, page):
+    for x in range(10, 16):
+        press(page, x, 30)
+        settle()
+    assert len({c["mask"]["key"] for c, _ in messages(page, "preview")}) == 6
+    page.prompts(point(10, 30))
+    settle()
+    assert "data" in page.state["active"]["mask"]
+
+
+def test_pages_are_told_the_colour_of_the_next_object(widget, page):
+    ahead = page.state["next_color"]
+    page.prompts(point(45, 30))
+    settle()
+    assert page.state["active"]["color"] == ahead != page.state["next_color"]
+    page.act("commit")
+    page.act("class_add", name="cow", color="#123456")
+    page.act("class", label="cow")
+    assert page.state["next_color"] == "#123456"
 
 
 def test_of_presses_that_wait_the_newest_is_worked_at(widget, page, predictor):
@@ -596,6 +640,9 @@ def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predict
     settle()
     assert predictor.predicted == 1
     assert widget.mask.any()
+    # The answer to the click says it all.
+    assert not messages(page, "preview")
+    assert "data" in page.state["active"]["mask"]
 
 
 @pytest.mark.parametrize("where", [(-1, 5), (80, 5), (float("nan"), 5)])
