@@ -83,9 +83,10 @@ def measure(*, quick: bool) -> dict[str, Any]:
             pixels = SIZES[name][0] * SIZES[name][1]
             clicks = count if pixels < LARGE else max(count // 2, 6)
             with open_page() as page:
-                found["peer"][name] = peer.clicks(
-                    page, base, SIZES[name], found["canvas"][name], clicks
-                )
+                asked = (page, base, SIZES[name], found["canvas"][name], clicks)
+                found["peer"][name] = peer.clicks(*asked)
+                if name in found["held"]:
+                    found["peer"][f"{name}, button held"] = peer.clicks(*asked, held=HELD)
     found["import"] = {name: _import_seconds(code) for name, code in IMPORTS.items()}
     if "ANYBIOIMAGE_PYTHON" in os.environ:
         _keep(found)
@@ -107,15 +108,22 @@ def _one_size(found: dict[str, Any], base: str, folder: Path, name: str, count: 
         say(f"  {report.parts_line(clicks)}")
         if name == "2 MP":
             found["decoder"]["quiet"] = {"clicks": clicks, "bare": ours.bare_decoder()}
-            held = ours.clicks(count, seed=9, held=HELD)
+            held = _held(found, ours, name, count)
             found["decoder"]["held"] = {"clicks": held, "bare": ours.bare_decoder()}
-            say(f"  button held: {report.parts_line(held)}")
             with stats.busy():
                 busy = ours.clicks(count, seed=8)
                 found["decoder"]["busy"] = {"clicks": busy, "bare": ours.bare_decoder()}
+        if name == "48 MP":
+            _held(found, ours, name, count)
         if name in ("2 MP", "48 MP"):
             found["encoding"][name] = ours.encoding()
         ours.close()
+
+
+def _held(found: dict[str, Any], ours: Ours, name: str, count: int) -> list[dict[str, float]]:
+    held = found.setdefault("held", {})[name] = ours.clicks(count, seed=9, held=HELD)
+    say(f"  button held: {report.parts_line(held)}")
+    return held
 
 
 def _many_objects(

@@ -29,9 +29,18 @@ def server() -> Iterator[str]:
 
 
 def clicks(
-    page: Page, base: str, size: tuple[int, int], canvas: tuple[float, float], count: int
+    page: Page,
+    base: str,
+    size: tuple[int, int],
+    canvas: tuple[float, float],
+    count: int,
+    *,
+    held: float = 0,
 ) -> list[dict[str, float]]:
-    """Click `count` times on an image of `size`; the parts of each click in ms, and its bytes."""
+    """Click `count` times on an image of `size`; the parts of each click in ms, and its bytes.
+
+    `held` is for how many milliseconds the button is down; a click begins when it is released.
+    """
     request = urllib.request.Request(f"{base}/open/{size[0]}/{size[1]}", method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=300):  # noqa: S310 - our own address
         pass
@@ -45,11 +54,17 @@ def clicks(
     }
     page.goto(f"{base}/?{urlencode(query)}")
     page.wait_for_function("() => window.state?.ready")
-    return [_click(page, traffic, at, canvas, k) for k, at in enumerate(places(count))]
+    return [_click(page, traffic, at, canvas, k, held=held) for k, at in enumerate(places(count))]
 
 
 def _click(
-    page: Page, traffic: Traffic, at: tuple[float, float], canvas: tuple[float, float], k: int
+    page: Page,
+    traffic: Traffic,
+    at: tuple[float, float],
+    canvas: tuple[float, float],
+    k: int,
+    *,
+    held: float,
 ) -> dict[str, float]:
     page.mouse.move(at[0] * canvas[0], at[1] * canvas[1])
     page.wait_for_timeout(250)
@@ -57,6 +72,8 @@ def _click(
         page.evaluate("() => { state.isNew = true; }")
     traffic.reset()
     page.mouse.down()
+    if held:
+        page.wait_for_timeout(held)
     page.mouse.up()
     page.wait_for_function("() => !state.pending && state.times.length", timeout=120_000)
     page.wait_for_function("n => state.times.length > n", arg=k, timeout=120_000)

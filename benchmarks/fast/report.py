@@ -86,13 +86,14 @@ def _against_decoder(found: dict[str, Any]) -> list[Row]:
     return lines
 
 
-FACTORS = {"2 MP": 3, "48 MP": 10}
+FACTORS = {"2 MP": 3, "2 MP, button held": 3, "48 MP": 10, "48 MP, button held": 10}
 
 
 def _against_peer(found: dict[str, Any]) -> list[Row]:
     lines = []
+    held = {f"{name}, button held": clicks for name, clicks in found.get("held", {}).items()}
     for name, clicks in found["peer"].items():
-        ours, theirs = overhead(found["sizes"][name]), overhead(clicks)
+        ours, theirs = overhead({**found["sizes"], **held}[name]), overhead(clicks)
         factor = theirs.median / ours.median
         must = FACTORS.get(name)
         lines.append(
