@@ -11,7 +11,7 @@
  * @typedef {import("./layers.js").Overlay} Overlay
  * @typedef {import("./layers.js").Frame} Frame
  * @typedef {import("./layers.js").Sheet} Sheet
- * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], at: number }} Job
+ * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], bands: readonly Corners[], at: number }} Job
  */
 import { boxOnSurface, intersection } from "./geometry.js";
 import { addedOnTop, context2d, dirtyBox, newCanvas, placeKey } from "./layers.js";
@@ -20,6 +20,15 @@ import { contourReach, tint } from "./paint.js";
 
 /** Milliseconds of a frame that are spent on painting a whole layer. */
 const BUDGET = 8;
+
+/** Rows of a surface that are painted at a time: a large mask takes longer than a frame. */
+const BAND = 128;
+
+/** @param {Size} surface @returns {Corners[]} */
+export function bands({ width, height }) {
+  const count = Math.ceil(height / BAND);
+  return Array.from({ length: count }, (_, k) => ({ x0: 0, y0: k * BAND, x1: width, y1: Math.min((k + 1) * BAND, height) }));
+}
 
 /** @param {Size} surface @returns {Corners} */
 const whole = ({ width, height }) => ({ x0: 0, y0: 0, x1: width, y1: height });
@@ -45,6 +54,21 @@ export function uncovered({ width, height }, dx, dy) {
     { x0: dx > 0 ? 0 : right, y0: 0, x1: dx > 0 ? left : width, y1: height },
     { x0: left, y0: dy > 0 ? 0 : height + dy, x1: right, y1: dy > 0 ? dy : height },
   ].filter(({ x0, y0, x1, y1 }) => x0 < x1 && y0 < y1);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Corners} window
+ * @param {(context: CanvasRenderingContext2D, window: Corners) => void} paint
+ */
+function clipped(context, window, paint) {
+  const { x0, y0, x1, y1 } = window;
+  context.save();
+  context.beginPath();
+  context.rect(x0, y0, x1 - x0, y1 - y0);
+  context.clip();
+  paint(context, window);
+  context.restore();
 }
 
 export function createMaskLayer() {
@@ -95,16 +119,11 @@ export function createMaskLayer() {
 
   /** @param {readonly Overlay[]} overlays @param {Frame} on @param {Corners} window */
   function repaint(overlays, on, window) {
-    const { x0, y0, x1, y1 } = window;
-    const context = context2d(front);
     version += 1;
-    context.save();
-    context.beginPath();
-    context.rect(x0, y0, x1 - x0, y1 - y0);
-    context.clip();
-    context.clearRect(x0, y0, x1 - x0, y1 - y0);
-    for (const overlay of overlays) stamp(context, overlay, on, window);
-    context.restore();
+    clipped(context2d(front), window, (context, { x0, y0, x1, y1 }) => {
+      context.clearRect(x0, y0, x1 - x0, y1 - y0);
+      for (const overlay of overlays) stamp(context, overlay, on, window);
+    });
   }
 
   /** Move what is there, and paint what comes into view. @param {Frame} next @returns {boolean} whether that will do */
@@ -135,20 +154,25 @@ export function createMaskLayer() {
     const key = keyOf(next);
     if (job?.key !== key) {
       if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
-      job = { key, frame: next, overlays, at: 0 };
+      job = { key, frame: next, overlays, bands: bands(next.surface), at: 0 };
       back.width = next.surface.width;
       back.height = next.surface.height;
     }
     const isBegun = job.at > 0;
     const start = performance.now();
-    const context = context2d(back);
-    while (job.at < job.overlays.length && performance.now() - start < BUDGET) {
-      stamp(context, job.overlays[job.at++], job.frame, whole(next.surface));
-    }
-    slow = isBegun || job.at < job.overlays.length;
-    if (job.at < job.overlays.length) return false;
+    const steps = job.overlays.length * job.bands.length;
+    while (job.at < steps && performance.now() - start < BUDGET) paintStep(job, job.at++);
+    slow = isBegun || job.at < steps;
+    if (job.at < steps) return false;
     turnOver(job.overlays, job.frame);
     return true;
+  }
+
+  /** Each overlay band by band, and then the one above it. @param {Job} job @param {number} at */
+  function paintStep({ overlays, bands: parts, frame: on }, at) {
+    clipped(context2d(back), parts[at % parts.length], (context, band) => {
+      stamp(context, overlays[Math.floor(at / parts.length)], on, band);
+    });
   }
 
   /** @param {readonly Overlay[]} overlays @param {Frame} next */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { addedOnTop, dirtyBox } from "../src/layers.js";
-import { uncovered } from "../src/mask-layer.js";
+import { bands, uncovered } from "../src/mask-layer.js";
 import { createDraftMask } from "../src/overlays.js";
 
 const image = { width: 100, height: 100 };
@@ -76,4 +76,15 @@ test("what came on top is painted over a stack that is as it was", () => {
   assert.equal(addedOnTop(all, [all[1], all[0], top]), null, "another order");
   assert.equal(addedOnTop(all, [all[0], { ...all[1], shown: !all[1].shown }, top]), null, "changed");
   assert.equal(addedOnTop(all, [top, ...all]), null, "put below");
+});
+
+test("bands cover a surface once", () => {
+  for (const height of [1, 127, 128, 129, 1000]) {
+    const found = bands({ width: 30, height });
+    assert.deepEqual([found[0].y0, found.at(-1)?.y1], [0, height]);
+    for (const [k, { x0, x1, y0, y1 }] of found.entries()) {
+      assert.ok(x0 === 0 && x1 === 30 && y0 < y1);
+      if (k) assert.equal(y0, found[k - 1].y1);
+    }
+  }
 });
