@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
-from sam2_widget.models import worker
+from sam2_widget.passing import PassingThread
 from sam2_widget.planes import Planes
 from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Caller:
+    """Calls the functions of one widget, one after the other, in the order of what happened.
+
+    It does so on a thread of its own. On a model's they could wait for what only that thread can
+    do; on one for all widgets those of others would wait, perhaps for a cluster, too. A program
+    that ends waits for them: they may be writing files.
+    """
+
+    def __init__(self) -> None:
+        self._thread = PassingThread("sam2-widget-observers", daemon=False)
+
+    def __call__(self, job: Callable[[], None]) -> None:
+        """Have `job` run soon, with the context variables of whoever asks for it."""
+        self._thread.submit(copy_context().run, job)
 
 
 class Event(Generic[T]):
@@ -22,12 +39,20 @@ class Event(Generic[T]):
     ----------
     name : str
         How the user knows it.
+    call : callable
+        Has a job run where the user's functions are called: a `Caller`.
     failed : callable
         Told a sentence when one of the functions fails, for no cell would show it.
     """
 
-    def __init__(self, name: str, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        call: Callable[[Callable[[], None]], None],
+        failed: Callable[[str], None],
+    ) -> None:
         self._name = name
+        self._call_later = call
         self._failed = failed
         self._functions: list[Callable[[T], object]] = []
 
@@ -49,9 +74,9 @@ class Event(Generic[T]):
         return unsubscribe
 
     def fire(self, value: Callable[[], T]) -> None:
-        """Call all functions with what `value` returns, on the observers' thread."""
+        """Call all functions with what `value` returns, on their thread."""
         if self._functions:
-            worker.call_observers(lambda: self._call(value))
+            self._call_later(lambda: self._call(value))
 
     def _call(self, value: Callable[[], T]) -> None:
         try:

@@ -19,16 +19,19 @@ class PassingThread(Executor):
     """Runs jobs one after the other, in their order, on a thread that ends after the last of them.
 
     Unlike that of a `ThreadPoolExecutor` it needs nobody to shut it down, however many are made and
-    forgotten, and a program that ends does not wait for its jobs.
+    forgotten.
 
     Parameters
     ----------
     name : str
         Of the thread.
+    daemon : bool
+        Whether a program that ends does not wait for its jobs.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, daemon: bool = True) -> None:
         self._name = name
+        self._daemon = daemon
         self._lock = threading.Lock()
         self._tasks: deque[_Task] = deque()
         self._thread: threading.Thread | None = None
@@ -40,7 +43,9 @@ class PassingThread(Executor):
             self._tasks.append((future, partial(fn, *args, **kwargs)))
             # One that could not be started, or was interrupted as it was, is no thread.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread = threading.Thread(
+                    target=self._work, name=self._name, daemon=self._daemon
+                )
                 self._thread.start()
         return future
 

@@ -37,9 +37,9 @@ from sam2_widget.images.sources import ImageLike, load_image
 from sam2_widget.images.stacks import ImageStack, stack_of
 from sam2_widget.loading import Loading, MasksLike, as_objects
 from sam2_widget.masks.logits import BoolArray, Float32Array
-from sam2_widget.models import checkpoints, worker
+from sam2_widget.models import checkpoints
 from sam2_widget.models.checkpoints import ModelLike
-from sam2_widget.observers import Changes, Event
+from sam2_widget.observers import Caller, Changes, Event
 from sam2_widget.pictures import Pictures
 from sam2_widget.planes import Planes
 from sam2_widget.poster import Poster
@@ -170,8 +170,10 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         self._annotator: Annotator = self._planes.shown
         session = self._annotator.session
         session.replay(as_objects(masks, session))
-        self._committed: Event[SegmentedObject] = Event("on_commit", weakly(self._complain))
-        self._changed: Event[SegmentWidget] = Event("on_change", weakly(self._complain))
+        self._call = Caller()
+        complain = weakly(self._complain)
+        self._committed: Event[SegmentedObject] = Event("on_commit", self._call, complain)
+        self._changed: Event[SegmentWidget] = Event("on_change", self._call, complain)
         self._changes = Changes(self._planes)
         self._poster = Poster(WeakMethod(self._draw_poster))
         self._name = self._planes.picture.image.name
@@ -305,7 +307,8 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
     def on_commit(self, function: Callable[[SegmentedObject], object]) -> Callable[[], None]:
         """Have `function` called with each object that is finished, in the page or by `commit`.
 
-        It is called on a thread of its own. What it raises is logged and shown in the widget.
+        It is called on a thread that the functions of this widget share, each in its turn: what
+        one waits for holds up no other widget. What it raises is logged and shown in the widget.
 
         Returns
         -------
@@ -335,7 +338,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         """Another plane is shown."""
         self._annotator = self._planes.shown
         if self._trait_notifiers.get("plane"):
-            worker.call_observers(lambda: self._call_observers("plane"))
+            self._call(lambda: self._call_observers("plane"))
 
     def _settled(self) -> None:
         """Nothing is pending any more."""
@@ -346,7 +349,7 @@ class SegmentWidget(Editing, Loading, Configuring, Pictures, Exports, anywidget.
         """Have the user's functions called if something has changed since they were."""
         masks, anything = self._changes.since_last()
         if masks and self._trait_notifiers.get("masks"):
-            worker.call_observers(lambda: self._call_observers("masks"))
+            self._call(lambda: self._call_observers("masks"))
         if anything:
             self._changed.fire(lambda: self)
             self._poster.changed()

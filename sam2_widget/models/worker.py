@@ -29,8 +29,6 @@ from sam2_widget.tracebacks import as_text
 T = TypeVar("T")
 
 _this_thread = threading.local()
-_observers = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-observers")
-
 _server = ThreadPoolExecutor(1, thread_name_prefix="sam2-widget-pictures")
 
 
@@ -129,14 +127,6 @@ def of(predictor: Predictor) -> Worker:
 def on_model_thread() -> bool:
     """Whether the caller is the thread of a model, of whichever."""
     return hasattr(_this_thread, "worker")
-
-
-def call_observers(job: Callable[[], None]) -> None:
-    """Run `job`, which calls code of the user's, on a thread of its own.
-
-    On a model's thread it could wait for what only that thread can do.
-    """
-    _observers.submit(copy_context().run, job)
 
 
 def call_server(job: Callable[[], None]) -> None:

@@ -55,8 +55,10 @@ def test_five_hundred_widgets_leave_nothing(kernel):
     settled(kernel, 0, 0, 0)
     threads = kernel.value("threading.active_count()")
     kernel.run(
+        "called = []\n"
         "for turn in range(500):\n"
         "    w = make()\n"
+        "    w.on_change(lambda w: called.append(w.masks.sum()))\n"
         "    w.add_point(40, 30)\n"
         "    if turn % 5 == 0:\n"
         "        assert w.masks.any()\n"
@@ -67,6 +69,7 @@ def test_five_hundred_widgets_leave_nothing(kernel):
     )
     settled(kernel, 0, 0, 0)
     until(lambda: kernel.value("threading.active_count()") == threads, "the end of all threads")
+    assert kernel.value("len(called)") >= 100
     kinds = "sum(isinstance(one, (SegmentWidget, Annotator)) for one in gc.get_objects())"
     assert kernel.value(kinds) == 0
 

@@ -102,9 +102,11 @@ def settle():
         worker.local.run(lambda: None)
 
 
-def observed():
-    """Wait for the observers to have been called."""
-    worker._observers.submit(lambda: None).result(timeout=10)
+def observed(widget):
+    """Wait for its observers to have been called."""
+    called = threading.Event()
+    widget._call(called.set)
+    assert called.wait(10)
 
 
 def served():

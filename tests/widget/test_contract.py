@@ -727,14 +727,14 @@ def test_on_commit_is_called_with_the_finished_object(widget, page):
     page.act("commit", prompts=[point(40, 30)], label="cat")
     widget.add_point(10, 10)
     widget.commit("dog")
-    observed()
+    observed(widget)
     assert [o.label for o in seen] == ["cat", "dog"]
     assert seen[0].mask[30, 40]
     stop()
     stop()
     widget.add_point(20, 20)
     widget.commit()
-    observed()
+    observed(widget)
     assert len(seen) == 2
 
 
@@ -743,13 +743,13 @@ def test_on_change_is_called_with_the_widget(widget, page):
     stop = widget.on_change(lambda w: seen.append((w, w.masks.sum())))
     page.prompts(point(40, 30))
     settle()
-    observed()
+    observed(widget)
     assert seen == [(widget, widget.masks.sum())]
     page.act("commit", label="cat")
-    observed()
+    observed(widget)
     assert len(seen) == 2
     page.act("select", object=0)
-    observed()
+    observed(widget)
     assert len(seen) == 2
     stop()
 
@@ -761,7 +761,7 @@ def test_what_a_users_function_raises_is_shown(widget, page, caplog):
     widget.on_commit(fail)
     widget.add_point(40, 30)
     widget.commit()
-    observed()
+    observed(widget)
     assert "on_commit failed: ZeroDivisionError('oh')" in page.notice
     assert "on_commit failed" in caplog.text
 

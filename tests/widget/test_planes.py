@@ -337,7 +337,7 @@ def test_observers_are_told_of_another_plane(widget):
     widget.on_change(lambda w: changes.append(w.plane))
     widget.plane = 2
     settle()
-    observed()
+    observed(widget)
     assert planes == [2]
     assert changes == [2]
 

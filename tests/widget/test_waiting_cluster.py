@@ -152,6 +152,31 @@ def test_files_for_other_pages_are_made(waiting, local):
     assert not sent(pages[0], "file")
 
 
+def test_functions_of_other_widgets_are_called(waiting, cluster, local):
+    seen = {waiting: [], local: []}
+    for widget, told in seen.items():
+        widget.on_commit(lambda o, told=told: told.append(o.label))
+        widget.on_change(lambda w, told=told: told.append(w.masks.shape))
+        widget.observe(lambda change, told=told: told.append(change["name"]), "masks")
+    waiting.commit("first")
+    local.add_point(30, 30)
+    local.commit("second")
+    wait_until(lambda: {"second", (1, 60, 80), "masks"} <= set(seen[local]))
+    assert not seen[waiting]
+    cluster.gate.set()
+    wait_until(lambda: {"first", (1, 60, 80), "masks"} <= set(seen[waiting]))
+
+
+def test_what_a_function_raises_beside_one_that_waits_is_told_in_its_widget(waiting, local):
+    waiting.on_commit(print)
+    waiting.commit()
+    local.on_commit(lambda _: 1 / 0)
+    local.add_point(30, 30)
+    local.commit()
+    wait_until(lambda: "ZeroDivisionError" in Page(local).notice)
+    assert not Page(waiting).notice
+
+
 def test_the_planes_of_a_stack_are_encoded_ahead_beside_it(waiting):
     predictor = FakePredictor()
     stack = SegmentWidget(VOLUME, axes="ZYX", model=predictor)
@@ -347,8 +372,8 @@ def test_idle_jobs_come_last_there_too(cluster):
 # --- nothing is left ------------------------------------------------------------------------------
 
 
-def clusters_threads():
-    return [t for t in threading.enumerate() if t.name == "sam2-widget-cluster"]
+def threads_named(name):
+    return [t for t in threading.enumerate() if t.name == name]
 
 
 def test_five_hundred_clusters_leave_no_thread():
@@ -356,7 +381,7 @@ def test_five_hundred_clusters_leave_no_thread():
     for seed in range(500):
         cluster = FakeRemotePredictor()
         segment(image(seed % 3), [Point(9, 9)], model=cluster)
-    wait_until(lambda: not clusters_threads())
+    wait_until(lambda: not threads_named("sam2-widget-cluster"))
     del cluster
     embeddings.clear()
     gc.collect()
@@ -435,4 +460,4 @@ def test_hundreds_of_clicks_on_both_sides_are_those_of_a_replay(slow):
         settle()
         assert (widget.status.phase, str(widget.status)) == ("ready", "Ready")
         widget.close()
-    observed()
+        observed(widget)

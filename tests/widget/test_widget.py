@@ -175,12 +175,12 @@ def test_observers_of_masks_are_called_once_per_change(widget, page):
     widget.observe(lambda change: seen.append(change["new"].sum()), "masks")
     page.prompts(point(40, 30))
     settle()
-    observed()
+    observed(widget)
     widget.add_point(45, 30, 0)
     settle()
-    observed()
+    observed(widget)
     widget.undo()
-    observed()
+    observed(widget)
     assert len(seen) == 3
     assert seen[0] == seen[2] > seen[1]
 
@@ -195,7 +195,7 @@ def test_an_observer_may_read_the_masks_and_may_fail(widget, page):
     widget.observe(observer, "masks")
     page.prompts(point(40, 30))
     settle()
-    observed()
+    observed(widget)
     assert shapes == [(1, 60, 80)]
     assert widget.masks.any()
 
@@ -394,7 +394,7 @@ def test_an_observer_may_read_while_the_model_is_changed(widget):
     widget.redo()
     slow.gate.set()
     total = widget.masks.sum()
-    observed()
+    observed(widget)
     assert seen[-1] == total
 
 
@@ -434,16 +434,16 @@ def test_a_change_of_the_model_is_a_change_of_the_masks(widget):
     seen = []
     widget.add_point(40, 30)
     assert widget.masks.any()
-    observed()
+    observed(widget)
     widget.observe(lambda change: seen.append(int(change["new"].sum())), "masks")
     widget.model = FakePredictor(radius=0.3)
     total = int(widget.masks.sum())
     settle()
-    observed()
+    observed(widget)
     assert seen == [total]
     widget.commit("cell")
     settle()
-    observed()
+    observed(widget)
     assert seen == [total]
 
 
