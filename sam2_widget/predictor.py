@@ -148,4 +148,7 @@ class RemotePredictor(Protocol):
         """What is waited for at this moment, one sentence for the user; empty if for nothing."""
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have a bound method called when `waiting` changes, for as long as its object lives."""
+        """Have a bound method called when `waiting` changes, for as long as its object lives.
+
+        Who asks for it again, as a widget does with each load, is called once all the same.
+        """

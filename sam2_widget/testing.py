@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from weakref import WeakMethod
 
 import numpy as np
 
 from sam2_widget.masks.logits import Float32Array
 from sam2_widget.models import idle, worker
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
+from sam2_widget.weak import Watchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +148,11 @@ class FakeRemotePredictor(FakePredictor):
     def __init__(self, *, name: str = "fake cluster") -> None:
         super().__init__(name=name)
         self.waiting = ""
-        self._watchers: list[WeakMethod[Callable[[], None]]] = []
+        self._watchers = Watchers()
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have a bound method called when `waiting` changes."""
-        self._watchers.append(WeakMethod(changed))
+        self._watchers.add(changed)
 
     def embed_ahead(self, image: UInt8Array) -> bool:
         """Do as if the image was encoded."""
@@ -168,6 +168,4 @@ class FakeRemotePredictor(FakePredictor):
 
     def _say(self, waiting: str) -> None:
         self.waiting = waiting
-        for changed in [one() for one in self._watchers]:
-            if changed is not None:
-                changed()
+        self._watchers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import ParamSpec
 from weakref import WeakMethod
@@ -19,3 +20,23 @@ def weakly(method: Callable[P, object]) -> Callable[P, None]:
             found(*args, **kwargs)
 
     return call
+
+
+class Watchers:
+    """Bound methods to call, each once, as long as their objects are there; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._methods: list[WeakMethod[Callable[[], None]]] = []
+
+    def add(self, method: Callable[[], None]) -> None:
+        """Have a method called from now on; one that is so already is not called twice."""
+        with self._lock:
+            others = [one for one in self._methods if one() not in (None, method)]
+            self._methods = [*others, WeakMethod(method)]
+
+    def __call__(self) -> None:
+        """Call them all."""
+        for method in [one() for one in self._methods]:
+            if method is not None:
+                method()

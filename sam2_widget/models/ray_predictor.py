@@ -7,10 +7,8 @@ is lost, or has dropped it, the image is sent again, and the click goes on.
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +21,7 @@ from sam2_widget.errors import ClusterError, DeviceError, MessageError, ModelErr
 from sam2_widget.models import remote
 from sam2_widget.models.cache import image_key
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
+from sam2_widget.weak import Watchers
 
 if TYPE_CHECKING:
     import httpx
@@ -76,8 +75,7 @@ class RayPredictor:
     def __init__(self, client: httpx.Client, *, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
-        self._watchers: list[weakref.WeakMethod[Callable[[], None]]] = []
-        self._lock = threading.Lock()
+        self._watchers = Watchers()
         self._waiting = ""
         info = self._ask("info", None, "", remote.Info, self._deadline())
         if info is None:
@@ -116,9 +114,7 @@ class RayPredictor:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have a bound method called when `waiting` changes, for as long as its object lives."""
-        with self._lock:
-            self._watchers = [one for one in self._watchers if one() is not None]
-            self._watchers.append(weakref.WeakMethod(changed))
+        self._watchers.add(changed)
 
     def embed(self, image: UInt8Array) -> Embedding:
         """Have an RGB image encoded, (H, W, 3) uint8.
@@ -250,11 +246,7 @@ class RayPredictor:
         if waiting == self._waiting:
             return
         self._waiting = waiting
-        with self._lock:
-            watchers = [one() for one in self._watchers]
-        for changed in watchers:
-            if changed is not None:
-                changed()
+        self._watchers()
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout

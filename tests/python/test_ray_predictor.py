@@ -14,6 +14,7 @@ from sam2_widget.models import cache, remote
 from sam2_widget.models.ray_predictor import RayPredictor
 from sam2_widget.models.recovery import is_out_of_memory
 from sam2_widget.predictor import Candidates, Predictor, RemotePredictor
+from sam2_widget.testing import FakeRemotePredictor
 
 IMAGE = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 ANSWER = Candidates(np.ones((3, 2, 2), np.float32), np.array([0.1, 0.2, 0.3], np.float32))
@@ -140,6 +141,24 @@ def test_what_passes_is_told_and_tried_again(cluster, model, fault, told):
     first, last = watcher.said
     assert told in first
     assert last == ""
+
+
+class Heard:
+    def __init__(self):
+        self.count = 0
+
+    def changed(self):
+        self.count += 1
+
+
+@pytest.mark.parametrize("kind", ["real", "fake"])
+def test_who_watches_again_and_again_is_told_once(model, kind):
+    watched = model if kind == "real" else FakeRemotePredictor()
+    one, other = Heard(), Heard()
+    for watcher in (one, other, one, one):
+        watched.watch(watcher.changed)
+    watched._say("something")
+    assert (one.count, other.count) == (1, 1)
 
 
 def test_what_does_not_pass_ends_with_the_time(cluster):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sam2_widget import ClusterError, ModelError, Point, SegmentWidget, embeddings, segment
+from sam2_widget.engine import Engine
 from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor, FakeRemotePredictor
 
@@ -316,6 +317,23 @@ def test_after_another_could_not_take_over_the_cluster_is_listened_to(remote, cl
     cluster.gate.clear()
     remote.add_point(20, 20)
     wait_until(lambda: str(remote.status) == WAITS)
+
+
+def test_a_widget_that_comes_back_again_and_again_listens_once(cluster, monkeypatch):
+    heard = []
+
+    def hear(engine):
+        heard.append(engine)
+
+    monkeypatch.setattr(Engine, "_heard", hear)
+    widget, here = SegmentWidget(IMAGE, model=cluster), FakePredictor()
+    for _ in range(5):
+        for model in (here, cluster, cluster):
+            widget.model = model
+            widget._annotator.engine.wait()
+    cluster._say("something")
+    assert heard == [widget._annotator.engine]
+    widget.close()
 
 
 @pytest.mark.usefixtures("interruptible")
