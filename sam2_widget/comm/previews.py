@@ -17,6 +17,7 @@ from sam2_widget.errors import MessageError, PromptError
 from sam2_widget.kinds import Point
 from sam2_widget.models.worker import Worker
 from sam2_widget.planes import Planes
+from sam2_widget.session import Annotation
 from sam2_widget.tracebacks import log_failure
 
 logger = logging.getLogger(__name__)
@@ -64,17 +65,20 @@ class Previews:
     def expect(self, press: Press) -> None:
         """Tell the answer to the click that `press` will be; that of a drag is forgotten."""
         self._press = press
-        self._planes.shown.engine.worker.submit(partial(self._foresee, press))
+        self._planes.shown.engine.worker.submit(partial(self._foresee, press, self._annotation))
 
-    def _foresee(self, press: Press) -> None:
-        if press is not self._press:
-            return
-        annotation = self._planes.shown.session.annotation
+    def _foresee(self, press: Press, before: Annotation) -> None:
+        if press is not self._press or before is not self._annotation:
+            return  # its click is here already: it would be asked about once more
         answer = self._answer(press)
         with self._planes.lock:
             # If the click itself has come meanwhile, the state with its answer follows.
-            if answer is not None and self._planes.shown.session.annotation is annotation:
+            if answer is not None and before is self._annotation:
                 self._tell(press, answer)
+
+    @property
+    def _annotation(self) -> Annotation:
+        return self._planes.shown.session.annotation
 
     def _answer_all(self) -> None:
         with self._planes.lock:

@@ -645,6 +645,17 @@ def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predict
     assert "data" in page.state["active"]["mask"]
 
 
+def test_nor_does_the_last_of_several(widget, page, predictor):
+    predictor.gate.clear()
+    clicks = [point(10 * n, 10) for n in range(1, 4)]
+    for n, click in enumerate(clicks, 1):
+        press(page, click["x"], click["y"], n=n)
+        page.prompts(*clicks[:n])
+    predictor.gate.set()
+    settle()
+    assert predictor.predicted == 3
+
+
 @pytest.mark.parametrize("where", [(-1, 5), (80, 5), (float("nan"), 5)])
 def test_a_press_outside_asks_nothing(widget, page, predictor, where):
     press(page, *where)

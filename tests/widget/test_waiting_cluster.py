@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -39,9 +40,12 @@ def image(seed):
     return np.random.default_rng(seed).integers(0, 255, (60, 80, 3), np.uint8)
 
 
-def hover(page, n):
+def hover(page, n, x=5, y=5, kind="hover"):
     epoch = page.state["epoch"]
-    page.send({"type": "hover", "client": "page", "n": n, "epoch": epoch, "x": 5, "y": 5})
+    page.send({"type": kind, "client": "page", "n": n, "epoch": epoch, "x": x, "y": y})
+
+
+press = partial(hover, kind="press")
 
 
 def sent(page, kind):
@@ -191,6 +195,46 @@ def test_what_waits_is_answered_when_the_cluster_is_back(waiting, cluster):
         waiting.masks, segment(IMAGE, [Point(20, 20)], model=FakePredictor()).masks
     )
     assert (waiting.status.phase, str(waiting.status)) == ("ready", "Ready")
+
+
+# --- a press --------------------------------------------------------------------------------------
+
+
+def test_a_press_asks_nothing_while_the_cluster_is_waited_for(remote, cluster):
+    page = Page(remote)
+    # By somebody else, as by `precompute`: this widget's own thread there is free.
+    cluster._say(WAITS)
+    press(page, 1)
+    worker.of(cluster).run(lambda: None)
+    assert cluster.predicted == 0
+    cluster._say("")
+    press(page, 2)
+    worker.of(cluster).run(lambda: None)
+    assert cluster.predicted == 1
+    page.prompts(point(5, 5))
+    assert remote.masks.any()
+    assert cluster.predicted == 1
+
+
+def test_clicks_that_came_meanwhile_are_answered_and_their_presses_ask_nothing(waiting, cluster):
+    page, clicks = Page(waiting), [point(20, 20), point(50, 40), point(60, 20)]
+    for n, click in enumerate(clicks[1:], 2):
+        press(page, n, click["x"], click["y"])
+        page.prompts(*clicks[:n], rid={"client": "page", "n": n, "seen": 0})
+    cluster.gate.set()
+    assert waiting.masks.any()
+    worker.of(cluster).run(lambda: None)
+    assert cluster.predicted == 3
+
+
+def test_a_press_asks_no_cluster_that_was_left_meanwhile(waiting, cluster):
+    here = FakePredictor(name="here")
+    press(Page(waiting), 1, 50, 40)
+    waiting.model = here
+    in_time(lambda: waiting.masks)
+    cluster.gate.set()
+    worker.of(cluster).run(lambda: None)
+    assert (cluster.predicted, here.predicted) == (1, 1)
 
 
 # --- leaving a cluster that does not answer -------------------------------------------------------
