@@ -10,6 +10,7 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,13 +35,38 @@ def main() -> None:
         password = secrets.token_urlsafe(9)
         sys.stdout.write(told(options.port, password))
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
-            subprocess.run(  # noqa: S603 - our own command
-                [sys.executable, *command(options.port)],
-                cwd=folder,
-                env={**os.environ, **environment(folder, password, models=options.models)},
-                check=False,
-            )
+        run(options.port, folder, environment(folder, password, models=options.models))
+
+
+def run(port: int, folder: Path, more: dict[str, str]) -> None:
+    """Run the hub in `folder` until somebody ends it, and then all that it has started."""
+    heed_interrupts()
+    with suppress(KeyboardInterrupt):
+        hub = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, *command(port)],
+            cwd=folder,
+            env={**os.environ, **more},
+            # Ctrl+C would reach it by itself, too, and disturb it as it stops its servers.
+            start_new_session=True,
+        )
+        try:
+            hub.wait()
+        finally:
+            hub.terminate()
+            hub.wait()
+
+
+def heed_interrupts() -> None:
+    """Have whatever ends this program do so as Ctrl+C does.
+
+    A shell tells what it runs in the background to ignore interrupts. So would the servers and
+    services of the hub, which it stops by them.
+    """
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+        ends.append(signal.SIGHUP)
+    for one in ends:
+        signal.signal(one, signal.default_int_handler)
 
 
 class RawText(argparse.RawDescriptionHelpFormatter):

@@ -3,10 +3,10 @@
 No deadlines: the first example may import a library, and machines are busy.
 """
 
-import signal
-
 import pytest
 from hypothesis import settings
+
+from .processes import interrupts
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -15,6 +15,5 @@ settings.load_profile("no deadline")
 @pytest.fixture
 def interruptible():
     """As in a kernel; what a shell runs in the background ignores interrupts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+    with interrupts():
+        yield

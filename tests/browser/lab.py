@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+
+from tests.processes import interrupts, stop
 
 
 def chromium():
@@ -98,7 +99,7 @@ def serving(command, folder, port, *, ready="/", python_path=None, more=None):
     if python_path:
         environment["PYTHONPATH"] = str(python_path)
     log = folder / f"{command[0]}.log"
-    with log.open("w") as said:
+    with log.open("w") as said, interrupts():
         server = subprocess.Popen(
             [sys.executable, "-m", *command],
             env=environment,
@@ -112,17 +113,6 @@ def serving(command, folder, port, *, ready="/", python_path=None, more=None):
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(server)
-
-
-def stop(server):
-    """End the whole session: kernels of the server included."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-    try:
-        server.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def wait_for(url, server, log, timeout=60):
