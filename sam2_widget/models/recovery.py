@@ -100,8 +100,9 @@ def attempt(plan: Plan, job: Callable[[Plan], T], *, tell: Callable[[str], None]
     done, found = _tried(job, plan)
     if done:
         return found[0]
-    place = plan.place
+    place, tried = plan.place, []
     for what, changed in steps(plan):
+        tried.append(what)
         said = f"{place} is out of memory: {what}"
         logger.info(said)  # told, so no warning
         tell(said)
@@ -110,8 +111,18 @@ def attempt(plan: Plan, job: Callable[[Plan], T], *, tell: Callable[[str], None]
         if done:
             return found[0]
     raise OutOfMemoryError(
-        f"there is too little memory on {place}, also after all that was tried: close other "
-        "notebooks, or use a smaller model"
+        f"there is too little memory on {place}, also after {', '.join(tried)}: {_way_out(plan)}"
+    )
+
+
+def _way_out(plan: Plan) -> str:
+    """What the user can do where nothing helps."""
+    if plan.given is None:
+        return "close other notebooks, or use a smaller model"
+    return (
+        f"close other notebooks, or pass a smaller model. {plan.given.name!r} was passed as an "
+        "object, and no other is put in its place: of one that is passed by its name half "
+        "precision and the CPU are tried, too"
     )
 
 

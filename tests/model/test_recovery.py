@@ -213,6 +213,61 @@ def test_a_model_of_the_users_own_is_tried_twice(machine):
     assert machine.tries == [("own", "cuda:0", False)] * 2
 
 
+OWN = (
+    "there is too little memory on cuda:0, also after making room and trying again: close other "
+    "notebooks, or pass a smaller model. 'own' was passed as an object, and no other is put in its "
+    "place: of one that is passed by its name half precision and the CPU are tried, too"
+)
+NAMED = (
+    "there is too little memory on cuda:0, also after making room and trying again, using large in "
+    "half precision, using the model small, using the CPU, which is slower: close other notebooks, "
+    "or use a smaller model"
+)
+
+
+@pytest.mark.parametrize("stage", ["encode", "decode"])
+@pytest.mark.parametrize(("name", "said"), [("own", OWN), ("auto", NAMED)])
+def test_what_was_tried_and_what_to_do_is_told_and_the_next_click_works(machine, stage, name, said):
+    machine.stage = stage
+    model = Fake(machine, ("own", "cuda:0", False)) if name == "own" else name
+    w = SegmentWidget(IMAGE, model=model)
+    page = Page(w)
+    page.prompts(point(40, 30))
+    page.act("commit", label="kept")
+    before = w.masks
+    embeddings.clear()
+    machine.works = ()
+    page.prompts(point(20, 20))
+    settle()
+    assert (w.status.phase, w.status.message) == ("error", said)
+    assert w.status.hint.startswith("Click again to try once more. Pick a smaller model")
+    with pytest.raises(OutOfMemoryError, match="close other notebooks") as raised:
+        _ = w.masks
+    assert str(raised.value) == said
+    page.act("undo")
+    np.testing.assert_array_equal(w.masks, before)
+    machine.works = None
+    page.prompts(point(20, 21))
+    np.testing.assert_array_equal(w.masks[0], before[0])
+    assert len(w.masks) == 2
+    assert [o.label for o in w.objects] == ["kept", None]
+    assert w.status.phase == "ready"
+    w.close()
+
+
+def test_a_model_of_the_users_own_for_which_there_never_was_room(machine):
+    machine.stage, machine.works = "encode", ()
+    w = SegmentWidget(IMAGE, model=Fake(machine, ("own", "cuda:0", False)))
+    with pytest.raises(OutOfMemoryError, match="'own' was passed as an object"):
+        _ = w.masks
+    assert w.status.message == OWN
+    machine.works = None
+    Page(w).prompts(point(20, 21))
+    assert w.masks.any()
+    assert w.status.phase == "ready"
+    w.close()
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
