@@ -6,6 +6,7 @@
  * @typedef {import("./store.js").Store} Store
  * @typedef {import("./options.js").OptionName} OptionName
  */
+import { newClient } from "./client.js";
 import { createStore } from "./store.js";
 import { createNudges } from "./nudges.js";
 import { watchConnection } from "./connection.js";
@@ -80,7 +81,7 @@ export function connect(model, signal) {
   }
 
   const store = createStore({
-    client: randomId(),
+    client: newClient(),
     link: {
       sendPrompts(request, inTurn = false) {
         // The manager swallows what it cannot save; a message throws.
@@ -184,6 +185,3 @@ export function connect(model, signal) {
 
 /** JupyterLab's, Notebook's and Voila's connection to the kernel; other hosts show none. @param {any} model */
 const kernelOf = (model) => model.widget_manager?.kernel ?? null;
-
-/** Not crypto.randomUUID: it is missing on plain http, where many hubs live. */
-const randomId = () => Math.random().toString(36).slice(2, 12).padEnd(10, "0");

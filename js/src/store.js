@@ -64,6 +64,7 @@
  * @property {boolean} gone the kernel cannot be reached
  * @property {Connection} connection
  */
+import { tabOf } from "./client.js";
 import { createMaskMemory } from "./memory.js";
 import { DEFAULT_OPTIONS } from "./options.js";
 import { choiceOf, sameForModel, withoutPrompt, withPrompt, withPromptAt } from "./prompts.js";
@@ -348,7 +349,7 @@ export function createStore({ client, link }) {
       labels: classes.map(({ name }) => name),
       nextLabel: state.label,
       nextColor: state.nextColor,
-      notice: state.notices[client] || state.notices[""] || state.notice,
+      notice: state.notices[tabOf(client)] || state.notices[""] || state.notice,
       settings: state.settings,
       options,
       prompts,

@@ -60,7 +60,7 @@
  * @property {string | null} label
  * @property {string} nextColor of the object that the next prompt would start
  * @property {string} notice about the mask
- * @property {Readonly<Record<string, string>>} notices what single pages were told, by client, or all, under ""
+ * @property {Readonly<Record<string, string>>} notices what single pages were told, by their tab, or all, under ""
  * @property {number} noticed how many notices there have been
  * @property {Settings} settings
  * @property {number} plane the one that all this is about

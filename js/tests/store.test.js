@@ -384,6 +384,12 @@ test("a page shows what it was told, else what all were, else what is to be said
   assert.equal(store.snapshot().notice, "mine");
 });
 
+test("what a tab was told is told by its page when it was loaded again", () => {
+  store = createStore({ client: "tab.me", link: /** @type {any} */ ({}) });
+  publish({ notice: "mask", notices: { tab: "refused", other: "theirs" } });
+  assert.equal(store.snapshot().notice, "refused");
+});
+
 test("a request tells which notices its user had seen, also when it had to wait", () => {
   store.act("undo");
   store.addPrompt(point(1));

@@ -175,7 +175,7 @@ class Receiver:
         while len(self._ack) > CLIENTS_KEPT:
             oldest = next(iter(self._ack))
             del self._ack[oldest]
-            self._planes.notices.forget(oldest)
+            self._planes.notices.forget(oldest, self._ack)
         self._planes.notices.seen(rid.client, rid.seen)
         return True
 

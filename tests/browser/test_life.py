@@ -103,6 +103,30 @@ def test_a_reload_of_the_page_keeps_everything(notebook, page, widget):
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1, 2]
 
 
+def test_a_reload_keeps_what_the_user_was_told_and_nobody_else_reads_it(
+    notebook, page, widget, lab
+):
+    widget.click(*CAT, SIZE)
+    widget.wait(objects="1")
+    notebook.run("w._annotator.complain('Only for you.', list(w._publisher._ack)[-1])")
+    told = page.locator(".sam2-message").get_by_text("Only for you.")
+    told.wait_for()
+    notebook.save()
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    page.reload(wait_until="domcontentloaded")
+    notebook.wait_idle()
+    again = notebook.widget().ready()
+    told.wait_for()
+    other = page.context.new_page()
+    other.goto(f"{lab}/doc/tree/test.ipynb", wait_until="domcontentloaded")
+    there = Widget(other, other.locator(".sam2-widget").first)
+    there.wait(ready="true", objects="1", pending="false")
+    assert not other.locator(".sam2-message").get_by_text("Only for you.").count()
+    other.close()
+    again.click(*CUSHION, SIZE)
+    told.wait_for(state="detached")
+
+
 def test_a_second_tab_on_the_kernel_sees_the_same(notebook, page, widget, lab):
     widget.click(*CAT, SIZE)
     notebook.save()

@@ -8,6 +8,7 @@ from jupyter_client.session import json_packer
 
 from sam2_widget import SegmentWidget
 from sam2_widget.models import worker
+from sam2_widget.notices import tab_of
 from sam2_widget.testing import FakePredictor
 
 
@@ -64,7 +65,7 @@ class Page:
     def notice(self):
         """What the page shows, as in store.js."""
         told = self.state["notices"]
-        return told.get(self.client) or told.get("") or self.state["notice"]
+        return told.get(tab_of(self.client)) or told.get("") or self.state["notice"]
 
     @property
     def published(self):

@@ -34,6 +34,29 @@ def test_other_pages_and_python_do_not_erase_it(widget, page, other):
     assert page.notice == ELSEWHERE
 
 
+def test_a_page_that_is_loaded_again_is_told_until_its_user_goes_on(widget):
+    refused(widget, Page(widget, "tab.1"))
+    again = Page(widget, "tab.2")
+    again.send({"type": "hello"})
+    assert again.notice == ELSEWHERE
+    assert Page(widget, "other.1").notice == ""
+    again.prompts(point(20, 20))
+    settle()
+    assert again.notice == Page(widget, "tab.3").notice == ""
+
+
+def test_what_comes_too_late_for_a_page_is_told_the_next_of_its_tab(widget):
+    before, again = Page(widget, "tab.1"), Page(widget, "tab.2")
+    again.act("class", label=None)
+    before.act("delete", object=99)
+    assert "no longer there" in again.notice
+    for number in range(31):
+        Page(widget, f"page {number}").act("class", label=None)
+    assert "no longer there" in again.notice
+    Page(widget, "page 31").act("class", label=None)
+    assert widget._state["notices"] == {}
+
+
 def test_what_is_no_edit_does_not_erase_it(widget, page):
     refused(widget, page)
     page.send({"type": "nudge"})
