@@ -104,3 +104,74 @@ def test_a_page_that_opens_later_shows_the_plane_and_its_masks(notebook, page, w
     at_plane(widget, 2)
     at_plane(second, 2)
     assert second.root.get_attribute("data-objects") == "0"
+
+
+# What the page asks for is heard when it says so, and before that another plane is shown, if it is
+# asked for here.
+DEAF = """
+import pathlib, time
+with w._planes.lock:
+    pathlib.Path("deaf").touch()
+    while not pathlib.Path("hear").exists():
+        time.sleep(0.02)
+"""
+TURNED = "    w.plane = 1"
+PLACES = "[[[round(p.x), round(p.y)] for p in o.prompts] for o in w.planes[0].prompts]"
+NOTICES = "w._publisher.state['notices']"
+
+
+def click_twice(widget):
+    widget.click(60, 60, SIZE)
+    widget.click(120, 120, SIZE)
+
+
+def near(*places):
+    return [[pytest.approx(value, abs=1) for value in place] for place in places]
+
+
+def start_deaf(notebook, more=""):
+    """Start the cell; returns a function that lets the kernel hear, and waits."""
+    deaf, hear = notebook.folder / "deaf", notebook.folder / "hear"
+    deaf.unlink(missing_ok=True)
+    hear.unlink(missing_ok=True)
+    notebook.start(DEAF + more)
+    while not deaf.exists():
+        notebook.page.wait_for_timeout(20)
+    return hear.touch
+
+
+@pytest.mark.parametrize("by", ["python", "page before", "page after"])
+def test_a_click_after_an_undo_in_flight_stays_on_its_plane(notebook, widget, by):
+    click_twice(widget)
+    hear = start_deaf(notebook, TURNED if by == "python" else "")
+    if by == "page before":
+        widget.stage.press("PageDown")
+    widget.stage.press("Control+z")
+    widget.stage.click(position=widget.at(200, 200, SIZE))
+    if by == "page after":
+        widget.stage.press("PageDown")
+    hear()
+    at_plane(widget, 1)
+    assert notebook.value(PLACES) == [near((60, 60), (200, 200))]
+    assert notebook.value("len(w.planes[1].prompts)") == 0
+    assert notebook.value(NOTICES) == {}
+
+
+def test_what_cannot_be_done_after_an_undo_in_flight_is_told_until_the_user_goes_on(
+    notebook, page, widget
+):
+    """Which of the points is removed is not known on the plane before, which is left by then."""
+    click_twice(widget)
+    hear = start_deaf(notebook, TURNED)
+    widget.stage.press("Control+z")
+    widget.stage.hover(position=widget.at(60, 60, SIZE))
+    widget.stage.press("Delete")
+    hear()
+    at_plane(widget, 1)
+    told = widget.root.locator(".sam2-message").get_by_text("changed elsewhere")
+    told.wait_for()
+    assert notebook.value(PLACES) == [near((60, 60))]
+    told.wait_for()
+    widget.click(200, 200, SIZE)
+    told.wait_for(state="detached")
+    assert notebook.value("len(w.planes[1].prompts)") == 1
