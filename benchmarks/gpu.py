@@ -40,7 +40,7 @@ from sam2.build_sam import build_sam2  # noqa: E402
 from sam2.sam2_image_predictor import SAM2ImagePredictor  # noqa: E402
 
 from sam2_widget.errors import DeviceError  # noqa: E402
-from sam2_widget.models import sam2_predictor  # noqa: E402
+from sam2_widget.models import sam2_files, sam2_predictor  # noqa: E402
 from sam2_widget.models.cache import EmbeddingCache  # noqa: E402
 from sam2_widget.models.sam2_predictor import Sam2Predictor  # noqa: E402
 from sam2_widget.predictor import PromptArrays  # noqa: E402
@@ -342,8 +342,10 @@ def memory(run: Run) -> None:
 
 def _memory_of(run: Run, name: str) -> None:
     image, mib = photo(SIZE), 2**20
+    whole = model_of(name, "cpu").state_dict()
     start = empty(run)
-    model = model_of(name, run.device)
+    # As a checkpoint is loaded: without what only video needs.
+    model = sam2_files.build(Path(f"{name}.pt"), whole).to(run.device)
     run.row(
         "memory",
         f"{name}: model in float32",

@@ -1,14 +1,12 @@
 """The real SAM 2 behind `sam2_widget.predictor.Predictor`.
 
-This module, `compact` and `compact_predictor` are the only ones that import torch and sam2.
+This module and those that it imports (`sam2_files`, `compact`, `graphs`), with `compact_predictor`,
+are the only ones that import torch and sam2.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
-import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,19 +26,16 @@ if "torch" not in sys.modules:
 
 import torch
 import torchvision.transforms.v2.functional as transforms
-from safetensors.torch import load_file
-from sam2.build_sam import build_sam2
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam2_base import SAM2Base
 from torch import nn
 from torch.nn import functional
 
 from sam2_widget import resources
-from sam2_widget.errors import CheckpointError, DeviceError, OutOfMemoryError
-from sam2_widget.models import compact, idle, threads, worker
+from sam2_widget.errors import DeviceError, OutOfMemoryError
+from sam2_widget.models import idle, sam2_files, threads, worker
 from sam2_widget.models.batches import Ask, in_batches
 from sam2_widget.models.graphs import Decode, GraphedDecoder
-from sam2_widget.models.recovery import is_out_of_memory
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 T = TypeVar("T")
@@ -74,20 +69,6 @@ def _set_threads() -> None:
     if _followed is not resources.current():
         _followed = resources.current()
         torch.set_num_threads(threads.wanted(torch.get_num_threads()))
-
-
-_NO_WARM_UP = tuple(
-    f"++model.{part}.position_encoding.warmup_cache=false"
-    for part in ("image_encoder.neck", "memory_encoder")
-)
-"""sam2 computes tables of 64 MiB on the GPU, if there is one, also for a model that is to be on the
-CPU: there would be no way out of a full GPU."""
-
-
-def _config(embed_dim: int, blocks: int, *, version: str) -> str | None:
-    """Packaged configuration of the architecture with that many channels and blocks."""
-    size = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}.get((embed_dim, blocks))
-    return size and f"configs/sam{version}/sam{version}_hiera_{size}.yaml"
 
 
 def resolve_device(device: str | None) -> str:
@@ -578,11 +559,10 @@ def load(path: Path, *, name: str, device: str, half: bool = False) -> Sam2Predi
         CompactPredictor,
     )
 
-    weights, checkpoint = _read(path), sha256_of(path)
-    is_compact = "image_encoder.trunk.stem.weight" in weights
+    weights, checkpoint = sam2_files.read(path), sam2_files.sha256_of(path)
+    is_compact = sam2_files.is_compact(weights)
     try:
-        model = _build_compact(path) if is_compact else _build(path, weights)
-        model = model.eval().requires_grad_(requires_grad=False)
+        model = sam2_files.build(path, weights)
         if half and not is_compact:
             cast_layers(model.image_encoder, torch.bfloat16)
         model = model.to(device)
@@ -598,92 +578,3 @@ def load(path: Path, *, name: str, device: str, half: bool = False) -> Sam2Predi
         return CompactPredictor(model, name=name, checkpoint=checkpoint)
     dtype = torch.bfloat16 if half else None
     return Sam2Predictor(model, name=name, checkpoint=checkpoint, dtype=dtype)
-
-
-def _is_blob(path: Path) -> bool:
-    """Whether a file is in the hub's own cache, where it never changes, named by its SHA-256."""
-    real = path.resolve()
-    return real.parent.name == "blobs" and bool(re.fullmatch("[0-9a-f]{64}", real.name))
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    if _is_blob(path):
-        return path.resolve().name
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _read(path: Path) -> Mapping[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} cannot be read: {_first_line(error)}; download it again"
-        ) from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} is no safetensors file: {error}; download it again"
-        ) from error
-    weights = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(weights, dict) or not all(isinstance(k, str) for k in weights):
-        raise CheckpointError(f"the checkpoint {str(path)!r} holds no named weights")
-    return weights
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _build_compact(path: Path) -> SAM2Base:
-    try:
-        return compact.load_compact(path)
-    except (ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} is of the compact kind, but does not fit it: "
-            f"{_first_line(error)}; install the package again"
-        ) from error
-
-
-def _build(path: Path, weights: Mapping[str, torch.Tensor]) -> SAM2Base:
-    config = _recognise(weights)
-    if config is None:
-        some = ", ".join(list(weights)[:3]) or "nothing"
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} fits no architecture of SAM 2 or 2.1, it holds "
-            f"{len(weights)} tensors ({some} …): pass a checkpoint in SAM 2's own format"
-        )
-    named = {name: tensor.float() for name, tensor in weights.items()}
-    if not _is_blob(path):
-        # A file of the user's may be written anew, and a mapped one then ends the kernel.
-        named = {name: tensor.clone() for name, tensor in named.items()}
-    model: SAM2Base = build_sam2(config, device="cpu", hydra_overrides_extra=list(_NO_WARM_UP))
-    try:
-        # What is in the hub's cache is mapped, not copied: kernels share its memory.
-        model.load_state_dict(named, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} looks like {config}, but does not fit it: "
-            f"{' '.join(str(error).split())[:300]}"
-        ) from error
-    return model
-
-
-def _recognise(weights: Mapping[str, torch.Tensor]) -> str | None:
-    """Packaged configuration that the tensors fit, or None."""
-    prefix = "image_encoder.trunk.blocks."
-    numbers = {name[len(prefix) :].split(".")[0] for name in weights if name.startswith(prefix)}
-    stem = weights.get("image_encoder.trunk.patch_embed.proj.weight")
-    if stem is None:
-        return None
-    version = "2.1" if "no_obj_embed_spatial" in weights else "2"
-    return _config(stem.shape[0], len(numbers), version=version)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sam2.build_sam import build_sam2
 
-from sam2_widget.models import sam2_predictor
+from sam2_widget.models import sam2_files, sam2_predictor
 
 MEMORY = """
 import json, re, sys
@@ -41,7 +41,7 @@ def loaded(path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is mapped")
 def test_what_is_in_the_cache_of_the_hub_is_mapped(tiny_checkpoint, tmp_path):
-    name = sam2_predictor.sha256_of(tiny_checkpoint)
+    name = sam2_files.sha256_of(tiny_checkpoint)
     assert re.fullmatch("[0-9a-f]{64}", name)
     (tmp_path / "blobs").mkdir()
     os.link(tiny_checkpoint, tmp_path / "blobs" / name)

@@ -11,7 +11,7 @@ import torch
 
 import sam2_widget
 from sam2_widget import OutOfMemoryError, Point, SegmentWidget, configure, segment
-from sam2_widget.models import checkpoints, recovery, sam2_predictor
+from sam2_widget.models import checkpoints, recovery, sam2_files, sam2_predictor
 from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import Checkpoint
 from sam2_widget.models.recovery import Plan, is_out_of_memory
@@ -307,7 +307,7 @@ def once(monkeypatch, owner, name):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (sam2_predictor, "_build_compact"),
+        (sam2_files, "build"),
         (sam2_predictor.Sam2Predictor, "_encode"),
         (sam2_predictor.Sam2Predictor, "_decode"),
     ],
