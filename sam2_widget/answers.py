@@ -103,7 +103,7 @@ class _Step:
     ended: float
 
 
-_EMPTY = LogitMask.from_logits(np.full((1, 1), -8, np.float32))
+_EMPTY = LogitMask.from_quantised(np.full((1, 1), -127, np.int8))
 
 NOTHING = Answer(Mask(_EMPTY), 0.0)
 """The answer where there is nothing to select: no positive click, no box, no mask, no stroke."""
