@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.fast import peer, plot, report, stats
+from benchmarks.fast import peer, plot, report, start, stats
 from benchmarks.fast.browser import open_page
 from benchmarks.fast.ours import ROOT, Ours, lab
 from benchmarks.fast.pictures import SIZES
@@ -76,6 +76,10 @@ def measure(*, quick: bool) -> dict[str, Any]:
         ours = Ours(page, base, folder, SIZES["2 MP"])
         found["stock"] = ours.clicks(count)
         ours.close()
+    _keep(found)
+    say("a fresh kernel")
+    with lab() as (base, folder):
+        found["start"] = start.measure(base, folder, 3 if quick else start.REPEATS)
     _keep(found)
     with peer.server() as base:
         for name in found["sizes"]:

@@ -222,6 +222,8 @@ def _rest(found: dict[str, Any]) -> list[Row]:
         ratio = f"{run['ahead'] / run['alone']:.2f}"
         must = ("no wait for the encoder", run["encodes"] == 0)
         lines.append(Row(text, short(run["ahead"]), alone, ratio, *must))
+    if "start" in found:
+        lines.append(_start(found["start"]))
     if "import" in found:
         ours, numpy = found["import"]["sam2_widget"], found["import"]["numpy"]
         widget = found["import"]["SegmentWidget"]
@@ -236,6 +238,18 @@ def _rest(found: dict[str, Any]) -> list[Row]:
         ratio = times(run["ms"], ours)
         lines.append(Row(text, short(ours), short(run["ms"]), ratio))
     return lines
+
+
+def _start(starts: list[dict[str, float]]) -> Row:
+    picture, model = (stats.spread(each[key] for each in starts) for key in ("picture", "model"))
+    return Row(
+        f"picture on screen, 2 MP, {picture.count} fresh kernels, s; peer: the model is ready",
+        str(picture),
+        str(model),
+        f"{picture.median / model.median:.2f}",
+        "before the model",
+        all(each["picture"] < each["model"] for each in starts),
+    )
 
 
 def markdown(found: dict[str, Any], *, asked: bool = False) -> str:

@@ -192,6 +192,11 @@ class Notebook:
 
     def start(self, source):
         """Run a new cell at the end, without waiting for it."""
+        self.add(source)
+        self.command("notebook:run-cell")
+
+    def add(self, source):
+        """Put a new cell at the end and select it."""
         self.page.evaluate(
             """source => {
               const panel = window.jupyterapp.shell.currentWidget;
@@ -203,7 +208,6 @@ class Notebook:
             }""",
             source,
         )
-        self.command("notebook:run-cell")
 
     def value(self, expression):
         """A JSON-able value from the kernel."""
