@@ -35,7 +35,7 @@ from sam2_widget import resources
 from sam2_widget.errors import DeviceError, OutOfMemoryError
 from sam2_widget.models import idle, sam2_files, threads, worker
 from sam2_widget.models.batches import Ask, in_batches
-from sam2_widget.models.graphs import Decode, GraphedDecoder
+from sam2_widget.models.graphs import Answer, Decode, GraphedDecoder, Inputs
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays, UInt8Array
 
 T = TypeVar("T")
@@ -405,9 +405,8 @@ class Sam2Predictor:
         coords, labels = (_joined(some) for some in zip(*points, strict=True))
         maps = tuple(_joined(m) for m in zip(*(self._maps(e) for e in embeddings), strict=True))
         previous = [mask for mask in masks if mask is not None]
-        logits, scores = self._decoder(
-            maps, coords, labels, _joined(previous) if previous else None, multimask=multimask
-        )
+        joined = _joined(previous) if previous else None
+        logits, scores = self._decoder(Inputs(maps, coords, labels, joined, multimask))
         clamped = logits.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
         answers = zip(clamped, scores.float().cpu().numpy(), strict=True)
         return [Candidates(*answer) for answer in answers]
@@ -425,26 +424,19 @@ class Sam2Predictor:
         if self._graphs is not None:
             self._graphs.clear()
 
-    def _network(
-        self,
-        maps: tuple[torch.Tensor, ...],
-        coords: torch.Tensor,
-        labels: torch.Tensor,
-        previous: torch.Tensor | None,
-        *,
-        multimask: bool,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prompt encoder and mask decoder: (1, K, h, w) logits and (1, K) scores."""
-        *high_res, features = maps
+    def _network(self, inputs: Inputs) -> Answer:
+        """Prompt encoder and mask decoder: (B, K, h, w) logits and (B, K) scores."""
+        *high_res, features = inputs.maps
+        points = (inputs.coords, inputs.labels)
         encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
         with self._autocast(on_cpu=False):
-            sparse, dense = encoder(points=(coords, labels), boxes=None, masks=previous)
+            sparse, dense = encoder(points=points, boxes=None, masks=inputs.previous)
             logits, scores, _, _ = decoder(
                 image_embeddings=features,
                 image_pe=self._positions,
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
-                multimask_output=multimask,
+                multimask_output=inputs.multimask,
                 repeat_image=False,
                 high_res_features=high_res,
             )

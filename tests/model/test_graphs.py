@@ -18,10 +18,10 @@ class FakeGraph:
         if FakeGraph.fails:
             raise torch.OutOfMemoryError("CUDA out of memory")
         FakeGraph.made += 1
-        self._decode, self._inputs = decode, [t.clone() for t in inputs]
+        self._decode, self._inputs = decode, inputs.copied()
 
     def __call__(self, inputs):
-        graphs._copy(self._inputs, inputs)
+        graphs._copy(self._inputs.prompts, inputs.prompts)
         return self._decode(self._inputs)
 
 
@@ -30,16 +30,16 @@ class Decoder:
         self.weight = torch.ones(1)
         self.decoder = graphs.GraphedDecoder(self._decode, lambda: [self.weight])
 
-    def _decode(self, maps, coords, labels, previous, *, multimask):
+    def _decode(self, inputs):
+        maps, coords, labels, previous, multimask = inputs
         value = maps[0].sum() + coords.sum() * labels.sum() * self.weight
         value = value + (0 if previous is None else previous.sum())
         return value + multimask, value
 
     def ask(self, points=1, value=1.0, previous=None, *, multimask=False):
-        inputs = torch.full((2,), value), torch.full((1, points, 2), value), torch.ones(1, points)
-        given = ((inputs[0],), inputs[1], inputs[2], previous)
-        found = self.decoder(*given, multimask=multimask)
-        expected = self._decode(*given, multimask=multimask)
+        maps, coords = (torch.full((2,), value),), torch.full((1, points, 2), value)
+        given = graphs.Inputs(maps, coords, torch.ones(1, points), previous, multimask)
+        found, expected = self.decoder(given), self._decode(given)
         assert [f.item() for f in found] == [e.item() for e in expected]
 
 
