@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.fast import peer, plot, report, start, stats
 from benchmarks.fast.browser import open_page
-from benchmarks.fast.ours import ROOT, Ours, lab
+from benchmarks.fast.ours import ROOT, STOCK, Ours, lab
 from benchmarks.fast.pictures import SIZES
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,9 +32,6 @@ OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
 
 HELD = 80
 """Milliseconds for which a quick hand holds the button down."""
-
-STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
-"""A Jupyter server beside which sam2-widget is not installed."""
 
 IMPORTS = {
     "sam2_widget": "import sam2_widget",

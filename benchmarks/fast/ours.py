@@ -17,6 +17,9 @@ from tests.browser.lab import Notebook, Widget, jupyter_lab
 
 ROOT = Path(__file__).parents[2]
 
+STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
+"""A Jupyter server beside which sam2-widget is not installed."""
+
 OPEN = """
 import sys
 sys.path.insert(0, {root!r})
