@@ -107,8 +107,8 @@ def round_trips(
         page.wait_for_timeout(150)
     page.evaluate("() => { window.delays = null; }")
     notebook.run("w.timings")
-    page.wait_for_timeout(300)
     # Each click is followed by N, a request as well, whose answer needs no model.
+    page.wait_for_function("count => window.trips.length >= count", arg=2 * CLICKS)
     found = page.evaluate("() => window.trips")
     return stats.spread(found[0::2][stats.WARM_UP :])
 
