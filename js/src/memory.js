@@ -14,8 +14,8 @@ import { NO_MASK } from "./mask.js";
 /** More strokes than these are not remembered: the kernel sends them with its masks anyway. */
 const MAX_KNOWN = 512;
 
-/** Says which list it is, whoever has parsed it. @param {readonly Prompt[]} prompts */
-const keyOf = (prompts) => JSON.stringify(prompts.map((prompt) => (prompt.type === "stroke" ? (prompt.key ?? prompt) : prompt)));
+/** Says which prompt it is, whoever has parsed it. @param {Prompt} prompt */
+const keyOf = (prompt) => JSON.stringify(prompt.type === "stroke" ? (prompt.key ?? prompt) : prompt);
 
 /** @param {readonly Prompt[]} prompts @returns {StrokePrompt[]} */
 const strokesOf = (prompts) => prompts.flatMap((prompt) => (prompt.type === "stroke" ? [prompt] : []));
@@ -40,7 +40,7 @@ function createComposer() {
 export function createMaskMemory() {
   /** @type {{ id: number, mask: Mask | null, keys: Set<string | null> } | null} */
   let last = null;
-  /** The answer to prompts that nobody has said yet. @type {{ key: string, mask: Mask } | null} */
+  /** The answer to prompts that nobody has said yet. @type {{ keys: string[], mask: Mask } | null} */
   let foreseen = null;
   /** Strokes of this page by the kernel's names for them. @type {Map<string, Stroke>} */
   const known = new Map();
@@ -48,6 +48,7 @@ export function createMaskMemory() {
   const converted = new WeakMap();
   const composeShown = createComposer();
   const composeNew = createComposer();
+  const composeAhead = createComposer();
 
   /** @param {StrokePrompt} prompt @returns {Stroke | null} */
   function toStroke(prompt) {
@@ -64,8 +65,19 @@ export function createMaskMemory() {
     return fresh.map(toStroke).filter((stroke) => stroke !== null);
   }
 
-  /** @param {readonly Prompt[]} prompts @returns {Mask | null} */
-  const foreseenFor = (prompts) => (foreseen && foreseen.key === keyOf(prompts) ? foreseen.mask : null);
+  /** @param {readonly Prompt[]} prompts @returns {readonly Prompt[] | null} those beyond what was foreseen; null if it was something else */
+  function beyondForeseen(prompts) {
+    const keys = foreseen?.keys;
+    return keys && keys.length <= prompts.length && keys.every((key, k) => key === keyOf(prompts[k])) ? prompts.slice(keys.length) : null;
+  }
+
+  /** What was foreseen, also while more is asked for. @param {readonly Prompt[]} prompts @returns {Mask | null} */
+  function ahead(prompts) {
+    const more = beyondForeseen(prompts);
+    if (!foreseen || !more) return null;
+    const extra = newStrokes(more);
+    return extra.length ? composeAhead(foreseen.mask, extra) : foreseen.mask;
+  }
 
   /** What is painted already is not painted again. @param {Mask} mask */
   const asForeseen = (mask) =>
@@ -73,10 +85,10 @@ export function createMaskMemory() {
 
   return {
     /** @param {readonly Prompt[]} prompts which may be said next @param {Mask | null} mask */
-    foresee: (prompts, mask) => void (foreseen = mask && { key: keyOf(prompts), mask }),
+    foresee: (prompts, mask) => void (foreseen = mask && { keys: prompts.map(keyOf), mask }),
 
     /** @param {readonly Prompt[]} prompts */
-    isForeseen: (prompts) => foreseenFor(prompts) !== null,
+    isForeseen: (prompts) => beyondForeseen(prompts)?.length === 0,
 
     /**
      * The kernel took our prompts over: its keys stand for our strokes.
@@ -106,18 +118,14 @@ export function createMaskMemory() {
 
     /** @param {readonly Prompt[]} prompts @returns {Mask | null} the one foreseen, or the last one with the strokes that it lacks */
     shown(prompts) {
-      const ahead = foreseenFor(prompts);
-      if (ahead) return ahead;
       const extra = newStrokes(prompts, last?.keys);
-      return extra.length ? composeShown(last?.mask ?? NO_MASK, extra) : (last?.mask ?? null);
+      return ahead(prompts) ?? (extra.length ? composeShown(last?.mask ?? NO_MASK, extra) : (last?.mask ?? null));
     },
 
     /** @param {readonly Prompt[]} prompts @returns {Mask | null} of an object that the kernel does not know yet */
     begun(prompts) {
-      const ahead = foreseenFor(prompts);
-      if (ahead) return ahead;
       const extra = newStrokes(prompts);
-      return extra.length ? composeNew(NO_MASK, extra) : null;
+      return ahead(prompts) ?? (extra.length ? composeNew(NO_MASK, extra) : null);
     },
   };
 }

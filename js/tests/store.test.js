@@ -452,6 +452,20 @@ test("another click than the one foretold, or told to another page, shows nothin
   assert.ok(!store.snapshot().foreseen);
 });
 
+test("what was foreseen and shown stays while more is asked for", () => {
+  publish({});
+  const ahead = foretold(1);
+  store.addPrompt(point(1));
+  store.addPrompt(point(2));
+  assert.equal(store.snapshot().nextMask, ahead);
+  assert.ok(!store.snapshot().foreseen, "of the newest click nothing is known");
+  store.addPrompt({ type: "stroke", key: null, points: [[1, 1]], radius: 2, label: 1 });
+  const { nextMask } = store.snapshot();
+  assert.deepEqual([nextMask?.base, nextMask?.strokes.length], [ahead?.base, 1]);
+  publish({ done: 1, active: active(1, [point(1)], { mask: ahead }) });
+  assert.equal(store.snapshot().mask?.base, ahead?.base);
+});
+
 test("what was foreseen before something else happened is forgotten", () => {
   publish({});
   foretold(1);
