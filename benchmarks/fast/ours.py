@@ -100,6 +100,10 @@ class Ours:
             source = FILL.format(count=min(part, count), width=width, height=height)
             self.notebook.run(source)
 
+    def empty(self) -> None:
+        """Have no objects."""
+        self.notebook.run("w.clear()")
+
     @property
     def canvas(self) -> tuple[float, float]:
         """Size of the picture in the page, CSS pixels."""
