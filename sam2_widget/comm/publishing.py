@@ -61,10 +61,16 @@ class Publisher:
         self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
         self.told = wire.Told()
         self._count = 0
-        self._known = self._current_state(0)
+        self._known = self._current_state(self._active_answer(), 0)
         self.state = {**self._known, "revision": 0}
 
-    def _current_state(self, count: int) -> dict[str, Any]:
+    def _active_answer(self) -> Answer | None:
+        """The answer to the active object: not twice for one state, it may come at any moment."""
+        annotator = self._planes.shown
+        active = annotator.session.annotation.active
+        return annotator.answered(active) if active else None
+
+    def _current_state(self, answer: Answer | None, count: int) -> dict[str, Any]:
         """The state, and how many messages of objects belong to it: a page misses a lost one."""
         annotator = self._planes.shown
         active = annotator.session.annotation.active
@@ -73,7 +79,7 @@ class Publisher:
                 self.heavy[prompt.key] = prompt
         state = wire.state_message(
             annotator.session,
-            annotator.answered(active) if active else None,
+            answer,
             failed=annotator.active_failed,
             epoch=annotator.epoch,
             ack=self._ack,
@@ -107,16 +113,14 @@ class Publisher:
         self._send_all(dropping)
 
     def _publish_state(self, count: int) -> None:
-        state = self._current_state(count)
+        answer = self._active_answer()
+        state = self._current_state(answer, count)
         if state == self._known:
             return
         self._known = state
-        annotator = self._planes.shown
-        active = annotator.session.annotation.active
-        answer = active and annotator.answered(active)
         state = wire.as_told(state, answer.mask if answer else None, self.told)
         self.state = {**state, "revision": self.state["revision"] + 1}
-        answered = not (active and state["active"]["pending"])
+        answered = not (state["active"] and state["active"]["pending"])
         # Beside what is compared: no clock makes a state another one.
         timing = self._planes.timings.publishing() if answered else None
         self._set_state({**self.state, "timing": timing} if timing else self.state)

@@ -607,6 +607,18 @@ def test_of_masks_foreseen_pages_need_to_keep_the_newest_only(widget, page):
     assert "data" in page.state["active"]["mask"]
 
 
+def test_an_answer_may_come_while_the_state_is_put_together(widget, page, monkeypatch):
+    page.prompts(point(45, 30))
+    settle()
+    annotator, late = widget._annotator, iter([None])
+    answered = annotator.answered
+    monkeypatch.setattr(annotator, "answered", lambda active: next(late, answered(active)))
+    page.act("class", label=None)
+    assert page.notice == ""
+    active = page.state["active"]
+    assert active["pending"] == (active["mask"] is None)
+
+
 def test_pages_are_told_the_colour_of_the_next_object(widget, page):
     ahead = page.state["next_color"]
     page.prompts(point(45, 30))
