@@ -43,12 +43,10 @@ class Told:
         self._keys: set[str] = set()
         # Pages keep some more, so none that is named here is unknown there.
         self._masks: LRUCache[_Foreseen, str] = LRUCache(FORESEEN_KEPT)
-        self._foreseen = 0
 
-    def foresee(self, base: Base) -> str:
-        """The key under which pages know a mask that is sent ahead."""
-        self._foreseen += 1
-        key = self._masks[_foreseen(base)] = str(self._foreseen)
+    def foresee(self, base: Base, asked: Press) -> str:
+        """The key under which pages know a mask that is sent ahead; no other mask ever has it."""
+        key = self._masks[_foreseen(base)] = f"{asked.client}/{asked.n}"
         return key
 
     def key_of(self, base: Base) -> str | None:
@@ -310,7 +308,7 @@ def preview_message(asked: Hover, answer: Answer | None, told: Told) -> CustomMe
     buffers: list[bytes] = []
     mask = answer and _buffered(answer.mask, buffers, told)
     if answer and mask and isinstance(asked, Press):
-        mask["key"] = told.foresee(answer.mask.base)
+        mask["key"] = told.foresee(answer.mask.base, asked)
     content = {
         "type": "preview",
         "client": asked.client,

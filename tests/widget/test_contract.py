@@ -599,7 +599,7 @@ def test_the_mask_that_a_press_was_told_is_not_sent_again(widget, page):
 
 def test_of_masks_foreseen_pages_need_to_keep_the_newest_only(widget, page):
     for x in range(10, 16):
-        press(page, x, 30)
+        press(page, x, 30, n=x)
         settle()
     assert len({c["mask"]["key"] for c, _ in messages(page, "preview")}) == 6
     page.prompts(point(10, 30))
