@@ -30,6 +30,9 @@ from sam2_widget.predictor import UInt8Array
 MAX_PIXELS = 150_000_000
 """Largest image in pixels: 450 MB as RGB. Beyond it a kernel on a shared server would die."""
 
+CHANNELS_AT_ONCE = 16
+"""Of the largest image; a smaller one may have more of them in a plane of its file."""
+
 
 class TensorLike(Protocol):
     """A torch tensor, recognised by what it can do, so that torch need not be imported."""
@@ -110,6 +113,19 @@ class Options:
         found = {name: value for name, value in given.items() if value is not None}
         is_auto = isinstance(self.contrast_limits, str) and self.contrast_limits == "auto"
         return found if is_auto else {**found, "contrast_limits": self.contrast_limits}
+
+
+def check_count(count: int) -> None:
+    """Raise `ImageError` if more numbers are to be read at once than any image has.
+
+    A file of some hundred bytes may claim thousands of channels, which a reader fills with zeros.
+    """
+    limit = CHANNELS_AT_ONCE * MAX_PIXELS
+    if count > limit:
+        raise ImageError(
+            f"a plane of the image has {count} numbers, the limit is {limit}: pass a part of it, "
+            "or fewer channels"
+        )
 
 
 def check_size(width: int, height: int) -> None:

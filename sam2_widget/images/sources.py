@@ -25,6 +25,7 @@ from sam2_widget.images.arrays import (
     LoadedImage,
     Options,
     TensorLike,
+    check_count,
     check_size,
     from_array,
 )
@@ -177,6 +178,7 @@ class _TiffArray:
         self.dtype = series.dtype
         self._path = path
         self._series = series
+        check_count(series.keyframe.size)
         inner = len(series.keyframe.shape)
         self._outer = self.shape[: len(self.shape) - inner]
 

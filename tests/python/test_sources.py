@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from sam2_widget import ImageError
+from sam2_widget.images import arrays
 from sam2_widget.images.sources import load_image
 from sam2_widget.images.stacks import ImageStack
 
@@ -383,3 +384,15 @@ def test_torch_is_not_imported_to_look_at_an_array():
     import subprocess  # noqa: PLC0415
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_tiff_that_claims_thousands_of_channels_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "MAX_PIXELS", 1000)
+    path = tmp_path / "many.tif"
+    for channels in (26, 27):
+        pixels = np.zeros((20, 30, channels), np.uint16)
+        tifffile.imwrite(path, pixels, planarconfig="contig", photometric="minisblack")
+        if channels == 26:
+            assert load_image(path, axes="YXC", channels=0).rgb.shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="16200 numbers, the limit is 16000"):
+        load_image(path, axes="YXC", channels=0)
