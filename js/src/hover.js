@@ -44,9 +44,9 @@ export function createHover({ store, changed, signal, now = () => performance.no
   }
 
   function allowed() {
-    const { options, status, pending, gone } = store.snapshot();
+    const { options, free } = store.snapshot();
     if (!options.hoverPreview) [paused, trips] = [false, []];
-    return options.hoverPreview && !paused && !gone && !pending && status.phase === "ready";
+    return options.hoverPreview && !paused && free;
   }
 
   function pump() {

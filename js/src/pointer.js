@@ -109,8 +109,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   /** Until the button is released, a tenth of a second, the kernel can work at the answer. */
   function foretell() {
     const point = gesture.expected();
-    const { status, pending, gone } = store.snapshot();
-    if (point && !pending && !gone && status.phase === "ready") store.askAhead("press", point);
+    if (point && store.snapshot().free) store.askAhead("press", point);
   }
 
   /** @param {PointerEvent} event */

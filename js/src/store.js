@@ -60,6 +60,7 @@
  * @property {boolean} canRedo
  * @property {boolean} unsent the kernel has not acknowledged everything
  * @property {boolean} pending the kernel has not answered yet with the mask asked for
+ * @property {boolean} free the model would work at once at what is asked of it
  * @property {boolean} foreseen the mask shown is the one asked for, known before it was
  * @property {boolean} gone the kernel cannot be reached
  * @property {Connection} connection
@@ -338,6 +339,7 @@ export function createStore({ client, link }) {
     const others = finished.filter(({ id }) => id !== active?.id).map(patched);
     const unsent = acknowledged() < sent || queue.length > 0;
     const prompts = shownPrompts();
+    const pending = unsent || active?.pending === true;
     const leaving = !active || action?.leaves === true;
     const candidates = !leaving && sameForModel(prompts, active.prompts) ? active.candidates : null;
     const choice = candidates && active ? (choiceOf(prompts) ?? active.choice) : -1;
@@ -368,7 +370,8 @@ export function createStore({ client, link }) {
       canUndo: state.canUndo || local !== null,
       canRedo: state.canRedo && local === null,
       unsent,
-      pending: unsent || active?.pending === true,
+      pending,
+      free: !pending && !gone && status.phase === "ready",
       foreseen: memory.isForeseen(prompts),
       gone,
       connection,

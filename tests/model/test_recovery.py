@@ -141,6 +141,16 @@ def only_once(machine):
     machine.check = check
 
 
+def check_the_next_click(w, page, machine, before):
+    """What has failed can be undone, the mask drawn `before` it is there, and a click works."""
+    page.act("undo")
+    np.testing.assert_array_equal(w.masks, before)
+    machine.works = None
+    page.prompts(point(20, 21))
+    np.testing.assert_array_equal(w.masks[0], before[0])
+    assert len(w.masks) == 2
+
+
 def test_when_nothing_helps_the_masks_stay_and_the_next_click_tries_again(machine):
     w = SegmentWidget(IMAGE, model="auto")
     page = Page(w)
@@ -155,12 +165,7 @@ def test_when_nothing_helps_the_masks_stay_and_the_next_click_tries_again(machin
     assert not page.state["active"]["pending"]
     with pytest.raises(OutOfMemoryError, match="too little memory"):
         _ = w.masks
-    page.act("undo")
-    np.testing.assert_array_equal(w.masks, before)
-    machine.works = None
-    page.prompts(point(20, 21))
-    np.testing.assert_array_equal(w.masks[0], before[0])
-    assert len(w.masks) == 2
+    check_the_next_click(w, page, machine, before)
     assert w.status.phase == "ready"
     w.close()
 
@@ -244,12 +249,7 @@ def test_what_was_tried_and_what_to_do_is_told_and_the_next_click_works(machine,
     with pytest.raises(OutOfMemoryError, match="close other notebooks") as raised:
         _ = w.masks
     assert str(raised.value) == said
-    page.act("undo")
-    np.testing.assert_array_equal(w.masks, before)
-    machine.works = None
-    page.prompts(point(20, 21))
-    np.testing.assert_array_equal(w.masks[0], before[0])
-    assert len(w.masks) == 2
+    check_the_next_click(w, page, machine, before)
     assert [o.label for o in w.objects] == ["kept", None]
     assert w.status.phase == "ready"
     w.close()
