@@ -90,6 +90,10 @@ WebSocket.prototype.send = function (data) {
 };
 """
 
+FRAME = """
+() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))
+"""
+
 
 def round_trips(
     page: Page, notebook: Notebook, widget: Widget, delays: list[int] | None, seed: int
@@ -103,6 +107,8 @@ def round_trips(
     for x, y in places(CLICKS, seed):
         page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         widget.settled()
+        # A click whose frame has not come yet has no timing, and gets none after another request.
+        page.evaluate(FRAME)
         widget.press("n")
         page.wait_for_timeout(150)
     page.evaluate("() => { window.delays = null; }")

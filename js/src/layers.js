@@ -6,8 +6,8 @@
  * @typedef {import("./geometry.js").Corners} Corners
  * @typedef {import("./mask.js").Mask} Mask
  * @typedef {import("./mask.js").Placement} Placement
- * @typedef {import("./paint.js").Look} Look
- * @typedef {import("./paint.js").Style} Style
+ * @typedef {import("./tint.js").Look} Look
+ * @typedef {import("./tint.js").Style} Style
  *
  * @typedef {object} Overlay
  * @property {number} id
@@ -31,6 +31,7 @@
  */
 import { union } from "./geometry.js";
 import { boundsOf } from "./mask.js";
+import { imageOf } from "./tint.js";
 
 /** From this enlargement on (device pixels per image pixel) single pixels matter more than smoothness. */
 const PIXELATED_FROM = 8;
@@ -46,12 +47,21 @@ export function newCanvas({ width, height }) {
 /** @param {HTMLCanvasElement} canvas */
 export const context2d = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 
+/** Draw a patch over what is there. @param {CanvasRenderingContext2D} context @param {import("./tint.js").Patch} patch */
+export function drawPatch(context, patch) {
+  if (!patch.pixels.length) return;
+  // An ImageData itself replaces what is there.
+  const canvas = newCanvas(patch);
+  context2d(canvas).putImageData(imageOf(patch), 0, 0);
+  context.drawImage(canvas, patch.x, patch.y);
+}
+
 /** @param {Placement} placement @param {Size} surface */
 export const placeKey = ({ image, left, top, width, height }, surface) =>
   [image.width, image.height, left, top, width, height, surface.width, surface.height].join();
 
 /**
- * @typedef {{ draw: (context: CanvasRenderingContext2D) => void, version: number }} TilesInView
+ * @typedef {{ draw: (context: CanvasRenderingContext2D, below: () => void) => void, version: number }} TilesInView
  *
  * @param {CanvasRenderingContext2D} context
  * @param {ImageBitmap} bitmap
@@ -63,15 +73,21 @@ function paintPicture(context, bitmap, { placement, moving }, filter, tiles) {
   const { image, left, top, width, height } = placement;
   const smooth = Math.min(width / image.width, height / image.height) < PIXELATED_FROM;
   context.save();
-  // Pixels of a picture smaller than the image are nobody's pixels.
-  context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
-  // A better look takes longer than a frame, and is due when the view rests.
-  context.imageSmoothingQuality = moving ? "low" : "high";
+  // A better look takes longer than a frame, and is due when the view rests. Tiles are never made
+  // less than half as large, where it makes no difference.
+  const better = moving ? "low" : "high";
+  context.imageSmoothingQuality = width < image.width ? "low" : better;
   // For looking only: what the model sees stays as it is.
   context.filter = filter;
-  context.drawImage(bitmap, left, top, width, height);
   context.imageSmoothingEnabled = smooth;
-  tiles.draw(context);
+  tiles.draw(context, () => {
+    // Pixels of a picture smaller than the image are nobody's pixels.
+    context.save();
+    context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
+    context.imageSmoothingQuality = better;
+    context.drawImage(bitmap, left, top, width, height);
+    context.restore();
+  });
   context.restore();
 }
 

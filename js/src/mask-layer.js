@@ -2,21 +2,23 @@
  * A stack of masks on a canvas of its own, of which only what changed is painted again: the
  * objects that differ, or the strips that a drag of the view brings in. What takes longer than
  * a frame is painted behind the scenes, a part in each frame, and shown when it is whole; until
- * then the old picture is stretched to where it belongs.
+ * then the old picture is stretched to where it belongs. Masks are laid on each other in memory, a
+ * band of the surface at a time.
  *
  * @typedef {import("./geometry.js").Size} Size
  * @typedef {import("./geometry.js").Corners} Corners
  * @typedef {import("./mask.js").Mask} Mask
- * @typedef {import("./paint.js").Look} Look
  * @typedef {import("./layers.js").Overlay} Overlay
  * @typedef {import("./layers.js").Frame} Frame
  * @typedef {import("./layers.js").Sheet} Sheet
- * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], bands: readonly Corners[], at: number }} Job
+ * @typedef {import("./tint.js").Patch} Patch
+ * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], bands: readonly Corners[], at: number, patch: Patch | null }} Job
+ *   at: how many masks are laid, band by band; patch: the band that is being painted
  */
 import { boxOnSurface, intersection } from "./geometry.js";
-import { addedOnTop, context2d, dirtyBox, newCanvas, placeKey } from "./layers.js";
+import { addedOnTop, context2d, dirtyBox, drawPatch, newCanvas, placeKey } from "./layers.js";
 import { boundsOf, rasterize } from "./mask.js";
-import { contourReach, tint } from "./paint.js";
+import { contourReach, cutOut, imageOf, lay, newPatch } from "./tint.js";
 
 /** Milliseconds of a frame that are spent on painting a whole layer. */
 const BUDGET = 8;
@@ -32,6 +34,9 @@ export function bands({ width, height }) {
 
 /** @param {Size} surface @returns {Corners} */
 const whole = ({ width, height }) => ({ x0: 0, y0: 0, x1: width, y1: height });
+
+/** @param {Patch} patch @returns {Corners} */
+const cornersOf = ({ x, y, width, height }) => ({ x0: x, y0: y, x1: x + width, y1: y + height });
 
 /** @param {Frame} frame */
 const keyOf = ({ placement, surface, style, cut }) =>
@@ -56,25 +61,14 @@ export function uncovered({ width, height }, dx, dy) {
   ].filter(({ x0, y0, x1, y1 }) => x0 < x1 && y0 < y1);
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Corners} window
- * @param {(context: CanvasRenderingContext2D, window: Corners) => void} paint
- */
-function clipped(context, window, paint) {
-  const { x0, y0, x1, y1 } = window;
-  context.save();
-  context.beginPath();
-  context.rect(x0, y0, x1 - x0, y1 - y0);
-  context.clip();
-  paint(context, window);
-  context.restore();
+/** Its pixels take the place of what is there. @param {HTMLCanvasElement} canvas @param {Patch} patch */
+function put(canvas, patch) {
+  if (patch.pixels.length) context2d(canvas).putImageData(imageOf(patch), patch.x, patch.y);
 }
 
 export function createMaskLayer() {
   let front = newCanvas({ width: 1, height: 1 });
   let back = newCanvas({ width: 1, height: 1 });
-  const scratch = newCanvas({ width: 1, height: 1 });
   /** What the front shows. @type {readonly Overlay[]} */
   let painted = [];
   /** @type {Frame | null} */
@@ -95,35 +89,30 @@ export function createMaskLayer() {
     return bounds ?? null;
   }
 
-  /** @param {CanvasRenderingContext2D} on @param {Overlay} overlay @param {Frame} frame @param {Corners} window */
-  function stamp(on, { mask, color, look, shown }, { placement, style, cut }, window) {
-    const reach = contourReach(style.unit);
+  /** @param {Patch} patch @param {Overlay} overlay @param {Frame} frame */
+  function add(patch, { mask, color, look, shown }, { placement, style, cut }) {
     const bounds = boundsIn(mask, placement.image);
+    const window = cornersOf(patch);
     if (!bounds || !intersection(boxOnSurface(bounds, placement, 0), window)) return;
-    // Wider than the window, so that no contour runs along its border.
+    const reach = contourReach(style.unit);
+    // Wider than the patch, so that no contour runs along its border.
     const wide = { x0: window.x0 - reach, y0: window.y0 - reach, x1: window.x1 + reach, y1: window.y1 + reach };
     const bitmap = rasterize(mask, placement, wide, bounds);
-    if (!bitmap.width || !bitmap.height) return;
-    /** @param {Look} as @param {GlobalCompositeOperation} operation */
-    const draw = (as, operation) => {
-      // Setting the size clears it; an ImageData cannot be blended directly.
-      scratch.width = bitmap.width;
-      scratch.height = bitmap.height;
-      context2d(scratch).putImageData(tint(bitmap, color, as, style), 0, 0);
-      on.globalCompositeOperation = operation;
-      on.drawImage(scratch, bitmap.x, bitmap.y);
-    };
-    if (cut) draw("solid", "destination-out");
-    if (shown) draw(look, "source-over");
+    if (cut) cutOut(patch, bitmap);
+    if (shown) lay(patch, bitmap, color, look, style);
+  }
+
+  /** @param {readonly Overlay[]} overlays @param {Frame} on @param {Corners} window @returns {Patch} */
+  function painting(overlays, on, window) {
+    const patch = newPatch(window);
+    for (const overlay of overlays) add(patch, overlay, on);
+    return patch;
   }
 
   /** @param {readonly Overlay[]} overlays @param {Frame} on @param {Corners} window */
   function repaint(overlays, on, window) {
     version += 1;
-    clipped(context2d(front), window, (context, { x0, y0, x1, y1 }) => {
-      context.clearRect(x0, y0, x1 - x0, y1 - y0);
-      for (const overlay of overlays) stamp(context, overlay, on, window);
-    });
+    put(front, painting(overlays, on, window));
   }
 
   /** Move what is there, and paint what comes into view. @param {Frame} next @returns {boolean} whether that will do */
@@ -154,7 +143,7 @@ export function createMaskLayer() {
     const key = keyOf(next);
     if (job?.key !== key) {
       if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
-      job = { key, frame: next, overlays, bands: bands(next.surface), at: 0 };
+      job = { key, frame: next, overlays, bands: bands(next.surface), at: 0, patch: null };
       back.width = next.surface.width;
       back.height = next.surface.height;
     }
@@ -168,27 +157,29 @@ export function createMaskLayer() {
     return true;
   }
 
-  /** Each overlay band by band, and then the one above it. @param {Job} job @param {number} at */
-  function paintStep({ overlays, bands: parts, frame: on }, at) {
-    clipped(context2d(back), parts[at % parts.length], (context, band) => {
-      stamp(context, overlays[Math.floor(at / parts.length)], on, band);
-    });
+  /** @param {Job} job @param {number} at */
+  function paintStep(job, at) {
+    const { overlays, frame: on } = job;
+    job.patch ??= newPatch(job.bands[Math.floor(at / overlays.length)]);
+    add(job.patch, overlays[at % overlays.length], on);
+    if ((at + 1) % overlays.length) return;
+    put(back, job.patch);
+    job.patch = null;
   }
 
   /** @param {readonly Overlay[]} overlays @param {Frame} next */
   function paintChanges(overlays, next) {
     if (overlays === painted) return;
-    const added = addedOnTop(painted, overlays);
-    if (added) {
-      for (const overlay of added) stamp(context2d(front), overlay, next, whole(next.surface));
-      if (added.length) version += 1;
-      [painted, frame] = [overlays, next];
-      return;
-    }
-    const box = dirtyBox(painted, overlays, next.placement.image);
-    const window = box && intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
-    if (window) repaint(overlays, next, window);
+    const added = next.cut ? null : addedOnTop(painted, overlays);
+    const before = painted;
     [painted, frame] = [overlays, next];
+    const box = dirtyBox(before, overlays, next.placement.image);
+    const window = box && intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
+    if (!window) return;
+    if (!added) return repaint(overlays, next, window);
+    version += 1;
+    // What lies below need not be painted again.
+    drawPatch(context2d(front), painting(added, next, window));
   }
 
   /** @param {CanvasRenderingContext2D} target @param {Frame} from @param {Frame} to */

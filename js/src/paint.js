@@ -8,7 +8,6 @@
  * @typedef {import("./geometry.js").Position} Position
  * @typedef {import("./geometry.js").Corners} Corners
  */
-import { depthLevels } from "./contour.js";
 
 const POSITIVE = "#12a150";
 const NEGATIVE = "#e5383b";
@@ -18,95 +17,6 @@ const PULSE_PERIOD = 1100;
 
 /** Device pixels of an image pixel from which on the grid shows. */
 const GRID_FROM = 8;
-
-/**
- * How an object is drawn: finished, being worked on, what a click would give, or just its area.
- *
- * @typedef {"finished" | "active" | "preview" | "solid"} Look
- * @typedef {{ opacity: number, maskStyle: import("./options.js").MaskStyle, unit: number }} Style
- */
-
-/** Finished objects step back behind the one being worked on. */
-const FINISHED_SHARE = 0.65;
-const PREVIEW_SHARE = 0.5;
-
-/** Length of a dash in CSS pixels. */
-const DASH = 4;
-
-/** Rings of a contour from outside in, each one CSS pixel wide. @type {Record<Look, (color: string) => number[]>} */
-const RINGS = {
-  finished: (color) => [rgba("#ffffff", 0.6), rgba(color, 0.95)],
-  active: (color) => [rgba("#ffffff", 0.95), rgba(color, 1), rgba(color, 1)],
-  preview: (color) => [rgba("#ffffff", 0.95), rgba(color, 1)],
-  solid: () => [],
-};
-
-/** Surface pixels that a contour reaches into its mask. @param {number} unit */
-export const contourReach = (unit) => 3 * hairline(unit) + 1;
-
-/** @param {number} unit */
-const hairline = (unit) => Math.max(1, Math.round(unit));
-
-/** Alpha of the fill. @param {Look} look @param {Style} style */
-function fillAlpha(look, { opacity, maskStyle }) {
-  if (look === "solid") return 1;
-  if (look === "preview") return opacity * PREVIEW_SHARE;
-  if (maskStyle === "contour") return 0;
-  return opacity * (look === "finished" ? FINISHED_SHARE : 1);
-}
-
-/** Colour of each depth: outside, the rings of the contour, the fill. @param {string} color @param {Look} look @param {Style} style */
-function colorTable(color, look, style) {
-  const contour = style.maskStyle !== "fill" || look === "preview";
-  const rings = contour ? RINGS[look](color) : [];
-  const widened = rings.flatMap((ring) => new Array(hairline(style.unit)).fill(ring));
-  return Uint32Array.from([0, ...widened, rgba(color, fillAlpha(look, style))]);
-}
-
-/**
- * The mask in its colour: a translucent fill, and a contour on its own outermost pixels.
- *
- * @param {import("./mask.js").Bitmap} bitmap
- * @param {string} color "#rrggbb"
- * @param {Look} look
- * @param {Style} style
- * @returns {ImageData}
- */
-export function tint(bitmap, color, look, style) {
-  const table = colorTable(color, look, style);
-  const deepest = table.length - 1;
-  const levels = depthLevels(bitmap, deepest);
-  const image = new ImageData(bitmap.width, bitmap.height);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let at = 0; at < levels.length; at++) pixels[at] = table[levels[at]];
-  if (look === "preview") dash(bitmap, levels, pixels, deepest, table[deepest], DASH * hairline(style.unit));
-  return image;
-}
-
-/**
- * Cut gaps into a contour. They lie on a checkerboard, so that lines of any direction get some.
- *
- * @param {import("./mask.js").Bitmap} bitmap
- * @param {Uint8Array} levels
- * @param {Uint32Array} pixels
- * @param {number} deepest
- * @param {number} gap colour
- * @param {number} length
- */
-function dash({ x: left, y: top, width, height }, levels, pixels, deepest, gap, length) {
-  for (let y = 0, at = 0; y < height; y++) {
-    const row = Math.floor((top + y) / length);
-    for (let x = 0; x < width; x++, at++) {
-      if (levels[at] && levels[at] < deepest && (row + Math.floor((left + x) / length)) & 1) pixels[at] = gap;
-    }
-  }
-}
-
-/** One pixel as ImageData holds it. @param {string} color @param {number} alpha */
-function rgba(color, alpha) {
-  const bytes = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-  return new Uint32Array(Uint8Array.of(...bytes, Math.round(alpha * 255)).buffer)[0];
-}
 
 /**
  * @param {Context} context

@@ -193,7 +193,10 @@ export function createStage({ store, ui, changed, moved, signal }) {
     const low = fromSurface({ x: 0, y: 0 }, place);
     const high = fromSurface({ x: surface.width, y: surface.height }, place);
     const view = { x0: low.x, y0: low.y, x1: high.x, y1: high.y };
-    return { version: tilesVersion, draw: (/** @type {CanvasRenderingContext2D} */ on) => tiles.draw(on, of, place, view) };
+    return {
+      version: tilesVersion,
+      draw: (/** @type {CanvasRenderingContext2D} */ on, /** @type {() => void} */ below) => tiles.draw(on, of, place, view, below),
+    };
   }
 
   /** @param {Position} position in the image @returns {Position} on the canvas, CSS pixels */

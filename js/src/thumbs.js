@@ -3,8 +3,9 @@
  *
  * @typedef {import("./geometry.js").Size} Size
  */
+import { drawPatch } from "./layers.js";
 import { boundsOf, rasterize } from "./mask.js";
-import { tint } from "./paint.js";
+import { lay, newPatch } from "./tint.js";
 
 /** Share of the object's size that is shown around it. */
 const MARGIN = 0.15;
@@ -28,13 +29,9 @@ export function paintThumbnail(canvas, { mask, color, image, picture, bounds = b
     context.drawImage(picture, placement.left, placement.top, placement.width, placement.height);
   }
   const bitmap = rasterize(mask, placement, { x0: -3, y0: -3, x1: canvas.width + 3, y1: canvas.height + 3 });
-  if (!bitmap.width || !bitmap.height) return;
-  const scratch = document.createElement("canvas");
-  scratch.width = bitmap.width;
-  scratch.height = bitmap.height;
-  const overlay = tint(bitmap, color, "active", { opacity: 0.45, maskStyle: "both", unit: 1 });
-  /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d")).putImageData(overlay, 0, 0);
-  context.drawImage(scratch, bitmap.x, bitmap.y);
+  const patch = newPatch({ x0: 0, y0: 0, x1: canvas.width, y1: canvas.height });
+  lay(patch, bitmap, color, "active", { opacity: 0.45, maskStyle: "both", unit: 1 });
+  drawPatch(context, patch);
 }
 
 /**

@@ -158,21 +158,24 @@ export function createTiles({ store, changed, signal }) {
   }
 
   /**
-   * Draw what is there over the first picture, coarse before fine, and ask for what is missing.
+   * Draw what is there, coarse before fine, and ask for what is missing.
    *
    * @param {CanvasRenderingContext2D} context
    * @param {Picture} of
    * @param {Placement} placement
    * @param {Corners} view in image pixels
+   * @param {() => void} below draws the first picture; not called where none of it would be seen
    */
-  function draw(context, of, placement, view) {
+  function draw(context, of, placement, view, below) {
     setPicture(of);
     const level = levelFor(of, placement.width / of.width);
-    if (level === null) return;
+    if (level === null) return below();
     const wanted = tilesIn(of, level, view);
     for (const name of wanted) touch(keyOf(name));
-    const shown = [...loaded.values()].filter(({ name }) => name.level >= level).sort((a, b) => b.name.level - a.name.level);
-    for (const { name, bitmap } of shown) {
+    const covered = wanted.every((name) => loaded.has(keyOf(name)));
+    if (!covered) below();
+    const shown = [...loaded.values()].filter(({ name }) => (covered ? name.level === level : name.level >= level));
+    for (const { name, bitmap } of shown.sort((a, b) => b.name.level - a.name.level)) {
       const bounds = tileBounds(of, name);
       if (intersection(bounds, view)) drawBetween(context, bitmap, bounds, placement);
     }

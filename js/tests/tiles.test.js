@@ -51,7 +51,7 @@ function bench() {
   /** @type {any[]} */
   const drawn = [];
   const context = /** @type {any} */ ({ drawImage: (/** @type {any[]} */ ...args) => drawn.push(args) });
-  return { asked, store, drawn, context };
+  return { asked, store, drawn, context, below: () => void drawn.push("below") };
 }
 
 /** @param {number} width @returns {import("../src/mask.js").Placement} the whole image, so large */
@@ -63,13 +63,14 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close: () => closed++ }));
   const controller = new AbortController();
   const { asked, store, drawn, context } = bench();
+  const below = () => {};
   /** @type {() => void} */
   let came = () => {};
   const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
   const placement = across(2500.25);
-  tiles.draw(context, picture, placement, whole);
+  tiles.draw(context, picture, placement, whole, below);
   assert.deepEqual(asked.map(({ level, tiles: names }) => [level, names.length]), [[2, 4], [2, 4]]);
-  tiles.draw(context, picture, placement, whole);
+  tiles.draw(context, picture, placement, whole, below);
   assert.equal(asked.length, 2, "the others wait");
 
   const [col, row] = asked[0].tiles[0];
@@ -79,7 +80,7 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   store.receiveAnswer("tiles", { client: "me", plane: 1, level: 2, tiles: answer });
   store.receiveAnswer("tiles", { client: "another", plane: 0, level: 2, tiles: answer });
   await done;
-  tiles.draw(context, picture, placement, whole);
+  tiles.draw(context, picture, placement, whole, below);
   assert.equal(drawn.length, 4);
   const { x0, y0 } = tileBounds(picture, { level: 2, col, row });
   const mine = drawn.find(([, left, top]) => left === Math.round(x0 / 4) && top === Math.round(y0 / 4));
@@ -88,17 +89,49 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   const names = asked.flatMap((question) => question.tiles.map(String));
   assert.equal(new Set(names).size, names.length);
 
-  tiles.draw(context, { ...picture }, placement, whole);
+  tiles.draw(context, { ...picture }, placement, whole, below);
   assert.equal(closed, 4, "another image has other tiles");
   controller.abort();
 });
 
 test("nothing is asked for where the first picture is sharp enough, or no kernel is there", () => {
   const controller = new AbortController();
-  const { asked, store, context } = bench();
+  const { asked, store, drawn, context, below } = bench();
   const tiles = createTiles({ store, changed() {}, signal: controller.signal });
-  tiles.draw(context, picture, across(1500), whole);
-  tiles.draw(context, { ...picture, tiles: null }, across(9000), whole);
+  tiles.draw(context, picture, across(1500), whole, below);
+  tiles.draw(context, { ...picture, tiles: null }, across(9000), whole, below);
   assert.deepEqual(asked, []);
+  assert.deepEqual(drawn, ["below", "below"]);
+  controller.abort();
+});
+
+test("where tiles of the level in view cover it, nothing below them is drawn", async () => {
+  globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close() {} }));
+  const controller = new AbortController();
+  const { asked, store, drawn, context, below } = bench();
+  /** @type {() => void} */
+  let came = () => {};
+  const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
+  /** @param {number} level */
+  const answer = async (level) => {
+    const done = new Promise((resolve) => (came = () => resolve(null)));
+    const { tiles: names } = asked.filter((question) => question.level === level).at(-1);
+    const parts = names.map((/** @type {number[]} */ [col, row]) => ({ col, row, mime: "image/jpeg", data: new Uint8Array(1) }));
+    store.receiveAnswer("tiles", { client: "me", plane: 0, level, tiles: parts });
+    await done;
+    drawn.length = 0;
+  };
+  const view = { x0: 0, y0: 0, x1: 600, y1: 400 };
+  tiles.draw(context, picture, across(5000), view, below);
+  await answer(1);
+  tiles.draw(context, picture, across(10001), view, below);
+  assert.equal(drawn[0], "below");
+  assert.equal(drawn.length, 2, "the first picture, and the coarser tile over it");
+  await answer(0);
+  tiles.draw(context, picture, across(10001), view, below);
+  assert.equal(drawn.length, 2, "two fine tiles");
+  assert.ok(!drawn.includes("below"));
+  tiles.draw(context, picture, across(10001), { ...view, x1: 1100 }, below);
+  assert.equal(drawn.filter((each) => each === "below").length, 1, "a tile is missing there");
   controller.abort();
 });
