@@ -1,16 +1,18 @@
-"""What nudges are worth: round trips by policy, on a stock server and with `sam2_widget.server`.
+"""What nudges are worth: round trips with and without, on a stock server and with our extension.
 
     python -m benchmarks.fast.nudges
 
-The model is a fake that answers after a given time, so that nothing else varies. Policies other
-than the widget's own are played by a script in the page that holds the widget's nudges back: its
-constants, and each of them smaller and larger.
+The model is a fake that answers after a given time, so that nothing else varies. Between page and
+server is a line of ours that is slow to acknowledge what comes: Linux puts its acknowledgements off
+only while a socket writes soon after it has read, as after a press or under a brush, and not after
+a pause; other systems always. Without nudges means that a script in the page holds them back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import AbstractContextManager
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
@@ -19,43 +21,14 @@ from benchmarks.fast.browser import open_page
 from benchmarks.fast.ours import STOCK, lab
 from benchmarks.fast.pictures import places
 from tests.browser.lab import Notebook, Widget
+from tests.browser.line import Line
 
 CLICKS = 24
-ANSWERS = (0, 40)
+ANSWERS = (0, 20, 40, 80)
 """Milliseconds that the model takes."""
 
-
-class Policy(NamedTuple):
-    """The constants of ``js/src/nudges.js``, in milliseconds but for the last."""
-
-    soon: int = 8
-    on_the_way: int = 4
-    every: int = 12
-    most: int = 2
-
-    def delays(self, answer: int) -> list[int]:
-        """When nudges follow a click whose answer takes the model so long."""
-        first = max(answer + self.on_the_way, self.soon)
-        return [first + number * self.every for number in range(self.most)]
-
-
-PLAYED = {
-    "none": Policy(most=0),
-    "as the widget": Policy(),
-    "SOON 4": Policy(soon=4),
-    "SOON 12": Policy(soon=12),
-    "ON_THE_WAY 0": Policy(on_the_way=0),
-    "ON_THE_WAY 8": Policy(on_the_way=8),
-    "EVERY 8": Policy(every=8),
-    "EVERY 20": Policy(every=20),
-    "MOST 1": Policy(most=1),
-    "MOST 3": Policy(most=3),
-}
-"""Played by the script in the page; they go on when an answer has come, which the widget's own do
-not, and that costs the next click nothing: it is made later."""
-
 EXTENSION = ("--ServerApp.jpserver_extensions={'sam2_widget.server': True}",)
-SERVERS = {"stock": (STOCK, PLAYED), "sam2_widget.server": (EXTENSION, {})}
+SERVERS = {"stock": STOCK, "sam2_widget.server": EXTENSION}
 
 CELL = """
 import time
@@ -71,65 +44,67 @@ w
 """
 
 SHIM = """
-window.delays = null;
+window.held = false;
 window.trips = [];
-let nudge = null;
-let timers = [];
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) {
   const text = typeof data === "string" ? data : new TextDecoder().decode(data);
   if (text.includes('"type":"nudge"')) {
     for (const [, trip] of text.matchAll(/"trip":(\\d+)/g)) window.trips.push(Number(trip) / 1e3);
-    nudge = data;
-    if (window.delays) return;
-  } else if (text.includes('"_prompts"') && window.delays) {
-    timers.forEach(clearTimeout);
-    timers = window.delays.map(delay => setTimeout(() => nudge && send.call(this, nudge), delay));
+    if (window.held) return;
   }
   send.call(this, data);
 };
 """
 
-FRAME = """
-() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))
-"""
+FRAME = """() => new Promise(done => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""
 
 
 def round_trips(
-    page: Page, notebook: Notebook, widget: Widget, delays: list[int] | None, seed: int
+    page: Page, notebook: Notebook, widget: Widget, seed: int, *, held: bool
 ) -> stats.Spread:
-    """Milliseconds from request to answer with nudges after `delays`, or as the widget has them.
+    """Milliseconds from request to answer; `held`: without nudges.
 
     Each `seed` for one call only: an answer that was given before needs no model.
     """
-    page.evaluate("delays => { window.delays = delays; window.trips = []; }", delays)
+    page.evaluate("held => { window.held = held; window.trips = []; }", held)
+    # JupyterLab has scrolled to the cell that was run last.
+    widget.stage.scroll_into_view_if_needed()
     box = widget.stage.bounding_box()
     for x, y in places(CLICKS, seed):
         page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         widget.settled()
-        # A click whose frame has not come yet has no timing, and gets none after another request.
+        # A click whose frame has not come has no timing, and gets none after another request.
         page.evaluate(FRAME)
         widget.press("n")
         page.wait_for_timeout(150)
-    page.evaluate("() => { window.delays = null; }")
+    page.evaluate("() => { window.held = false; }")
     notebook.run("w.timings")
-    # Each click is followed by N, a request as well, whose answer needs no model.
+    # A click, and N, a request as well.
     page.wait_for_function("count => window.trips.length >= count", arg=2 * CLICKS)
     found = page.evaluate("() => window.trips")
     return stats.spread(found[0::2][stats.WARM_UP :])
 
 
+def slow_line(base: str) -> AbstractContextManager[Line]:
+    """A line to the server at `base` whose end here is slow to acknowledge."""
+    line = Line(urlsplit(base).port)
+    line.slow_to_acknowledge = True
+    return line.running()
+
+
 def measure(server: str, answer: int) -> Iterator[tuple[str, stats.Spread]]:
-    """All policies on one server."""
-    options, played = SERVERS[server]
-    with lab(options) as (base, folder), open_page() as page:
+    """With and without nudges on one server."""
+    with lab(SERVERS[server]) as (base, folder), slow_line(base) as line, open_page() as page:
         page.add_init_script(SHIM)
-        notebook = Notebook(page, base, folder).open([CELL.format(answer=answer)]).run_all()
+        notebook = Notebook(page, line.url, folder).open([CELL.format(answer=answer)]).run_all()
         widget = notebook.widget().ready()
-        round_trips(page, notebook, widget, None, seed=0)
-        yield "the widget's own", round_trips(page, notebook, widget, None, seed=1)
-        for seed, (name, policy) in enumerate(played.items(), 2):
-            yield name, round_trips(page, notebook, widget, policy.delays(answer), seed)
+        round_trips(page, notebook, widget, 0, held=False)
+        yield "with", round_trips(page, notebook, widget, 1, held=False)
+        if server == "stock":
+            yield "without", round_trips(page, notebook, widget, 2, held=True)
 
 
 def main() -> None:
@@ -138,7 +113,8 @@ def main() -> None:
     for answer in ANSWERS:
         for server in SERVERS:
             for name, found in measure(server, answer):
-                print(f"| {answer} | {server} | {name} | {found} |", flush=True)
+                told = name if server == "stock" else "none needed"
+                print(f"| {answer} | {server} | {told} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import threading
 from contextlib import contextmanager, suppress
 
@@ -31,6 +32,9 @@ class Line:
         on which something was lost is of no use any more, so `cut` it then, which ends this.
     open : bool
         Whether new connections are taken.
+    slow_to_acknowledge : bool
+        What the server sends is acknowledged late (40 ms), unless something is sent to it before:
+        what Linux does to a socket that writes soon after it has read, and others always.
     swallowed : int
         Chunks lost so far.
     """
@@ -39,6 +43,7 @@ class Line:
         self.target = target
         self.delay = self.loss = 0.0
         self.swallowing = frozenset()
+        self.slow_to_acknowledge = False
         self.open = True
         self.swallowed = 0
         self._random = random.Random(7)
@@ -85,13 +90,18 @@ class Line:
         with suppress(OSError):
             there, out = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers |= {writer, out}
-            await asyncio.gather(self._pump(reader, out, "up"), self._pump(there, writer, "down"))
+            source = out.get_extra_info("socket")
+            await asyncio.gather(
+                self._pump(reader, out, "up"), self._pump(there, writer, "down", source)
+            )
 
-    async def _pump(self, reader, writer, way):
+    async def _pump(self, reader, writer, way, source=None):
         queue = asyncio.Queue()
         writing = asyncio.ensure_future(self._write(queue, writer, way))
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
+                if source and self.slow_to_acknowledge:
+                    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
                 stall = self._random.uniform(*STALL) if self._random.random() < self.loss else 0
                 queue.put_nowait((self._loop.time() + self.delay + stall, chunk))
         queue.put_nowait((0, b""))
