@@ -158,10 +158,13 @@ def _frames(found: dict[str, Any], base: str, folder: Path, *, quick: bool) -> N
         ours.fill(found["frames_objects"])
         ours.widget.stage.scroll_into_view_if_needed()
         page.wait_for_timeout(3000)
-        kinds = {"rest": 0, "pointer": 80, "zoom": 2.5, "nearer": 120, "pan": 100}
+        # Again, when the sharp tiles of these places are there.
+        kinds = {"rest": 0, "pointer": 80, "zoom": 2.5, "zoom, again": 2.5, "nearer": 120}
+        kinds |= {"pan": 100, "pan, again": 100}
         counts = {"nearer": 12}
         found["frames"] = {
-            kind: ours.frames(kind, counts.get(kind, 120), step) for kind, step in kinds.items()
+            name: ours.frames(name.partition(",")[0], counts.get(name, 120), step)
+            for name, step in kinds.items()
         }
         # Only the way to where the pan begins.
         del found["frames"]["nearer"]

@@ -134,9 +134,9 @@ export function createPictureLayer() {
  * @param {readonly Overlay[]} before
  * @param {readonly Overlay[]} after
  * @param {Size} image
- * @returns {Corners | null} in image pixels; null when nothing changed
+ * @returns {Corners[]} in image pixels; one box where that is less than all of them
  */
-export function dirtyBox(before, after, image) {
+export function dirtyBoxes(before, after, image) {
   const old = new Map(before.map((overlay) => [overlay.id, overlay]));
   const kept = new Set(after.map(({ id }) => id));
   /** @type {(Corners | null)[]} */
@@ -153,14 +153,20 @@ export function dirtyBox(before, after, image) {
     }
   }
   const found = boxes.filter((box) => box !== null);
-  return found.length ? found.reduce(union) : null;
+  if (found.length < 2) return found;
+  const all = found.reduce(union);
+  return areaOf(all) > found.reduce((sum, box) => sum + areaOf(box), 0) ? found : [all];
 }
+
+/** @param {Corners} box */
+const areaOf = ({ x0, y0, x1, y1 }) => (x1 - x0) * (y1 - y0);
 
 /** @param {Overlay} before @param {Overlay} after @param {Size} image */
 function changedBoxes(before, after, image) {
   const { change } = after;
   if (change && change.since === before.mask && same({ ...before, mask: after.mask }, after)) return [change.box];
-  return [boundsOf(before.mask, image), boundsOf(after.mask, image)];
+  const box = boundsOf(after.mask, image);
+  return before.mask === after.mask ? [box] : [boundsOf(before.mask, image), box];
 }
 
 /**

@@ -15,13 +15,16 @@
  * @typedef {{ key: string, frame: Frame, overlays: readonly Overlay[], bands: readonly Corners[], at: number, patch: Patch | null }} Job
  *   at: how many masks are laid, band by band; patch: the band that is being painted
  */
-import { boxOnSurface, intersection } from "./geometry.js";
-import { addedOnTop, context2d, dirtyBox, drawPatch, newCanvas, placeKey } from "./layers.js";
+import { boxOnSurface, intersection, union } from "./geometry.js";
+import { addedOnTop, context2d, dirtyBoxes, drawPatch, newCanvas, placeKey } from "./layers.js";
 import { boundsOf, rasterize } from "./mask.js";
 import { contourReach, cutOut, imageOf, lay, newPatch } from "./tint.js";
 
 /** Milliseconds of a frame that are spent on painting a whole layer. */
 const BUDGET = 8;
+
+/** The same while the view moves, when the picture takes most of a frame. */
+const MOVING_BUDGET = 4;
 
 /** Rows of a surface that are painted at a time: a large mask takes longer than a frame. */
 const BAND = 128;
@@ -115,6 +118,12 @@ export function createMaskLayer() {
     put(front, painting(overlays, on, window));
   }
 
+  /** What lies below need not be painted again. @param {readonly Overlay[]} added @param {Frame} on @param {Corners} window */
+  function addOn(added, on, window) {
+    version += 1;
+    drawPatch(context2d(front), painting(added, on, window));
+  }
+
   /** Move what is there, and paint what comes into view. @param {Frame} next @returns {boolean} whether that will do */
   function shift(next) {
     if (!frame || scaleKey(frame) !== scaleKey(next) || painted.some(({ look }) => look === "preview")) return false;
@@ -150,7 +159,7 @@ export function createMaskLayer() {
     const isBegun = job.at > 0;
     const start = performance.now();
     const steps = job.overlays.length * job.bands.length;
-    while (job.at < steps && performance.now() - start < BUDGET) paintStep(job, job.at++);
+    while (job.at < steps && performance.now() - start < (next.moving ? MOVING_BUDGET : BUDGET)) paintStep(job, job.at++);
     slow = isBegun || job.at < steps;
     if (job.at < steps) return false;
     turnOver(job.overlays, job.frame);
@@ -173,13 +182,14 @@ export function createMaskLayer() {
     const added = next.cut ? null : addedOnTop(painted, overlays);
     const before = painted;
     [painted, frame] = [overlays, next];
-    const box = dirtyBox(before, overlays, next.placement.image);
-    const window = box && intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
-    if (!window) return;
-    if (!added) return repaint(overlays, next, window);
-    version += 1;
-    // What lies below need not be painted again.
-    drawPatch(context2d(front), painting(added, next, window));
+    const boxes = dirtyBoxes(before, overlays, next.placement.image);
+    if (!boxes.length) return;
+    // As one: where two windows overlap, an object would be added twice.
+    for (const box of added ? [boxes.reduce(union)] : boxes) {
+      const window = intersection(boxOnSurface(box, next.placement, contourReach(next.style.unit)), whole(next.surface));
+      if (window && added) addOn(added, next, window);
+      else if (window) repaint(overlays, next, window);
+    }
   }
 
   /** @param {CanvasRenderingContext2D} target @param {Frame} from @param {Frame} to */

@@ -74,6 +74,8 @@ export function lay(patch, bitmap, color, look, style) {
   const levels = depthLevels(bitmap, deepest);
   const dash = look === "preview" ? DASH * hairline(style.unit) : 0;
   const { pixels } = patch;
+  // Neighbours mostly are the same, and so is what they make.
+  let [above, under, mixed] = [0, 0, 0];
   shared(patch, bitmap, (to, from, count, x, y) => {
     // Gaps lie on a checkerboard, so that lines of any direction get some.
     const row = dash && Math.floor(y / dash);
@@ -84,7 +86,8 @@ export function lay(patch, bitmap, color, look, style) {
       const ink = table[gap ? deepest : level];
       if (!(ink >>> 24)) continue;
       const below = pixels[to + k];
-      pixels[to + k] = below ? over(ink, below) : ink;
+      if (ink !== above || below !== under) [above, under, mixed] = [ink, below, below ? over(ink, below) : ink];
+      pixels[to + k] = mixed;
     }
   });
 }

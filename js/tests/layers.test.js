@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addedOnTop, dirtyBox } from "../src/layers.js";
+import { addedOnTop, dirtyBoxes } from "../src/layers.js";
 import { bands, uncovered } from "../src/mask-layer.js";
 import { createDraftMask } from "../src/overlays.js";
 
@@ -15,20 +15,20 @@ const around = (x) => ({ x0: x - 5, y0: 45, x1: x + 5, y1: 55 });
 
 test("only what changed is painted again", () => {
   const all = [overlay(1, 10), overlay(2, 30), overlay(3, 60)];
-  assert.equal(dirtyBox(all, [...all], image), null);
-  assert.deepEqual(dirtyBox(all, [all[0], all[2]], image), around(30), "taken away");
-  assert.deepEqual(dirtyBox(all, [...all, overlay(4, 80)], image), around(80), "put on top");
-  assert.deepEqual(dirtyBox(all, [all[0], { ...all[1], color: "#ffffff" }, all[2]], image), around(30), "another colour");
-  assert.deepEqual(dirtyBox(all, [all[0], { ...all[1], mask: disc(40) }, all[2]], image), { ...around(30), x1: 45 }, "another mask");
-  assert.deepEqual(dirtyBox(all, [all[1], all[0], all[2]], image), { ...around(10), x1: 35 }, "another order");
+  assert.deepEqual(dirtyBoxes(all, [...all], image), []);
+  assert.deepEqual(dirtyBoxes(all, [all[0], all[2]], image), [around(30)], "taken away");
+  assert.deepEqual(dirtyBoxes(all, [...all, overlay(4, 80)], image), [around(80)], "put on top");
+  assert.deepEqual(dirtyBoxes(all, [all[0], { ...all[1], color: "#ffffff" }, all[2]], image), [around(30)], "another colour");
+  assert.deepEqual(dirtyBoxes(all, [all[0], { ...all[1], mask: disc(34) }, all[2]], image), [{ ...around(30), x1: 39 }], "another mask");
+  assert.deepEqual(dirtyBoxes(all, [all[1], all[0], all[2]], image), [around(30), around(10)], "another order");
 });
 
 test("of a mask that says what changed, only that", () => {
   const [before] = [overlay(1, 10)];
   const change = { since: before.mask, box: { x0: 1, y0: 2, x1: 3, y1: 4 } };
-  assert.deepEqual(dirtyBox([before], [{ ...before, mask: disc(90), change }], image), change.box);
+  assert.deepEqual(dirtyBoxes([before], [{ ...before, mask: disc(90), change }], image), [change.box]);
   const old = { since: disc(3), box: change.box };
-  assert.deepEqual(dirtyBox([before], [{ ...before, mask: disc(90), change: old }], image), { ...around(10), x1: 95 });
+  assert.deepEqual(dirtyBoxes([before], [{ ...before, mask: disc(90), change: old }], image), [around(10), around(90)]);
 });
 
 test("a brush at work adds its newest segment", () => {
