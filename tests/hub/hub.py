@@ -69,6 +69,8 @@ class User(Notebook):
         """Stop the server from the hub's page and start it again, in another tab."""
         page = self.page.context.new_page()
         page.goto(f"{self.hub}/hub/home", wait_until="domcontentloaded")
+        # Before that its buttons do nothing.
+        page.wait_for_function("() => window._jupyterhub_page_loaded")
         page.get_by_role("button", name="Stop My Server").click()
         # Kernels are given their time to end.
         page.get_by_role("button", name="Start My Server").click(timeout=90_000)
