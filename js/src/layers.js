@@ -81,8 +81,8 @@ function paintPicture(context, bitmap, { placement, moving }, filter, tiles) {
   context.filter = filter;
   context.imageSmoothingEnabled = smooth;
   tiles.draw(context, () => {
-    // Pixels of a picture smaller than the image are nobody's pixels.
     context.save();
+    // Pixels of a picture smaller than the image are nobody's pixels.
     context.imageSmoothingEnabled = smooth || bitmap.width < image.width;
     context.imageSmoothingQuality = better;
     context.drawImage(bitmap, left, top, width, height);

@@ -93,7 +93,8 @@ export function lay(patch, bitmap, color, look, style) {
 }
 
 /** Take away what is where a mask is. @param {Patch} patch @param {Bitmap} bitmap */
-export function cutOut({ pixels, ...patch }, bitmap) {
+export function cutOut(patch, bitmap) {
+  const { pixels } = patch;
   const { inside } = bitmap;
   shared(patch, bitmap, (to, from, count) => {
     for (let k = 0; k < count; k++) if (inside[from + k]) pixels[to + k] = 0;
@@ -103,7 +104,7 @@ export function cutOut({ pixels, ...patch }, bitmap) {
 /**
  * The parts of rows that both have.
  *
- * @param {Pick<Patch, "x" | "y" | "width" | "height">} patch
+ * @param {Patch} patch
  * @param {Bitmap} bitmap
  * @param {(to: number, from: number, count: number, x: number, y: number) => void} visit
  *   places of the first pixel in each; where it is on the surface
