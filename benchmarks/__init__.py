@@ -1,1 +1,1 @@
-"""Measurements behind the figures of the README; no part of the package."""
+"""Measurements behind the figures of the documentation; no part of the package."""

@@ -15,9 +15,9 @@ import torch
 from sam2.build_sam import build_sam2
 
 from sam2_widget import Point
-from sam2_widget.answers import to_arrays
-from sam2_widget.models.batches import Ask
-from sam2_widget.models.sam2_predictor import Sam2Predictor
+from sam2_widget.annotation.predictions import to_arrays
+from sam2_widget.models.batches import DecodeRequest
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 
 BATCHES = (1, 2, 4, 8)
 RUNS = 7
@@ -31,18 +31,20 @@ def main() -> None:
     predictor = Sam2Predictor(model, name="tiny", dtype=None if device == "cuda" else torch.float32)
     random = np.random.default_rng(0)
     images = [random.integers(0, 255, (480, 640, 3), np.uint8) for _ in range(max(BATCHES))]
-    asks = [
-        Ask(predictor.embed(image), to_arrays((Point(40.0 * i + 60, 200),)), multimask=True)
+    requests = [
+        DecodeRequest(
+            predictor.embed(image), to_arrays((Point(40.0 * i + 60, 200),)), multimask=True
+        )
         for i, image in enumerate(images)
     ]
-    alone = [predictor.predict(a.embedding, a.prompts, multimask=True).logits for a in asks]
+    alone = [predictor.predict(a.embedding, a.prompts, multimask=True).logits for a in requests]
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     for size in BATCHES:
         times = []
         for _ in range(RUNS):
             start = time.perf_counter()
-            found = predictor.predict_many(asks[:size], size=size)
+            found = predictor.predict_many(requests[:size], size=size)
             times.append(time.perf_counter() - start)
         pairs = list(zip(found, alone, strict=False))
         print(

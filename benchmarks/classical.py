@@ -115,7 +115,8 @@ class GrabCut:
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         mode = cv2.GC_INIT_WITH_MASK
-        cv2.grabCut(self.image, labels, None, *models, GRABCUT_ITERATIONS, mode)
+        # The box is ignored in this mode.
+        cv2.grabCut(self.image, labels, (0, 0, 0, 0), *models, GRABCUT_ITERATIONS, mode)
         return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 

@@ -14,6 +14,7 @@ import copy
 import functools
 import gc
 import json
+import os
 import platform
 import statistics
 import sys
@@ -24,7 +25,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -39,12 +40,14 @@ import torch  # noqa: E402
 from sam2.build_sam import build_sam2  # noqa: E402
 from sam2.sam2_image_predictor import SAM2ImagePredictor  # noqa: E402
 
+from sam2_widget.config import Resources  # noqa: E402
 from sam2_widget.errors import DeviceError  # noqa: E402
-from sam2_widget.models import sam2_files, sam2_predictor  # noqa: E402
-from sam2_widget.models.cache import EmbeddingCache  # noqa: E402
-from sam2_widget.models.sam2_predictor import Sam2Predictor  # noqa: E402
-from sam2_widget.predictor import PromptArrays  # noqa: E402
-from sam2_widget.resources import Resources  # noqa: E402
+from sam2_widget.models.embeddings.cache import EmbeddingCache  # noqa: E402
+from sam2_widget.models.predictors import load_file  # noqa: E402
+from sam2_widget.models.sam2 import files as sam2_files  # noqa: E402
+from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: E402
+from sam2_widget.models.sam2.predictor import Sam2Predictor  # noqa: E402
+from sam2_widget.predictor import Embedding, MovableEmbedding, PromptArrays  # noqa: E402
 
 warnings.simplefilter("ignore", FutureWarning)
 
@@ -60,7 +63,7 @@ BUDGET = 270.0
 
 @dataclass
 class Run:
-    """What is asked for, and what was found."""
+    """The limit, and what was measured."""
 
     device: torch.device
     runs: int
@@ -232,8 +235,8 @@ def uncast(like: Sam2Predictor, name: str) -> Sam2Predictor:
 def bundled(run: Run) -> None:
     """The bundled model: true masks, so that the IoU means something."""
     path = ROOT / "sam2_widget" / "weights" / "bundled.safetensors"
-    here = sam2_predictor.load(path, name="bundled", device=str(run.device))
-    there = sam2_predictor.load(path, name="bundled", device="cpu")
+    here = load_file(path, name="bundled", device=str(run.device))
+    there = load_file(path, name="bundled", device="cpu")
     image = photo(SIZE)
     pairs = [(p, p.embed(image)) for p in (here, there)]
     one, other = (p.predict(e, prompts(1), multimask=True).logits for p, e in pairs)
@@ -267,14 +270,14 @@ def times(run: Run) -> None:
                 run.row(
                     "times", f"{name}: click 1080p, sam2's own, {label}", run.median(their_click)
                 )
+        ours = Sam2Predictor(model_of(name, run.device), name=name)
         variants = {
-            "ours": Sam2Predictor(model_of(name, run.device), name=name),
-            "ours, layers not cast": None,
+            "ours": ours,
+            "ours, layers not cast": uncast(ours, name),
             "ours, no CUDA graphs": Sam2Predictor(
                 model_of(name, run.device), name=name, graphs=False
             ),
         }
-        variants["ours, layers not cast"] = uncast(variants["ours"], name)
         for label, predictor in variants.items():
             embedding = predictor.embed(image)
             if label != "ours, no CUDA graphs":
@@ -385,6 +388,10 @@ def _memory_of(run: Run, name: str) -> None:
         (torch.cuda.memory_allocated() - after) / mib,
         "MiB",
     )
+
+    def on_host() -> Embedding:
+        return cast(MovableEmbedding, source()).to("cpu")
+
     again = predictor.predict(source(), prompts(1), multimask=True).logits
     run.row(
         "memory",
@@ -395,7 +402,7 @@ def _memory_of(run: Run, name: str) -> None:
     run.row(
         "memory",
         f"{name}: click on an embedding of the host",
-        run.median(lambda: predictor.predict(source().to("cpu"), prompts(1), multimask=True)),
+        run.median(lambda: predictor.predict(on_host(), prompts(1), multimask=True)),
     )
 
 
@@ -444,7 +451,7 @@ def empty(run: Run) -> int:
 
 
 def out_of_memory(run: Run) -> None:
-    """A device that is too full: told as DeviceError, and usable as soon as there is room."""
+    """A device that is too full: raises DeviceError, and is usable as soon as there is room."""
     if run.device.type != "cuda":
         return
     image, large = photo(SIZE), checkpoint_of("large")
@@ -455,16 +462,16 @@ def out_of_memory(run: Run) -> None:
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2**24) / total)
     try:
         predictor.embed(image)
-        run.row("full", "embed told of the full device", 0, "yes/no")
+        run.row("full", "embed reported the full device", 0, "yes/no")
     except DeviceError as error:
         print(error)
-        run.row("full", "embed told of the full device", 1, "yes/no")
+        run.row("full", "embed reported the full device", 1, "yes/no")
     try:
-        sam2_predictor.load(large, name="large", device=str(run.device))
-        run.row("full", "load told of the full device", 0, "yes/no")
+        load_file(large, name="large", device=str(run.device))
+        run.row("full", "load reported the full device", 0, "yes/no")
     except DeviceError as error:
         print(error)
-        run.row("full", "load told of the full device", 1, "yes/no")
+        run.row("full", "load reported the full device", 1, "yes/no")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     predictor.embed(image)
@@ -486,7 +493,7 @@ def cpu_encoder(run: Run) -> None:
     last.image_encoder.to(memory_format=torch.channels_last)
     before, runs = torch.get_num_threads(), min(run.runs, 3)
     theirs = SAM2ImagePredictor(model)
-    cores = len(sam2_predictor.os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
     for threads in sorted({1, min(8, cores)}):
         torch.set_num_threads(threads)
         peer = run.median(lambda: theirs.set_image(image), runs)
@@ -498,7 +505,7 @@ def cpu_encoder(run: Run) -> None:
         for layout, net in (("", model), (", channels-last", last)):
             for dtype in (torch.float32, torch.bfloat16):
                 ours = Sam2Predictor(net, name="tiny", dtype=dtype)
-                on_thread(lambda n=threads: torch.set_num_threads(n))
+                on_thread(functools.partial(torch.set_num_threads, threads))
                 value = run.median(lambda: ours.embed(image), runs)  # noqa: B023
                 label = f"tiny encode, ours {str(dtype)[6:]}{layout}, {threads} threads"
                 run.row("cpu", label, value)

@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam2_widget import Box, Point
-from sam2_widget.answers import Answers
+from sam2_widget.annotation.predictions import PredictionCache
+from sam2_widget.masks.strokes import Mask as StrokedMask
 from sam2_widget.predictor import Predictor
-from sam2_widget.prompts import Prompt
+from sam2_widget.prompts.collections import Prompt
 from training.clicks import Click
 
 Image = NDArray[np.uint8]
@@ -30,6 +31,17 @@ class Segmenter(Protocol):
 
     def in_box(self, box: Pixels) -> Mask:
         """Return the mask, (H, W), in a box of (x0, y0, x1, y1), outermost pixels of the object."""
+
+
+@runtime_checkable
+class ScoringSegmenter(Segmenter, Protocol):
+    """A method that estimates the quality of its masks, and offers several."""
+
+    def score(self, clicks: tuple[Click, ...]) -> float:
+        """Return the estimated IoU, 0..1, of the mask after `clicks`."""
+
+    def candidates(self, clicks: tuple[Click, ...]) -> list[Mask]:
+        """Return the masks, each (H, W), that a user can choose from after `clicks`."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +67,36 @@ class Method:
 class _Ours:
     """The fold that answers the widget and `sam2_widget.segment`, and its masks in pixels."""
 
-    answers: Answers
+    answers: PredictionCache
     size: tuple[int, int]
 
     def clicked(self, clicks: tuple[Click, ...], previous: Mask | None) -> Mask:
         del previous  # the fold feeds its own logits back
-        return self._mask(tuple(Point(c.x + 0.5, c.y + 0.5, c.label) for c in clicks))
+        return self._mask(_points(clicks))
 
     def in_box(self, box: Pixels) -> Mask:
         x0, y0, x1, y1 = box
         return self._mask((Box(x0, y0, x1 + 1, y1 + 1),))
 
+    def score(self, clicks: tuple[Click, ...]) -> float:
+        return self.answers(_points(clicks)).score
+
+    def candidates(self, clicks: tuple[Click, ...]) -> list[Mask]:
+        answer = self.answers(_points(clicks))
+        offered = [candidate.mask for candidate in answer.candidates] or [answer.mask]
+        return [self._pixels(mask) for mask in offered]
+
     def _mask(self, prompts: tuple[Prompt, ...]) -> Mask:
-        mask = np.zeros(self.size, bool)
-        self.answers(prompts).mask.crop(*self.size).paste(mask, 1)
-        return mask
+        return self._pixels(self.answers(prompts).mask)
+
+    def _pixels(self, mask: StrokedMask) -> Mask:
+        pixels = np.zeros(self.size, bool)
+        mask.crop(*self.size).paste(pixels, 1)
+        return pixels
+
+
+def _points(clicks: tuple[Click, ...]) -> tuple[Prompt, ...]:
+    return tuple(Point(c.x + 0.5, c.y + 0.5, c.label) for c in clicks)
 
 
 def ours(predictor: Predictor) -> Method:
@@ -77,7 +104,7 @@ def ours(predictor: Predictor) -> Method:
 
     def begin(image: Image) -> Segmenter:
         embedding, size = predictor.embed(image), image.shape[:2]
-        return _Ours(Answers(predictor, lambda: embedding, size), size)
+        return _Ours(PredictionCache(predictor, lambda: embedding, size), size)
 
     # A processor that waits for a GPU takes little time of its own.
     clock = time.process_time if predictor.device == "cpu" else time.perf_counter

@@ -34,7 +34,7 @@ def memory(kind):
     found = re.search(rf"{kind}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 / 1e6
 image = np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8)
-from sam2_widget.models import sam2_predictor  # the time is without the import of torch
+from sam2_widget.models import predictors  # the time is without the import of torch
 start = time.perf_counter()
 model = load_model(sys.argv[1], device="cpu")
 seconds = time.perf_counter() - start

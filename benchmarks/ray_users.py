@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from typing import Any
 
 import numpy as np
 import psutil
+
+from deploy.try_hub import free_port
 
 OWN = (4,)
 SHARED = (4, 16)
@@ -55,7 +56,7 @@ def user(where: str, seed: int, pause: float, seconds: float) -> None:
     from skimage import data  # noqa: PLC0415
 
     from sam2_widget import Point, load_model, ray_model  # noqa: PLC0415
-    from sam2_widget.answers import to_arrays  # noqa: PLC0415
+    from sam2_widget.annotation.predictions import to_arrays  # noqa: PLC0415
 
     model = load_model(where) if where == "bundled" else ray_model(where)
     image = data.chelsea().copy()
@@ -79,8 +80,8 @@ def user(where: str, seed: int, pause: float, seconds: float) -> None:
         times.append(click())
         if pause == 0 and len(times) == CLICKS:
             break
-    told = {"times": times, "cpu": time.process_time() - before, "pss": pss([os.getpid()])}
-    print(json.dumps(told), flush=True)
+    result = {"times": times, "cpu": time.process_time() - before, "pss": pss([os.getpid()])}
+    print(json.dumps(result), flush=True)
     sys.stdin.readline()
 
 
@@ -108,7 +109,7 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
     for line in process.stdout or ():
         if line.strip() == word:
             return
-    raise SystemExit(f"{process.args} ended before it was {word}")
+    raise SystemExit(f"{process.args!r} ended before it was {word}")
 
 
 def crowd(
@@ -125,17 +126,17 @@ def crowd(
     before = cpu(cluster)
     for process in processes:
         tell(process)
-    told = [json.loads((process.stdout or sys.stdin).readline()) for process in processes]
+    results = [json.loads((process.stdout or sys.stdin).readline()) for process in processes]
     used = cpu(cluster) - before
     for process in processes:
         tell(process)
         process.wait()
-    times = sorted(t for one in told for t in one["times"])
+    times = sorted(t for one in results for t in one["times"])
     return {
         "times": times,
         "p95": times[int(0.95 * len(times))],
-        "cpu": used + sum(one["cpu"] for one in told),
-        "pss": statistics.mean(one["pss"] for one in told),
+        "cpu": used + sum(one["cpu"] for one in results),
+        "pss": statistics.mean(one["pss"] for one in results),
     }
 
 
@@ -191,9 +192,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     print(f"{cores} cores; each user clicks every {PAUSE:g} s on average\n\nA model in each kernel")
     report("bundled", OWN, None)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     cluster = started("serve", port, tempfile.mkdtemp(dir="/tmp"), cores, **quiet)
     wait_for(cluster, "serving")

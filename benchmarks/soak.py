@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jupyter_client import BlockingKernelClient
-from playwright.sync_api import Page, sync_playwright
+from jupyter_client.blocking.client import BlockingKernelClient
+from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.browser.conftest import HARMLESS
@@ -100,7 +100,7 @@ SEND = """
 
 
 class Kernel:
-    """The notebook's kernel, asked from beside."""
+    """The notebook's kernel, queried over a connection of its own."""
 
     def __init__(self, folder: Path) -> None:
         file = max((folder / ".home" / "runtime").glob("kernel-*.json"), key=os.path.getmtime)
@@ -131,7 +131,7 @@ class Kernel:
         """
         lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
         pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
-        return pss / 1024 - self.ask("soak.cached()") / 2**20
+        return pss / 1024 - float(self.ask("soak.cached()")) / 2**20
 
     def close(self) -> None:
         """Stop asking."""
@@ -196,7 +196,7 @@ class Driver:
         """Click a place that is free yet; sometimes remove, or drag a box."""
         x, y = self.spots.pop()
         kind = self.rng.choices(("point", "not", "box"), (7, 2, 1))[0]
-        box, mouse = widget.stage.bounding_box(), widget.page.mouse
+        box, mouse = widget.box(), widget.page.mouse
         at = box["x"] + x * box["width"] / SIZE[0], box["y"] + y * box["height"] / SIZE[1]
         if kind == "box":
             # Small: who clicks on the edge of a box removes it.
@@ -371,7 +371,11 @@ def watch(page: Page, tally: Tally) -> None:
         if not any(word in text for word in HARMLESS):
             tally.problems.append(f"console: {text[:500]}")
 
-    page.on("console", lambda m: m.type == "error" and note(f"{m.text} {m.location}"))
+    def note_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            note(f"{message.text} {message.location}")
+
+    page.on("console", note_console)
     page.on("pageerror", lambda error: note(str(error)))
 
 
@@ -429,8 +433,8 @@ def soak(driver: Driver, minutes: float) -> None:
             )
 
 
-def told(tally: Tally, report: dict[str, Any], command: str) -> list[str]:
-    """The rows of the README's table."""
+def report_lines(tally: Tally, report: dict[str, Any], command: str) -> list[str]:
+    """The rows of the table in docs/reliability.md."""
     names = {**FAULTS_AT_CLICKS, **FAULTS_AT_IMAGES}
     faults = ", ".join(f"{tally.faults[n]} x {n}" for n in names if n[2:] != "do")
     edits = tally.faults["undo"] + tally.faults["redo"]
@@ -461,7 +465,7 @@ def main() -> int:
     bad += [f"image {number}: masks differ from the replay" for number in report["different"]]
     if growth(tally.memory) > MAX_GROWTH:
         bad.append(f"the kernel grew by {growth(tally.memory):.0f} MiB over the second half")
-    print(*told(tally, report, "`make soak`"), sep="\n")
+    print(*report_lines(tally, report, "`make soak`"), sep="\n")
     print(f"closed widgets that are still referred to (IPython's Out does): {report['living']}")
     print(f"errors shown in the page: {tally.seen}; clicked again: {dict(tally.again)}")
     print(*bad[:50], sep="\n")

@@ -19,8 +19,8 @@ from skimage import data
 from skimage.transform import resize
 
 from sam2_widget import SegmentWidget, load_model, segment
-from sam2_widget.models.cache import embeddings
-from sam2_widget.models.compact_predictor import CompactPredictor
+from sam2_widget.models.bundled.predictor import CompactPredictor
+from sam2_widget.models.embeddings.cache import embeddings
 
 SIZE = (640, 480)
 """Width and height of the images."""
@@ -96,7 +96,7 @@ class Log(logging.Handler):
         self.kept: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record unless it tells of an injected fault."""
+        """Keep a record unless it reports an injected fault."""
         text = self.format(record)
         # A page's last word may come when its widget is closed: "No such comm".
         if "injected" not in text and not text.startswith("No such comm"):
@@ -112,7 +112,8 @@ def photo(number: int) -> np.ndarray:
     h, w = int(height * side), int(width * side)
     y, x = rng.randint(0, height - h), rng.randint(0, width - w)
     shape = (SIZE[1], SIZE[0])
-    return resize(source[y : y + h, x : x + w], shape, preserve_range=True).astype(np.uint8)
+    part = resize(source[y : y + h, x : x + w], shape, preserve_range=True)
+    return np.asarray(part, np.uint8)
 
 
 class Soak:

@@ -1,21 +1,54 @@
 """JupyterHub for notebooks that segment images: one machine, one server process for each user.
 
-`make hub` runs this file as it stands, and tests/hub opens it in a browser. For a hub of your own
-copy it, replace the two parts marked REPLACE, and read docs/administrators.md: it says what each
-figure here is made of. Nothing in the widget needs the hub to know of it: it talks through the
-notebook's own connection, so there is no port to open and no route to add to the proxy.
+`make hub` runs this file as it stands, and tests/hub opens it in a browser. As it stands it listens
+on this machine alone, and refuses to start at any other address. For a hub of your own copy it,
+replace the two parts marked REPLACE, and read docs/administrators.md: it says what each figure here
+is made of. Nothing in the widget needs the hub to know of it: it talks through the notebook's own
+connection, so there is no port to open and no route to add to the proxy.
 """
 
+import ipaddress
 import os
 import sys
+from urllib.parse import urlsplit
 
-c = get_config()
+from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
+
+c = get_config()  # type: ignore[name-defined]
+
+# By default a hub listens on all addresses of its machine.
+c.JupyterHub.bind_url = "http://127.0.0.1:8000"
 
 # --- who may log in: REPLACE ----------------------------------------------------------------------
 
-# A password for all, to try things out. Real hubs take OAuthenticator, LDAP, PAM, …
-c.JupyterHub.authenticator_class = "shared-password"
-c.SharedPasswordAuthenticator.user_password = os.environ["SAM2_HUB_PASSWORD"]
+
+class TrialAuthenticator(SharedPasswordAuthenticator):  # type: ignore[misc]
+    """A password for all, to try things out; real hubs take OAuthenticator, LDAP, PAM and others.
+
+    All users are one system user, and the connection is not encrypted: on this machine only.
+    """
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        url = self.parent.bind_url
+        if not is_loopback(urlsplit(url).hostname or ""):
+            sys.exit(
+                f"This hub is for trials on one machine and does not start at {url!r}: leave out "
+                "its address, or replace the authenticator and the spawner in "
+                "jupyterhub_config.py by those of a real hub."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`; a name, but for localhost, may be anybody's."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+c.JupyterHub.authenticator_class = TrialAuthenticator
+c.TrialAuthenticator.user_password = os.environ["SAM2_HUB_PASSWORD"]
 c.Authenticator.allowed_users = set(os.environ["SAM2_HUB_USERS"].split(","))
 
 # `c.JupyterHub.subdomain_host` gives each user a domain (alice.hub.example.org), which keeps pages

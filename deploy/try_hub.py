@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sam2-hub-") as name:
         folder = Path(name)
         password = secrets.token_urlsafe(9)
-        sys.stdout.write(told(options.port, password))
+        sys.stdout.write(greeting(options.port, password))
         sys.stdout.flush()
         run(options.port, folder, environment(folder, password, models=options.models))
 
@@ -73,7 +73,7 @@ class RawText(argparse.RawDescriptionHelpFormatter):
     """Keeps the paragraphs of the text above."""
 
 
-def told(port: int, password: str) -> str:
+def greeting(port: int, password: str) -> str:
     """What the person who starts it must know."""
     users = " or ".join(USERS)
     return f"""
@@ -94,7 +94,7 @@ def command(port: int, config: Path = CONFIG) -> list[str]:
 
 
 def environment(folder: Path, password: str, *, models: str | None = None) -> dict[str, str]:
-    """What `jupyterhub_config.py` asks for; makes a home for each user under `folder`."""
+    """The variables for `jupyterhub_config.py`; makes a home for each user under `folder`."""
     homes = folder / "homes"
     for user in USERS:
         (homes / user).mkdir(parents=True)
@@ -109,12 +109,34 @@ def environment(folder: Path, password: str, *, models: str | None = None) -> di
     }
 
 
+PORTS = range(20_000, 32_000)
+"""The system gives none of these to a program that requests any free port."""
+
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that nobody listens on, and that no other call of this returns.
+
+    That holds for calls in other processes, too, until the one that has called ends.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            _reserved.append(reserve(port))
+            return port
+
+
+def reserve(port: int) -> socket.socket:
+    """Reserve a TCP port by opening the UDP port of that number, which servers do not use."""
+    mark = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        mark.bind(("127.0.0.1", port))
+    except OSError:
+        mark.close()
+        raise
+    return mark
 
 
 if __name__ == "__main__":

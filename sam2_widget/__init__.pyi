@@ -1,5 +1,13 @@
 # Read by type checkers, and by `__init__.py`.
-from .ahead import Precomputed, precompute, prefetch
+from .annotation.provenance import Provenance
+from .annotation.status import Status
+from .autosave.saved import SavedPrompts
+from .config import Resources, configure
+from .datasets.annotated_image import AnnotatedImage
+from .datasets.annotations import StoredObject
+from .datasets.image_set import ImageSet
+from .datasets.precompute import precompute
+from .datasets.progress import Progress
 from .errors import (
     AnnotationError,
     CheckpointError,
@@ -11,6 +19,7 @@ from .errors import (
     ExportError,
     ImageError,
     LabelError,
+    LockedError,
     LossWarning,
     MessageError,
     MissingLibraryError,
@@ -23,17 +32,21 @@ from .errors import (
     UnknownModelError,
 )
 from .export.read import read_masks
+from .export.tracks.formats import read_tracks, write_tracks
+from .export.tracks.frames import LabeledFrame, LabeledFrames
 from .export.values import LabeledMask, LabeledMasks
-from .headless import segment
 from .images.arrays import LoadedImage
 from .images.sources import load_image
 from .images.stacks import ImageStack
-from .memory_use import Memory, ModelMemory, memory
-from .models.cache import embeddings
+from .masks.settings import Settings
 from .models.checkpoints import available_models, load_model
-from .models.ray_predictor import ray_model
+from .models.cluster.connecting import ray_model
+from .models.embeddings.cache import embeddings
+from .models.memory_use import Memory, ModelMemory, memory
+from .models.precompute import Precomputed, prefetch
 from .predictor import Candidates, Embedding, Predictor, PromptArrays
-from .prompts import (
+from .prompts.categories import Categories
+from .prompts.collections import (
     Box,
     Choice,
     MaskPrompt,
@@ -43,18 +56,21 @@ from .prompts import (
     Scribble,
     Stroke,
 )
-from .provenance import Provenance
-from .resources import Resources, configure
-from .results import Segmentation, SegmentedObject
-from .settings import Settings
-from .stack_prompts import StackPrompts
-from .status import Status
-from .widget import SegmentWidget
+from .prompts.stacks import StackPrompts
+from .proposals.filters import ProposalFilter
+from .results.headless import segment
+from .results.proposing import ProposedSegmentation, propose
+from .results.segmentation import Segmentation, SegmentedObject
+from .results.tracking import TrackedFrame, track
+from .widget.segment_set import SegmentSet
+from .widget.segment_widget import SegmentWidget
 
 __all__ = [
+    "AnnotatedImage",
     "AnnotationError",
     "Box",
     "Candidates",
+    "Categories",
     "CheckpointError",
     "Choice",
     "ClosedError",
@@ -65,11 +81,15 @@ __all__ = [
     "ExistsError",
     "ExportError",
     "ImageError",
+    "ImageSet",
     "ImageStack",
     "LabelError",
+    "LabeledFrame",
+    "LabeledFrames",
     "LabeledMask",
     "LabeledMasks",
     "LoadedImage",
+    "LockedError",
     "LossWarning",
     "MaskPrompt",
     "Memory",
@@ -82,13 +102,18 @@ __all__ = [
     "Point",
     "Precomputed",
     "Predictor",
+    "Progress",
     "PromptArrays",
     "PromptError",
     "Prompts",
+    "ProposalFilter",
+    "ProposedSegmentation",
     "Provenance",
     "RepairWarning",
     "Resources",
+    "SavedPrompts",
     "Scribble",
+    "SegmentSet",
     "SegmentWidget",
     "Segmentation",
     "SegmentationError",
@@ -97,7 +122,9 @@ __all__ = [
     "Settings",
     "StackPrompts",
     "Status",
+    "StoredObject",
     "Stroke",
+    "TrackedFrame",
     "UnknownModelError",
     "__version__",
     "available_models",
@@ -108,9 +135,13 @@ __all__ = [
     "memory",
     "precompute",
     "prefetch",
+    "propose",
     "ray_model",
     "read_masks",
+    "read_tracks",
     "segment",
+    "track",
+    "write_tracks",
 ]
 
 __version__: str

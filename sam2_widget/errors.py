@@ -13,6 +13,7 @@
     ├── AnnotationError         also ValueError: masks or annotations that cannot be read
     ├── MissingLibraryError     also ImportError: an optional library is not installed
     ├── ClosedError             also RuntimeError: the widget was closed
+    ├── LockedError             also RuntimeError: somebody else works on the annotations of a set
     └── ModelError              also RuntimeError: no masks can be had from the model
         ├── UnknownModelError   also ValueError: no model of that name
         ├── DownloadError       the hub or the file on it cannot be reached
@@ -20,6 +21,7 @@
         ├── DeviceError         the device is not there or cannot be used
         │   └── OutOfMemoryError   its memory does not suffice
         └── ClusterError        the cluster is out of reach, full, or does not answer in time
+            └── TrackLostError  it no longer holds what a track goes on with
 """
 
 from __future__ import annotations
@@ -69,6 +71,10 @@ class ClosedError(SegmentationError, RuntimeError):
     """The widget was closed before the answer was there."""
 
 
+class LockedError(SegmentationError, RuntimeError):
+    """Another kernel works on the annotations of a set."""
+
+
 class ModelError(SegmentationError, RuntimeError):
     """The model cannot be loaded or did not answer."""
 
@@ -104,6 +110,10 @@ class ClusterError(ModelError):
     """The cluster with the model is out of reach, full, or does not answer in time."""
 
     hint = "Click again in a moment, or use a model of this kernel: w.model = 'bundled'."
+
+
+class TrackLostError(ClusterError):
+    """The cluster no longer holds what a track goes on with; it goes on from its last mask."""
 
 
 class LossWarning(UserWarning):

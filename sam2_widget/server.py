@@ -1,12 +1,12 @@
-"""A Jupyter Server extension: kernels' answers leave at once.
+"""A Jupyter Server extension that sets ``TCP_NODELAY`` on the WebSockets of kernels.
 
-Jupyter's WebSockets hold the second small part of an answer back until the browser has
-acknowledged the first, up to 40 ms. The widget's page works around it by small messages of its own;
-a server that sets ``TCP_NODELAY`` needs none, and all other widgets are quicker, too.
+Without it the second small part of an answer is sent only after the browser has acknowledged the
+first, up to 40 ms later. The widget's page works around that with small messages (`AckProbe` in
+`sam2_widget.comm.requests`); with it none are needed, and all other widgets are quicker, too.
 
-It is enabled where this package is installed beside the server. Where kernels have an environment
-of their own an administrator installs it for the server, too; ``jupyter server extension disable
-sam2_widget.server`` does without. Neither torch nor the widget runs in the server.
+It changes the WebSockets of all kernels of a server, so it is off until an administrator enables it
+where this package is installed beside the server: ``jupyter server extension enable
+sam2_widget.server --sys-prefix``. Neither torch nor the widget runs in the server.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ HANDLERS = (
 )
 """Where kernels' WebSockets are served, newest first: since jupyter_server 2, and before."""
 
-UNDELAYED = "SAM2_WIDGET_UNDELAYED"
+NODELAY = "SAM2_WIDGET_NODELAY"
 """Set in the environment that this server's kernels get."""
 
-_MARK = "_sam2_widget_undelayed"
+_MARK = "_sam2_widget_nodelay"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -43,14 +43,14 @@ def _load_jupyter_server_extension(server_app: Any) -> None:
     if handler is None:
         server_app.log.warning("sam2_widget.server: this Jupyter Server has no known WebSocket")
         return
-    undelay(handler)
-    os.environ[UNDELAYED] = "1"
+    enable_nodelay(handler)
+    os.environ[NODELAY] = "1"
     server_app.log.info("sam2_widget.server: kernels' answers leave at once (TCP_NODELAY)")
 
 
-def is_undelayed() -> bool:
-    """Whether the server that started this kernel has this extension: nobody need nudge it."""
-    return os.environ.get(UNDELAYED) == "1"
+def has_nodelay() -> bool:
+    """Whether the server that started this kernel has this extension: pages need no `AckProbe`."""
+    return os.environ.get(NODELAY) == "1"
 
 
 def find_handler() -> type[Any] | None:
@@ -64,14 +64,14 @@ def find_handler() -> type[Any] | None:
     return None
 
 
-def undelay(handler: type[Any]) -> None:
+def enable_nodelay(handler: type[Any]) -> None:
     """Have `handler`, a tornado WebSocketHandler, set ``TCP_NODELAY`` on each socket it opens."""
     if getattr(handler, _MARK, False):
         return
     opened: Callable[..., Awaitable[None] | None] = handler.open
 
     @functools.wraps(opened)
-    def open_undelayed(self: Any, *arguments: Any, **keywords: Any) -> Awaitable[None] | None:
+    def open_nodelay(self: Any, *arguments: Any, **keywords: Any) -> Awaitable[None] | None:
         try:
             self.set_nodelay(True)
         except Exception:
@@ -79,5 +79,5 @@ def undelay(handler: type[Any]) -> None:
             logger.exception("TCP_NODELAY could not be set")
         return opened(self, *arguments, **keywords)
 
-    setattr(handler, "open", open_undelayed)  # noqa: B010 - mypy forbids to assign a method
+    setattr(handler, "open", open_nodelay)  # noqa: B010 - mypy forbids to assign a method
     setattr(handler, _MARK, True)

@@ -13,18 +13,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 JS = Path(__file__).parents[1] / "js"
 HOLES, UNREACHABLE = 1, 2
 
 
-def output(command: list[str], **options: object) -> dict:
+def output(command: list[str], **options: Any) -> dict[str, Any]:
     """The JSON that a command prints; empty if it prints none."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=300, **options
         )
-        return json.loads(done.stdout)
+        return cast(dict[str, Any], json.loads(done.stdout))
     except (ValueError, OSError, subprocess.TimeoutExpired):
         return {}
 

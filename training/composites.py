@@ -1,4 +1,4 @@
-"""Composites: cut-outs and textured shapes pasted on photos, with exact masks."""
+"""Composites: objects of labelled photos pasted on other photos, with exact masks."""
 
 from __future__ import annotations
 
@@ -7,42 +7,40 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from training.augment import crop, log_uniform, random_window, recolour, resize
-from training.shapes import random_shape
+from training.augment import crop, log_uniform, random_window, recolour
+from training.datasets import VOID, LabelledImage
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from training.library import Library
+    from training.datasets import Library
 
     Cutout = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-KINDS = {"emoji": 0.33, "objects": 0.35, "coco": 0.12, "shape": 0.2}
+BACKGROUNDS = "photos"
+CUTOUTS = {"train-voc": 0.5, "train-coco2": 0.3, "train-wild": 0.2}
 SIDES = (0.1, 0.85)
 MOST_PASTED = 5
+LEAST_PIXELS = 600
+"""Pixels of an object that is worth to be cut out."""
 VISIBLE = 0.35
-CAMOUFLAGED, SHADOWED, WITH_OWN_OBJECT = 0.33, 0.3, 0.3
-"""How often a cut-out is like what is below, casts a shadow; how often the photo has an object."""
+CAMOUFLAGED, SHADOWED = 0.33, 0.3
+"""How often a cut-out takes on the colour of what is below, and casts a shadow."""
 
 
-def _object_cutout(library: Library, source: str, rng: Generator) -> Cutout:
+def _cutout(library: Library, source: str, rng: Generator) -> Cutout:
     """Cut one object out of a labelled image: (H, W, 3) pixels and (H, W) mask of 0 or 255."""
-    drawn = library.draw(source, rng)
-    labels = drawn.layers[0]
-    present = np.unique(labels[labels > 0])
-    mask = labels == rng.choice(present)
+    while True:
+        drawn = library.draw(source, rng)
+        counts = np.bincount(drawn.labels.ravel(), minlength=VOID + 1)[:VOID]
+        present = 1 + np.flatnonzero(counts[1:] > LEAST_PIXELS)
+        if len(present):
+            break
+    mask = drawn.labels == rng.choice(present)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return drawn.image[box], np.where(mask[box], 255, 0).astype(np.uint8)
-
-
-def _shape_cutout(library: Library, rng: Generator) -> Cutout:
-    """Fill a random outline with a piece of some photo."""
-    mask = random_shape(160, rng)
-    photo = library.draw("photos", rng).image
-    piece = photo[random_window(photo.shape, (0.1, 0.6), rng)]
-    return resize(piece, 160), mask
 
 
 def _turning(
@@ -109,7 +107,7 @@ def _cast_shadow(image: NDArray[np.float32], alpha: NDArray[np.float32], rng: Ge
 
 def _paste(
     image: NDArray[np.float32],
-    labels: NDArray[np.uint8],
+    labels: NDArray[np.uint16],
     cutout: Cutout,
     label: int,
     rng: Generator,
@@ -129,7 +127,7 @@ def _paste(
     labels[into][alpha > 0.5] = label  # noqa: PLR2004
 
 
-def _drop_hidden(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
+def _drop_hidden(labels: NDArray[np.uint16], areas: dict[int, int]) -> None:
     """Unlabel what later cut-outs have covered almost wholly: nobody would ask for it."""
     for label, area in areas.items():
         visible = labels == label
@@ -137,23 +135,18 @@ def _drop_hidden(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
             labels[visible] = 0
 
 
-def composite(
-    library: Library, size: int, rng: Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return an image, (S, S, 3), and its label map, (1, S, S).
+def composite(library: Library, size: int, rng: Generator) -> LabelledImage:
+    """Return a photo with objects of other photos pasted on it, (S, S).
 
-    Label 1 is the background photo's own object, if it has one; the pasted ones follow.
+    What the photo itself shows is unlabelled.
     """
-    photo = library.draw("objects" if rng.random() < WITH_OWN_OBJECT else "photos", rng)
+    photo = library.draw(BACKGROUNDS, rng)
     window = random_window(photo.image.shape, (0.4, 1.0), rng)
-    pixels, layers = crop(photo.image, photo.layers[:1], size, window, rng)
-    image, labels = pixels.astype(np.float32), (layers[0] > 0).astype(np.uint8)
-    areas = {1: int(np.count_nonzero(labels))}
-    for label in range(2, 2 + int(rng.integers(1, MOST_PASTED + 1))):
-        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-        shape = kind == "shape"
-        cutout = _shape_cutout(library, rng) if shape else _object_cutout(library, kind, rng)
-        _paste(image, labels, cutout, label, rng)
+    pixels, labels = crop(photo.image, photo.labels, size, window, rng)
+    image, areas = pixels.astype(np.float32), {}
+    for label in range(1, 1 + int(rng.integers(1, MOST_PASTED + 1))):
+        name = str(rng.choice(list(CUTOUTS), p=list(CUTOUTS.values())))
+        _paste(image, labels, _cutout(library, name, rng), label, rng)
         areas[label] = int(np.count_nonzero(labels == label))
     _drop_hidden(labels, areas)
-    return image.clip(0, 255).astype(np.uint8), labels[None]
+    return LabelledImage(image.clip(0, 255).astype(np.uint8), labels)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sam2_widget.models.compact import draw_prompts
+from sam2_widget.models.bundled.network import draw_prompts
 from training.clicks import bounding_box, correcting_click, first_click
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Dialogues:
 
     targets: NDArray[np.bool_]
     """(B, S, S), what each user is after."""
+    void: NDArray[np.bool_]
+    """(B, S, S), pixels that no user looks at."""
     rng: Generator
     prompts: list[list[tuple[float, float, int]]] = field(default_factory=list)
     previous: Tensor | None = None
@@ -115,7 +117,7 @@ class Dialogues:
         """Accept what the predictor would show: the best of three to a lone click, else token 0."""
         best = 1 + scores[:, 1:].argmax(1)
         token = torch.where(torch.from_numpy(self.ambiguous), best, 0)
-        self.previous = logits.detach()[torch.arange(len(logits)), token]
+        self.previous = logits.detach().float()[torch.arange(len(logits)), token]
         self.ambiguous = np.zeros_like(self.ambiguous)
 
     def correct(self) -> None:
@@ -125,10 +127,12 @@ class Dialogues:
         cells = self.previous.shape[-1]
         step = self.targets.shape[-1] // cells
         # Comparing at the answer's own resolution is fast and skips errors thinner than a cell.
-        coarse = self.targets[:, step // 2 :: step, step // 2 :: step]
-        for index, (answer, target) in enumerate(zip(self.previous > 0, coarse, strict=True)):
+        middle = np.s_[:, step // 2 :: step, step // 2 :: step]
+        target, void = self.targets[middle], self.void[middle]
+        shown = np.where(void, target, self.previous.numpy() > 0)
+        for index in range(len(target)):
             slack = self.rng.choice(SLACKS)
-            click = correcting_click(answer.numpy(), target, self.rng, slack)
+            click = correcting_click(shown[index], target[index], self.rng, slack)
             if click is not None:
                 x, y = np.array(click[:2]) * step + self.rng.integers(0, step, 2)
                 self.prompts[index].append((x, y, click.label))

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sam2_widget.models.compact import FORMAT, FORMAT_VERSION, build_compact
+from sam2_widget.models.bundled.network import FORMAT, FORMAT_VERSION, build_compact
 
 
 def export(state: dict[str, Tensor], path: Path, *, image_size: int, made_by: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,14 +15,25 @@ AMBIGUOUS_WEIGHT = 0.3
 THREE_WEIGHT = 0.25
 SCORE_WEIGHT = 0.5
 CLICK_WEIGHT = 0.2
+HALF = 0.5
 
 
-def soft_targets(targets: Tensor) -> Tensor:
+def shares(masks: Tensor) -> Tensor:
     """Return the share of each cell that (B, S, S) masks cover, (B, S/4, S/4) float32."""
-    return functional.avg_pool2d(targets.float()[:, None], 4)[:, 0]
+    return functional.avg_pool2d(masks.float()[:, None], 4)[:, 0]
 
 
-def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Targets:
+    """What B answers should have been."""
+
+    masks: Tensor
+    """(B, h, w), the share of each cell that is covered."""
+    certain: Tensor
+    """(B, h, w), the share of each cell whose object is certain."""
+
+
+def mask_loss(logits: Tensor, targets: Targets) -> Tensor:
     """Return (B, T): cross entropy, half of it balanced, plus dice.
 
     Focal loss at 20:1, as SAM has it, collapses to empty masks in a short run; without the
@@ -32,21 +44,25 @@ def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
     logits
         (B, T, h, w) of T tokens.
     targets
-        (B, h, w) shares.
+        Of B masks.
     """
-    wanted = targets[:, None].expand_as(logits)
+    wanted = targets.masks[:, None].expand_as(logits)
+    certain = targets.certain[:, None]
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    on = (entropy * wanted).sum((-2, -1)) / wanted.sum((-2, -1)).clamp(min=1)
-    beside = (entropy * (1 - wanted)).sum((-2, -1)) / (1 - wanted).sum((-2, -1)).clamp(min=1)
-    chance = logits.sigmoid()
+    inside, outside = certain * wanted, certain * (1 - wanted)
+    on = (entropy * inside).sum((-2, -1)) / inside.sum((-2, -1)).clamp(min=1)
+    beside = (entropy * outside).sum((-2, -1)) / outside.sum((-2, -1)).clamp(min=1)
+    mean = (entropy * certain).sum((-2, -1)) / certain.sum((-2, -1)).clamp(min=1)
+    chance = logits.sigmoid() * certain
     overlap = 2 * (chance * wanted).sum((-2, -1)) + 1
-    dice = 1 - overlap / (chance.sum((-2, -1)) + wanted.sum((-2, -1)) + 1)
-    return 0.25 * (on + beside) + 0.5 * entropy.mean((-2, -1)) + dice
+    dice = 1 - overlap / (chance.sum((-2, -1)) + inside.sum((-2, -1)) + 1)
+    return 0.25 * (on + beside) + 0.5 * mean + dice
 
 
-def mask_iou(logits: Tensor, targets: Tensor) -> Tensor:
+def mask_iou(logits: Tensor, targets: Targets) -> Tensor:
     """Return (B, T), the IoU of each token's mask with the target's cells."""
-    mask, wanted = logits > 0, (targets > 0.5)[:, None]  # noqa: PLR2004
+    certain = (targets.certain > HALF)[:, None]
+    mask, wanted = (logits > 0) & certain, (targets.masks > HALF)[:, None] & certain
     union = (mask | wanted).sum((-2, -1)).clamp(min=1)
     return (mask & wanted).sum((-2, -1)) / union
 
@@ -66,7 +82,7 @@ def click_loss(logits: Tensor, coords: Tensor, labels: Tensor) -> Tensor:
 def round_loss(
     logits: Tensor,
     scores: Tensor,
-    targets: Tensor,
+    targets: Targets,
     prompts: tuple[Tensor, Tensor],
     ambiguous: Tensor,
 ) -> Tensor:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sam2_widget.models.compact import build_compact
+from sam2_widget.models.bundled.network import build_compact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,12 +54,25 @@ def align_attention(model: nn.Module) -> None:
             module.k_proj.weight.data.copy_(module.q_proj.weight.data)
 
 
-def fresh_model(image_size: int, trunk: Path | None) -> SAM2Base:
-    """Build a model to train; ``trunk`` is the file of ImageNet weights, if there is one."""
+def starting_model(image_size: int, weights: Path | None) -> SAM2Base:
+    """Build a model to train.
+
+    Parameters
+    ----------
+    image_size
+        Side of its input in pixels.
+    weights
+        ImageNet weights of the trunk (``.pth``), to learn all else anew; or a whole checkpoint
+        as the package ships it (``.safetensors``), to learn on; or None for random ones.
+    """
     model = build_compact(image_size)
-    if trunk is not None:
-        load_trunk(model, trunk)
-    align_attention(model)
+    if weights is None or weights.suffix == ".pth":
+        align_attention(model)
+        if weights is not None:
+            load_trunk(model, weights)
+    else:
+        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        model.load_state_dict(state, strict=True)
     model.image_encoder.to(memory_format=torch.channels_last)
     return model.train()
 

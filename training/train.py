@@ -1,6 +1,6 @@
 """The training loop.
 
-``python -m training.train RUN --data PREPARED --trunk TRUNK.pth`` starts a run in the folder RUN
+``python -m training.train RUN --data SETS --weights WEIGHTS`` starts a run in the folder RUN
 or goes on from the last checkpoint there. Everything random follows from the seed and the number
 of the step, so that a run that was cut off gives the same weights as one that was not.
 """
@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import torch
 
+from training.datasets import Library
 from training.dialogue import Dialogues, encode
 from training.export import export
-from training.library import Library
-from training.loss import mask_iou, round_loss, soft_targets
-from training.model import fresh_model, parameter_groups, set_image_size, to_input
+from training.loss import Targets, mask_iou, round_loss, shares
+from training.model import parameter_groups, set_image_size, starting_model, to_input
 from training.scenes import draw_sample
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WARM_UP = 100
 AVERAGE_DECAY = 0.998
 CLIP = 1.0
-SILENT_ROUNDS = (0, 0, 1, 1, 2, 3, 5)
+SILENT_ROUNDS = (0, 0, 1, 1, 2, 3, 5, 8)
 """How many corrections go by between the two rounds that are trained on."""
 
 
@@ -60,13 +60,7 @@ class Stage:
     """Whether a second round is trained on, after some corrections."""
 
 
-# Small images first: a step takes half the time and the outlines can wait.
-PLAN = (
-    Stage(400, 1.2e-3, 0.6, prompts=8, image_size=192, corrections=False),
-    Stage(1250, 7e-4, 0.6, trunk_rate=0.25, image_size=192),
-    Stage(560, 4e-4, 0.02, trunk_rate=0.25),
-    Stage(1250, 3e-4, 0.01, trunk_rate=0.25),
-)
+PLAN = (Stage(2600, 4e-4, 0.01, trunk_rate=0.25),)
 
 
 @dataclass
@@ -129,11 +123,20 @@ def make_optimizer(model: SAM2Base, stage: Stage) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameter_groups(model, stage.trunk_rate), weight_decay=0.01)
 
 
+def make_dialogues(samples: list[Sample], rng: Generator) -> Dialogues:
+    """Return the simulated users of a batch, those of an image side by side."""
+    targets = np.concatenate([sample.targets for sample in samples])
+    void = np.concatenate([np.repeat(s.void[None], len(s.targets), 0) for s in samples])
+    return Dialogues(targets, void, rng)
+
+
 def train_step(run: Run, stage: Stage, samples: list[Sample], rng: Generator) -> dict[str, float]:
     """Train on one batch: the first round, some silent corrections, and one more round."""
     features = encode(run.model, to_input(np.stack([sample.image for sample in samples])))
-    dialogues = Dialogues(np.concatenate([sample.targets for sample in samples]), rng)
-    targets = soft_targets(torch.from_numpy(dialogues.targets))
+    dialogues = make_dialogues(samples, rng)
+    targets = Targets(
+        shares(torch.from_numpy(dialogues.targets)), shares(torch.from_numpy(~dialogues.void))
+    )
     loss, first_iou = _trained_round(run.model, dialogues, features, targets)
     found = {"loss": loss.item(), "iou": first_iou}
     if stage.corrections:
@@ -157,7 +160,7 @@ def _silent_rounds(
 
 
 def _trained_round(
-    model: SAM2Base, dialogues: Dialogues, features: list[Tensor], targets: Tensor
+    model: SAM2Base, dialogues: Dialogues, features: list[Tensor], targets: Targets
 ) -> tuple[Tensor, float]:
     """Ask once and return the loss and the mean IoU of what a user would have been shown."""
     ambiguous = torch.from_numpy(dialogues.ambiguous)
@@ -177,10 +180,13 @@ def _apply(run: Run, loss: Tensor) -> None:
     run.optimizer.step()
 
 
-def start(folder: Path, plan: tuple[Stage, ...], trunk: Path | None, seed: int) -> Run:
-    """Return the run as its last checkpoint left it, or a new one."""
+def start(folder: Path, plan: tuple[Stage, ...], weights: Path | None, seed: int) -> Run:
+    """Return the run as its last checkpoint left it, or a new one.
+
+    A new one starts from ``weights``, see `starting_model`.
+    """
     torch.manual_seed(seed)
-    model = fresh_model(plan[0].image_size, trunk)
+    model = starting_model(plan[0].image_size, weights)
     average = copy.deepcopy(model)
     file = folder / "checkpoint.pt"
     if not file.exists():
@@ -232,8 +238,11 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder for checkpoints and the log")
-    parser.add_argument("--data", type=Path, required=True, help="folder of prepared sources")
-    parser.add_argument("--trunk", type=Path, required=True, help="ImageNet weights of the trunk")
+    parser.add_argument("--data", type=Path, required=True, help="folder of unpacked sets")
+    parser.add_argument(
+        "--weights", type=Path, required=True,
+        help="to start from: ImageNet weights of the trunk (.pth), or a checkpoint (.safetensors)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=5, help="between checkpoints")
     parser.add_argument("--threads", type=int, default=1)
@@ -241,7 +250,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.run.mkdir(parents=True, exist_ok=True)
-    run = start(args.run, PLAN, args.trunk, args.seed)
+    run = start(args.run, PLAN, args.weights, args.seed)
     train(run, args.run, Library(args.data), PLAN, seed=args.seed, minutes=args.minutes)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.fast [--quick] [--write]
 
-`--write` puts the table into the README and the picture into ``docs``.
+`--write` puts the table into docs/fast.md, and the picture beside it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _many_objects(
     found["objects"] = {}
     with open_page() as page:
         ours = Ours(page, base, folder, SIZES["2 MP"])
-        memory = {"loaded": ours.memory()}
+        memory: dict[str, Any] = {"loaded": ours.memory()}
         for shift, (name, finished) in enumerate(OBJECTS.items()):
             if quick and name in ("100", "500"):
                 continue
@@ -203,7 +203,7 @@ def main() -> None:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fast", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few clicks: does it all run?")
-    parser.add_argument("--write", action="store_true", help="into README.md and docs/")
+    parser.add_argument("--write", action="store_true", help="into docs/fast.md and docs/fast.png")
     parser.add_argument("--again", action="store_true", help="only the table, from the last run")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
@@ -213,7 +213,7 @@ def main() -> None:
     (RESULTS / "fast.md").write_text(table + "\n", encoding="utf-8")
     plot.draw(found, PICTURE if options.write else RESULTS / "fast.png")
     if options.write:
-        report.update_readme(report.markdown(found, asked=True))
+        report.update_page(report.markdown(found, asked=True))
     print(table)
 
 

@@ -18,7 +18,10 @@ from tests.browser.lab import Notebook, Widget, jupyter_lab
 ROOT = Path(__file__).parents[2]
 
 STOCK = ("--ServerApp.jpserver_extensions={'sam2_widget.server': False}",)
-"""A Jupyter server beside which sam2-widget is not installed."""
+"""A Jupyter server as it comes."""
+
+EXTENSION = ("--ServerApp.jpserver_extensions={'sam2_widget.server': True}",)
+"""One for which an administrator has enabled `sam2_widget.server`, as `make lab` does."""
 
 OPEN = """
 import sys
@@ -43,7 +46,7 @@ def watch(name, module):
         finally:
             passes[name].append(1e3 * (perf_counter() - start))
     module.forward = timed
-model = w._annotator.engine.answers.predictor._model
+model = w._annotator.model.predictions.predictor._model
 watch("encoder", model.sam_prompt_encoder)
 watch("decoder", model.sam_mask_decoder)
 """
@@ -69,7 +72,7 @@ PORTION = 50
 
 
 @contextmanager
-def lab(options: Sequence[str] = ()) -> Iterator[tuple[str, Path]]:
+def lab(options: Sequence[str] = EXTENSION) -> Iterator[tuple[str, Path]]:
     """A JupyterLab over an empty folder: its address, and the folder."""
     with tempfile.TemporaryDirectory() as name, jupyter_lab(Path(name), options) as base:
         yield base, Path(name)
@@ -107,7 +110,7 @@ class Ours:
     @property
     def canvas(self) -> tuple[float, float]:
         """Size of the picture in the page, CSS pixels."""
-        box = self.widget.stage.bounding_box()
+        box = self.widget.box()
         return box["width"], box["height"]
 
     def clicks(
@@ -130,12 +133,12 @@ class Ours:
         return [{**row, "bytes": size} for row, size in zip(clicks, sizes, strict=True)]
 
     def _click(self, at: tuple[float, float], k: int, shift: float, held: float) -> int:
-        box = self.widget.stage.bounding_box()
+        box = self.widget.box()
         x = box["x"] + at[0] * box["width"] + shift
         y = box["y"] + at[1] * box["height"]
         mouse = self.page.mouse
         mouse.move(x, y)
-        # The pixel's value is asked for when the pointer moves: no part of a click.
+        # The pixel's value is requested when the pointer moves: no part of a click.
         self.page.wait_for_timeout(250)
         self.traffic.reset()
         self.widget.root.evaluate(_EXPECT)
@@ -176,7 +179,7 @@ class Ours:
         return found
 
 
-# Told by the page itself: one that is asked again and again has less time for the click.
+# Reported by the page itself: a page that is polled has less time for the click.
 _EXPECT = """
 root => {
   let asked = false;
@@ -202,7 +205,7 @@ _ENCODE = """
 import json
 from time import perf_counter
 from sam2_widget import precompute
-predictor = w._annotator.engine.answers.predictor
+predictor = w._annotator.model.predictions.predictor
 encodes = []
 embed = predictor._embed
 predictor._embed = lambda image: encodes.append(1) or embed(image)
@@ -212,7 +215,7 @@ def ms(call):
     return 1e3 * (perf_counter() - start)
 def opened(image):
     other = SegmentWidget(image, model="bundled")
-    other._annotator.engine.wait()
+    other._annotator.model.wait()
     other.close()
 encode = sorted(ms(lambda: predictor.embed(w.image)) for _ in range(3))[1]
 # Mirrored, they are images that nobody has seen.

@@ -15,7 +15,8 @@ from playwright.sync_api import Page
 from benchmarks.fast.browser import Traffic
 from benchmarks.fast.ours import CLICKS_AN_OBJECT, ROOT
 from benchmarks.fast.pictures import places
-from tests.browser.lab import free_port, serving
+from deploy.try_hub import free_port
+from tests.browser.lab import serving
 
 
 @contextmanager

@@ -88,7 +88,8 @@ class Peer:
         """As `SAM2ImagePredictor` does: (K, H, W)."""
         width, height = self.size
         masks = self.transforms.postprocess_masks(torch.from_numpy(logits)[None], (height, width))
-        return (masks > 0).squeeze(0).float().detach().cpu().numpy().astype(bool)
+        full = (masks > 0).squeeze(0).float().detach().cpu().numpy()
+        return np.asarray(full, np.bool_)
 
 
 def png(mask: npt.NDArray[np.bool_]) -> bytes:
@@ -108,26 +109,26 @@ async def on_worker(job: Any, *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(worker, job, *arguments)
 
 
-@app.get("/")
+@app.get("/")  # type: ignore[untyped-decorator]
 def page() -> FileResponse:
     """The page."""
     return FileResponse(PAGE)
 
 
-@app.post("/open/{width}/{height}")
+@app.post("/open/{width}/{height}")  # type: ignore[untyped-decorator]
 async def open_image(width: int, height: int) -> dict[str, bool]:
     """Load an image of this size."""
     await on_worker(peer.open, width, height)
     return {"ok": True}
 
 
-@app.get("/view")
+@app.get("/view")  # type: ignore[untyped-decorator]
 def view() -> Response:
     """The image as it is shown."""
     return Response(peer.view, media_type="image/jpeg")
 
 
-@app.websocket("/clicks")
+@app.websocket("/clicks")  # type: ignore[untyped-decorator]
 async def clicks(socket: WebSocket) -> None:
     """Answer one click after the other."""
     await socket.accept()

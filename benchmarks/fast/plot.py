@@ -28,7 +28,12 @@ OURS, PEER = "#2f8fdd", "#ee7733"
 def draw(found: dict[str, Any], path: Path) -> None:
     """Write the picture as PNG with a transparent background."""
     mpl.use("Agg")
-    style = {"text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+    style: dict[Any, str] = {
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+    }
     with plt.rc_context({**style, "axes.edgecolor": INK, "font.size": 10, "svg.fonttype": "none"}):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=[1.25, 1])
         _bars(left, found)

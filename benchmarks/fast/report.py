@@ -1,4 +1,4 @@
-"""From what was measured to one table, with what was asked for and whether it is met."""
+"""One table of all measurements, with the limits and whether they are met."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.fast import stats
 from benchmarks.fast.stats import of, overhead, short
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "fast.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 KIB = 1024
@@ -18,7 +18,7 @@ KIB = 1024
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `met` is None where nothing was asked for."""
+    """One line of the table; `met` is None where there is no limit."""
 
     what: str
     ours: str
@@ -182,7 +182,7 @@ def _objects(found: dict[str, Any]) -> list[Row]:
 FRAME = 1000 / 60
 
 FULL = 500
-"""Objects of a whole run; a quick one says how many it had."""
+"""Objects of a whole run; a quick one reports how many it had."""
 
 
 def _frames(found: dict[str, Any]) -> list[Row]:
@@ -228,9 +228,9 @@ def _rest(found: dict[str, Any]) -> list[Row]:
         ours, numpy = found["import"]["sam2_widget"], found["import"]["numpy"]
         widget = found["import"]["SegmentWidget"]
         text = "import sam2_widget (and SegmentWidget of it), s; peer: import numpy"
-        told = f"{ours:.2f} ({widget:.2f})"
+        measured = f"{ours:.2f} ({widget:.2f})"
         lines.append(
-            Row(text, told, f"{numpy:.2f}", f"{widget / numpy:.1f}", "0.3 s", ours <= 0.3)  # noqa: PLR2004
+            Row(text, measured, f"{numpy:.2f}", f"{widget / numpy:.1f}", "0.3 s", ours <= 0.3)  # noqa: PLR2004
         )
     for name, run in found.get("anybioimage", {}).items():
         text = f"an object's mask to the page, {name}, ms; peer: anybioimage's `add_mask`"
@@ -266,9 +266,9 @@ def parts_line(clicks: stats.Clicks) -> str:
     return ", ".join(f"{key} {short(of(clicks, key).median)}" for key in keys)
 
 
-def update_readme(text: str) -> None:
-    """Put `text` between the README's markers."""
-    said = README.read_text(encoding="utf-8")
+def update_page(text: str) -> None:
+    """Put `text` between the markers of docs/fast.md."""
+    before = PAGE.read_text(encoding="utf-8")
     pattern = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
     replacement = f"{BEGIN}\n{text}\n{END}"
-    README.write_text(pattern.sub(lambda _: replacement, said), encoding="utf-8")
+    PAGE.write_text(pattern.sub(lambda _: replacement, before), encoding="utf-8")

@@ -1,12 +1,13 @@
-/** The development page: the widget on a mock model, told by the address what to show. */
+/** The development page: the widget on a mock model, configured by the URL's query. */
 import factory from "../src/widget.js";
 import { createMockModel } from "./mock.js";
+import { withFilm } from "./mock-tracks.js";
 import { renderScene } from "./scene.js";
 
 const wanted = new URLSearchParams(location.search);
 if (wanted.has("dark")) document.documentElement.classList.add("dark");
 
-/** A picture to try without any file. */
+/** A picture that needs no file. */
 async function drawnPicture() {
   const canvas = document.createElement("canvas");
   canvas.width = 640;
@@ -30,9 +31,22 @@ const FIRST_VIEW = 1600;
 async function largePicture(size) {
   const [width, height] = size.split("x").map(Number);
   const scale = FIRST_VIEW / Math.max(width, height);
-  const data = await renderScene({ width, height }, { x: 0, y: 0, width, height, scale }, "image/jpeg");
+  const data = await renderScene(
+    { width, height },
+    { x: 0, y: 0, width, height, scale },
+    "image/jpeg",
+  );
   const tiles = { size: 512, levels: Math.ceil(Math.log2(1 / scale)) };
-  return { width, height, view_width: Math.ceil(width * scale), view_height: Math.ceil(height * scale), mime: "image/jpeg", data, name: "scene", tiles };
+  return {
+    width,
+    height,
+    view_width: Math.ceil(width * scale),
+    view_height: Math.ceil(height * scale),
+    mime: "image/jpeg",
+    data,
+    name: "scene",
+    tiles,
+  };
 }
 
 async function smallPicture() {
@@ -51,9 +65,17 @@ const mock = createMockModel({
   delay: Number(wanted.get("delay") ?? 150),
 });
 
+const film = { count: Number(wanted.get("film")), objects: Number(wanted.get("lanes") ?? 5) };
+const model = film.count
+  ? withFilm(mock, { ...film, size: { width: 960, height: 540 } })
+  : mock.model;
 const controller = new AbortController();
 const el = /** @type {HTMLElement} */ (document.querySelector("main"));
-const common = { model: mock.model, signal: controller.signal, experimental: /** @type {any} */ (null) };
+const common = {
+  model,
+  signal: controller.signal,
+  experimental: /** @type {any} */ (null),
+};
 const widget = factory();
 if (typeof widget === "function") throw new Error("expected a definition");
 widget.initialize?.(common);

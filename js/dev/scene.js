@@ -1,4 +1,4 @@
-/** A drawn picture of any size, sharp at every zoom: what a large photo is for the real kernel. */
+/** A drawn picture of any size, sharp at every zoom, in place of a large photo. */
 
 const COLORS = ["#e4572e", "#17bebb", "#ffc914", "#2e282a", "#76b041", "#a06cd5", "#f2f2f2"];
 
@@ -16,8 +16,8 @@ export function paintScene(context, width, height) {
   context.fillRect(0, 0, width, height);
   const unit = Math.min(width, height) / 12;
   for (let k = 0; k < 40; k++) {
-    const x = (((k * 0.618) % 1) * width * 0.94) + width * 0.03;
-    const y = (((k * 0.381 + 0.07) % 1) * height * 0.9) + height * 0.05;
+    const x = ((k * 0.618) % 1) * width * 0.94 + width * 0.03;
+    const y = ((k * 0.381 + 0.07) % 1) * height * 0.9 + height * 0.05;
     context.beginPath();
     context.ellipse(x, y, unit * (0.3 + (k % 5) * 0.13), unit * (0.3 + (k % 3) * 0.15), k, 0, 7);
     context.fillStyle = COLORS[k % COLORS.length];
@@ -41,5 +41,7 @@ export async function renderScene(image, { x, y, width, height, scale }, mime) {
   context.scale(canvas.width / width, canvas.height / height);
   context.translate(-x, -y);
   paintScene(context, image.width, image.height);
-  return new DataView(await (await canvas.convertToBlob({ type: mime, quality: 0.85 })).arrayBuffer());
+  return new DataView(
+    await (await canvas.convertToBlob({ type: mime, quality: 0.85 })).arrayBuffer(),
+  );
 }

@@ -1,27 +1,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { countPixels, createAreas } from "../src/area.js";
-import { contains, countLogits, cropLogits, rasterize } from "../src/mask.js";
+import { countPixels, createAreas } from "../src/pixels/area.js";
+import { contains, countLogits, cropLogits, rasterize } from "../src/pixels/mask.js";
 
 const image = { width: 700, height: 900 };
 const q = Int8Array.from({ length: 256 }, (_, k) => ((k * 7919) % 255) - 140);
-/** @type {import("../src/mask.js").Mask} */
-const mask = { base: cropLogits(16, 16, q), strokes: [{ points: Float64Array.of(100, 100, 300, 250), radius: 40, label: 1 }] };
-/** @type {import("../src/mask.js").Mask} */
-const above = { base: null, strokes: [{ points: Float64Array.of(200, 150), radius: 120, label: 1 }] };
-/** @type {import("../src/mask.js").Mask} */
-const corner = { base: null, strokes: [{ points: Float64Array.of(690, 890), radius: 2, label: 1 }] };
+/** @type {import("../src/pixels/mask.js").Mask} */
+const mask = {
+  base: cropLogits(16, 16, q),
+  strokes: [{ points: Float64Array.of(100, 100, 300, 250), radius: 40, label: 1 }],
+};
+/** @type {import("../src/pixels/mask.js").Mask} */
+const above = {
+  base: null,
+  strokes: [{ points: Float64Array.of(200, 150), radius: 120, label: 1 }],
+};
+/** @type {import("../src/pixels/mask.js").Mask} */
+const corner = {
+  base: null,
+  strokes: [{ points: Float64Array.of(690, 890), radius: 2, label: 1 }],
+};
 
 /** @param {(x: number, y: number) => boolean} inside */
 function count(inside) {
   let sum = 0;
-  for (let y = 0; y < image.height; y++) for (let x = 0; x < image.width; x++) if (inside(x, y)) sum++;
+  for (let y = 0; y < image.height; y++)
+    for (let x = 0; x < image.width; x++) if (inside(x, y)) sum++;
   return sum;
 }
 
-test("every pixel counts, in however many portions", () => {
-  assert.equal(countPixels(mask, [], image), count((x, y) => contains(mask, image, x, y)));
+test("every pixel is counted, in any number of portions", () => {
+  assert.equal(
+    countPixels(mask, [], image),
+    count((x, y) => contains(mask, image, x, y)),
+  );
   assert.equal(countPixels({ base: null, strokes: [] }, [], image), 0);
 });
 
@@ -34,7 +47,7 @@ function random(seed) {
   };
 }
 
-test("as many pixels are counted as are painted, of any logits at any size", () => {
+test("the counted area is the number of painted pixels, for any logits at any size", () => {
   for (let seed = 0; seed < 400; seed++) {
     const draw = random(seed);
     const [width, height] = [1 + draw(9), 1 + draw(9)];
@@ -44,17 +57,31 @@ test("as many pixels are counted as are painted, of any logits at any size", () 
     const logits = cropLogits(width, height, values);
     const size = { width: 1 + draw(150), height: 1 + draw(150) };
     const window = { x0: 0, y0: draw(size.height), x1: size.width, y1: size.height };
-    const { inside } = rasterize({ base: logits, strokes: [] }, { image: size, left: 0, top: 0, ...size }, undefined, window);
-    assert.equal(countLogits(logits, size, window), inside.reduce((sum, pixel) => sum + pixel, 0), `seed ${seed}`);
+    const { inside } = rasterize(
+      { base: logits, strokes: [] },
+      { image: size, left: 0, top: 0, ...size },
+      undefined,
+      window,
+    );
+    assert.equal(
+      countLogits(logits, size, window),
+      inside.reduce((sum, pixel) => sum + pixel, 0),
+      `seed ${seed}`,
+    );
   }
 });
 
-test("pixels of objects above do not count", () => {
-  const expected = count((x, y) => contains(mask, image, x, y) && !contains(above, image, x, y) && !contains(corner, image, x, y));
+test("pixels of objects above are left out of the area", () => {
+  const expected = count(
+    (x, y) =>
+      contains(mask, image, x, y) &&
+      !contains(above, image, x, y) &&
+      !contains(corner, image, x, y),
+  );
   assert.equal(countPixels(mask, [above, corner], image), expected);
 });
 
-test("areas are known later, and counted once", async () => {
+test("areas are available later, and counted once", async () => {
   const controller = new AbortController();
   const areaOf = await new Promise((resolve) => {
     const areas = createAreas({ changed: () => resolve(areas), signal: controller.signal });
@@ -66,7 +93,7 @@ test("areas are known later, and counted once", async () => {
   controller.abort();
 });
 
-test("what could not be counted for long is asked for again, not forgotten", async () => {
+test("an area that was not counted for long is requested again", async () => {
   const controller = new AbortController();
   const { now } = performance;
   let changes = 0;

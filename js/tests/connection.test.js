@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { connect } from "../src/link.js";
+import { connect } from "../src/kernel/link.js";
 
 /**
- * A page and a kernel on a line that loses messages. The kernel keeps to the protocol: it carries
- * out each request once, acknowledges it in its state, and counts its messages of objects.
+ * A page and a kernel on a line that loses messages. The kernel follows the protocol: it carries out each
+ * request once, acknowledges it in its state, and numbers its messages of objects.
  *
- * @param {() => boolean} loses asked for each message, in either direction
+ * @param {() => boolean} loses called for each message, in either direction
  */
 function line(loses) {
   /** @type {Map<string, Function[]>} */
@@ -15,7 +15,7 @@ function line(loses) {
   const fire = (/** @type {string} */ event, /** @type {unknown[]} */ ...args) => {
     for (const handler of handlers.get(event) ?? []) handler(...args);
   };
-  /** Nothing arrives at once. @param {() => void} arrive */
+  /** Messages arrive later. @param {() => void} arrive */
   const later = (arrive) => void setTimeout(arrive, 5);
   /** @type {Record<string, any>} */
   let changes = {};
@@ -40,8 +40,16 @@ function line(loses) {
 
   function publish() {
     kernel.revision += 1;
-    const active = kernel.prompts.length ? { id: 1000 + kernel.finished.length, index: 0, prompts: kernel.prompts } : null;
-    const state = { revision: kernel.revision, epoch: kernel.epoch, ack: { [client]: kernel.ack }, active, objects: kernel.count };
+    const active = kernel.prompts.length
+      ? { id: 1000 + kernel.finished.length, index: 0, prompts: kernel.prompts }
+      : null;
+    const state = {
+      revision: kernel.revision,
+      epoch: kernel.epoch,
+      ack: { [client]: kernel.ack },
+      active,
+      objects: kernel.count,
+    };
     if (loses()) return;
     later(() => {
       trait = state;
@@ -52,7 +60,7 @@ function line(loses) {
   let client = "";
 
   /** @param {any} message */
-  function tell(message) {
+  function sendObjects(message) {
     kernel.count += 1;
     const content = { ...message, n: kernel.count, type: "objects" };
     if (!loses()) later(() => fire("msg:custom", content, []));
@@ -68,7 +76,7 @@ function line(loses) {
       kernel.epoch += 1;
       kernel.finished.push(kernel.prompts);
       kernel.prompts = [];
-      tell({ put: [{ id: kernel.finished.length, index: kernel.finished.length - 1 }] });
+      sendObjects({ put: [{ id: kernel.finished.length, index: kernel.finished.length - 1 }] });
     }
     publish();
   }
@@ -79,7 +87,8 @@ function line(loses) {
     if (message.type === "traits") return carryOut(message.traits._prompts);
     if (message.type !== "hello") return message.rid && carryOut(message);
     kernel.hellos += 1;
-    if (message.objects !== kernel.count) tell({ reset: true, put: kernel.finished.map((_, k) => ({ id: k + 1, index: k })) });
+    if (message.objects !== kernel.count)
+      sendObjects({ reset: true, put: kernel.finished.map((_, k) => ({ id: k + 1, index: k })) });
     publish();
   }
 
@@ -93,7 +102,7 @@ function line(loses) {
     if (loses()) return;
     later(() => {
       if (traits._prompts) carryOut(traits._prompts);
-      // The word that it was handled may be lost, too.
+      // The confirmation may be lost, too.
       if (!loses()) later(handled);
     });
   }
@@ -117,21 +126,25 @@ function line(loses) {
       if (!kernel.alive) throw new Error("Cannot send");
       if (!loses()) later(() => receive(message));
     },
-    on: (/** @type {string} */ event, /** @type {Function} */ handler) => void handlers.set(event, [...(handlers.get(event) ?? []), handler]),
+    on: (/** @type {string} */ event, /** @type {Function} */ handler) =>
+      void handlers.set(event, [...(handlers.get(event) ?? []), handler]),
     off() {},
     widget_manager: { kernel: notebook() },
   };
   return { model, kernel, publish, fire };
 }
 
-/** JupyterLab's connection to a kernel, as far as it is looked at. */
+/** The used part of JupyterLab's connection to a kernel. */
 function notebook() {
   /** @type {Set<() => void>} */
   const slots = new Set();
   return {
     status: "idle",
     connectionStatus: "connected",
-    connectionStatusChanged: { connect: (/** @type {() => void} */ slot) => slots.add(slot), disconnect: (/** @type {() => void} */ slot) => slots.delete(slot) },
+    connectionStatusChanged: {
+      connect: (/** @type {() => void} */ slot) => slots.add(slot),
+      disconnect: (/** @type {() => void} */ slot) => slots.delete(slot),
+    },
     slots,
     become(/** @type {string} */ status) {
       this.connectionStatus = status;
@@ -163,8 +176,8 @@ function within(done, seconds) {
   return done();
 }
 
-/** @param {import("../src/store.js").Store} store */
-const settled = (store) => () => store.owed() === null;
+/** @param {import("../src/state/store.js").Store} store */
+const settled = (store) => () => store.awaited() === null;
 
 /** The n-th, m-th, … of all messages is lost. @param {...number} which */
 function losing(...which) {
@@ -172,7 +185,7 @@ function losing(...which) {
   return () => which.includes(++k);
 }
 
-test("on a line that loses nothing nothing is said twice", () => {
+test("nothing is sent twice on a line that loses nothing", () => {
   const there = line(() => false);
   const store = open(there);
   for (let x = 0; x < 5; x++) {
@@ -185,7 +198,7 @@ test("on a line that loses nothing nothing is said twice", () => {
   assert.equal(store.snapshot().finished.length, 5);
 });
 
-test("whichever single message is lost, nothing is lost and nothing done twice", () => {
+test("whichever message is lost, every request is carried out exactly once", () => {
   for (let lost = 1; lost <= 24; lost++) {
     const there = line(losing(lost));
     const store = open(there);
@@ -194,17 +207,31 @@ test("whichever single message is lost, nothing is lost and nothing done twice",
       store.addPrompt(point(x + 10));
       store.act("commit");
     }
-    assert.ok(within(settled(store), 30), `after the loss of message ${lost}: ${store.owed()}`);
+    assert.ok(
+      within(settled(store), 30),
+      `after the loss of message ${lost}: ${store.awaited()?.kind}`,
+    );
     const kept = there.kernel.finished.map((prompts) => prompts.map(({ x }) => x));
-    assert.deepEqual(kept, [[0, 10], [1, 11], [2, 12]], `after the loss of message ${lost}`);
+    assert.deepEqual(
+      kept,
+      [
+        [0, 10],
+        [1, 11],
+        [2, 12],
+      ],
+      `after the loss of message ${lost}`,
+    );
     assert.equal(store.snapshot().finished.length, 3, `after the loss of message ${lost}`);
     assert.ok(!store.snapshot().pending);
   }
 });
 
-test("of many lost messages none matters in the end", () => {
+test("many lost messages are all made good in the end", () => {
   let seed = 1;
-  const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  const random = () => {
+    seed = (seed * 48271) % 2147483647;
+    return seed / 2147483647;
+  };
   for (let round = 0; round < 20; round++) {
     const there = line(() => random() < 0.2);
     const store = open(there);
@@ -213,15 +240,24 @@ test("of many lost messages none matters in the end", () => {
       if (x % 2) store.act("commit");
       mock.timers.tick(500);
     }
-    assert.ok(within(settled(store), 600), `round ${round}: ${store.owed()}`);
-    assert.deepEqual(there.kernel.finished.map((prompts) => prompts.map(({ x }) => x)), [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]);
+    assert.ok(within(settled(store), 600), `round ${round}: ${store.awaited()?.kind}`);
+    assert.deepEqual(
+      there.kernel.finished.map((prompts) => prompts.map(({ x }) => x)),
+      [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+        [6, 7],
+        [8, 9],
+      ],
+    );
     assert.equal(store.snapshot().finished.length, 5);
     ending.abort();
     ending = new AbortController();
   }
 });
 
-test("a lost change of Python's is noticed at the next one", () => {
+test("a lost change by Python is detected at the next one", () => {
   let lost = false;
   const there = line(() => lost);
   const store = open(there);
@@ -232,11 +268,11 @@ test("a lost change of Python's is noticed at the next one", () => {
   lost = false;
   there.publish();
   mock.timers.tick(10);
-  assert.equal(store.owed(), "objects");
+  assert.equal(store.awaited()?.kind, "objects");
   assert.ok(within(settled(store), 3));
 });
 
-test("a busy kernel is asked ever less often", () => {
+test("a busy kernel gets fewer and fewer repetitions", () => {
   const there = line(() => false);
   const store = open(there);
   let asked = 0;
@@ -250,7 +286,7 @@ test("a busy kernel is asked ever less often", () => {
   store.act("commit");
   within(() => false, 600);
   assert.ok(asked >= 10 && asked < 30, `${asked}`);
-  assert.equal(store.snapshot().connection, "up", "that it is busy is said elsewhere");
+  assert.equal(store.snapshot().connection, "up", "the status tells that it is busy");
   there.model.widget_manager.kernel.status = "idle";
   within(() => false, 60);
   assert.equal(store.snapshot().connection, "silent");
@@ -259,7 +295,7 @@ test("a busy kernel is asked ever less often", () => {
   assert.equal(store.snapshot().connection, "up");
 });
 
-test("a lost connection is told, and its return settles what is open", () => {
+test("a lost connection is reported, and requests are settled when it is back", () => {
   let lost = false;
   const there = line(() => lost);
   const store = open(there);
@@ -281,24 +317,28 @@ test("a lost connection is told, and its return settles what is open", () => {
   assert.deepEqual(there.kernel.prompts, [point(1), point(2)]);
 });
 
-test("nothing is asked of a kernel that is gone, and nothing after the end", () => {
+test("nothing is sent to a disconnected kernel, nor after the widget is closed", () => {
   const there = line(() => false);
   const store = open(there);
   within(settled(store), 1);
   there.kernel.alive = false;
   store.act("commit");
-  assert.ok(store.snapshot().gone);
+  assert.ok(store.snapshot().isDisconnected);
   within(() => false, 60);
   assert.equal(there.kernel.hellos, 1);
   ending.abort();
   assert.equal(there.model.widget_manager.kernel.slots.size, 0);
 });
 
-test("a page that has slept, or was offline, asks what it has missed", (t) => {
+test("a page that was suspended or offline requests what it has missed", (t) => {
   const page = Object.assign(new EventTarget(), { hidden: false });
   const host = new EventTarget();
   Object.assign(globalThis, { document: page, window: host });
-  t.after(() => Reflect.deleteProperty(globalThis, "document") && Reflect.deleteProperty(globalThis, "window"));
+  t.after(
+    () =>
+      Reflect.deleteProperty(globalThis, "document") &&
+      Reflect.deleteProperty(globalThis, "window"),
+  );
   let lost = false;
   const there = line(() => lost);
   const store = open(there);
@@ -313,7 +353,7 @@ test("a page that has slept, or was offline, asks what it has missed", (t) => {
     within(() => false, 1);
   };
   hide(5);
-  assert.equal(there.kernel.hellos, 1, "it has hardly slept");
+  assert.equal(there.kernel.hellos, 1, "it was hidden for a short time only");
   lost = true;
   there.publish();
   lost = false;

@@ -1,13 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { boxBetween, boxOnSurface, clampPoint, fitStage, fromSurface, intersection, isDrag, isInside, toSurface, viewportOf } from "../src/geometry.js";
+import {
+  boxBetween,
+  boxOnSurface,
+  clampPoint,
+  fitStage,
+  fromSurface,
+  intersection,
+  isDrag,
+  isInside,
+  toSurface,
+  viewportOf,
+} from "../src/pixels/geometry.js";
 
 const image = { width: 451, height: 300 };
 
-test("from the surface to the image and back", () => {
+test("positions convert from the surface to the image and back", () => {
   const placement = { image, left: 13.5, top: -7.25, width: 640, height: 425.7 };
-  for (const position of [{ x: 13.5, y: 7.25 }, { x: 200, y: 100.5 }, { x: -40, y: 900 }]) {
+  for (const position of [
+    { x: 13.5, y: 7.25 },
+    { x: 200, y: 100.5 },
+    { x: -40, y: 900 },
+  ]) {
     const there = toSurface(fromSurface(position, placement), placement);
     assert.ok(Math.abs(there.x - position.x) < 1e-9 && Math.abs(there.y - position.y) < 1e-9);
   }
@@ -17,8 +32,18 @@ test("from the surface to the image and back", () => {
 
 test("a box of pixels covers whole surface pixels, and what two boxes share", () => {
   const placement = { image, left: 10.2, top: 0, width: 451, height: 150 };
-  assert.deepEqual(boxOnSurface({ x0: 0, y0: 3, x1: 5, y1: 8 }, placement, 2), { x0: 8, y0: -1, x1: 18, y1: 6 });
-  assert.deepEqual(intersection({ x0: 0, y0: 0, x1: 5, y1: 5 }, { x0: 3, y0: -2, x1: 9, y1: 2 }), { x0: 3, y0: 0, x1: 5, y1: 2 });
+  assert.deepEqual(boxOnSurface({ x0: 0, y0: 3, x1: 5, y1: 8 }, placement, 2), {
+    x0: 8,
+    y0: -1,
+    x1: 18,
+    y1: 6,
+  });
+  assert.deepEqual(intersection({ x0: 0, y0: 0, x1: 5, y1: 5 }, { x0: 3, y0: -2, x1: 9, y1: 2 }), {
+    x0: 3,
+    y0: 0,
+    x1: 5,
+    y1: 2,
+  });
   assert.equal(intersection({ x0: 0, y0: 0, x1: 5, y1: 5 }, { x0: 5, y0: 0, x1: 9, y1: 5 }), null);
 });
 
@@ -32,52 +57,88 @@ test("points are rounded to two decimals and stay strictly inside", () => {
   }
 });
 
-test("inside is half open", () => {
+test("the far borders are outside of the image", () => {
   assert.ok(isInside({ x: 0, y: 0 }, image));
   assert.ok(!isInside({ x: 451, y: 10 }, image));
   assert.ok(!isInside({ x: 10, y: -0.01 }, image));
 });
 
-test("a box is the same in whatever direction it was dragged", () => {
+test("a box is the same for any direction of the drag", () => {
   const expected = { x0: 10, y0: 20.5, x1: 100.25, y1: 200 };
-  for (const [ax, bx] of [[10, 100.25], [100.25, 10]]) {
-    for (const [ay, by] of [[20.5, 200], [200, 20.5]]) {
+  for (const [ax, bx] of [
+    [10, 100.25],
+    [100.25, 10],
+  ]) {
+    for (const [ay, by] of [
+      [20.5, 200],
+      [200, 20.5],
+    ]) {
       assert.deepEqual(boxBetween({ x: ax, y: ay }, { x: bx, y: by }, image), expected);
     }
   }
 });
 
 test("a box is clamped to the image, whose far border it may touch", () => {
-  assert.deepEqual(boxBetween({ x: -50, y: 400 }, { x: 9999, y: 100 }, image), { x0: 0, y0: 100, x1: 451, y1: 300 });
+  assert.deepEqual(boxBetween({ x: -50, y: 400 }, { x: 9999, y: 100 }, image), {
+    x0: 0,
+    y0: 100,
+    x1: 451,
+    y1: 300,
+  });
 });
 
-test("a box without area is none", () => {
+test("a box without area is null", () => {
   assert.equal(boxBetween({ x: 5, y: 5 }, { x: 5.001, y: 90 }, image), null);
   assert.equal(boxBetween({ x: 5, y: -10 }, { x: 90, y: -1 }, image), null);
 });
 
-test("a trembling click is no drag", () => {
+test("a click with a small movement is no drag", () => {
   assert.ok(!isDrag({ x: 10, y: 10 }, { x: 12, y: 13 }));
   assert.ok(isDrag({ x: 10, y: 10 }, { x: 13, y: 13 }));
 });
 
 test("the stage has the image's shape and fits the room", () => {
-  assert.deepEqual(fitStage({ width: 2000, height: 1000 }, { width: 800, height: 640 }), { width: 800, height: 400 });
-  assert.deepEqual(fitStage({ width: 1000, height: 2000 }, { width: 800, height: 640 }), { width: 320, height: 640 });
+  assert.deepEqual(fitStage({ width: 2000, height: 1000 }, { width: 800, height: 640 }), {
+    width: 800,
+    height: 400,
+  });
+  assert.deepEqual(fitStage({ width: 1000, height: 2000 }, { width: 800, height: 640 }), {
+    width: 320,
+    height: 640,
+  });
 });
 
-test("strips and single pixels can be clicked", () => {
+test("narrow images and single pixels can be clicked", () => {
   const room = { width: 700, height: 640 };
   assert.deepEqual(fitStage({ width: 5000, height: 1 }, room), { width: 700, height: 32 });
   assert.deepEqual(fitStage({ width: 1, height: 5000 }, room), { width: 32, height: 640 });
   assert.deepEqual(fitStage({ width: 1, height: 1 }, room), { width: 256, height: 256 });
 });
 
-test("the window is the image, with room around a strip, or as high as was asked for", () => {
+test("the viewport has the size of the image, with space around a narrow one, or the requested height", () => {
   const room = { width: 800, height: 640 };
-  assert.deepEqual(viewportOf({ width: 800, height: 533 }, room, { width: false, height: false }), { width: 800, height: 533 });
-  assert.deepEqual(viewportOf({ width: 700, height: 32 }, room, { width: false, height: false }), { width: 700, height: 240 });
-  assert.deepEqual(viewportOf({ width: 32, height: 640 }, room, { width: false, height: false }), { width: 320, height: 640 });
-  assert.deepEqual(viewportOf({ width: 300, height: 200 }, { width: 300, height: 900 }, { width: false, height: true }), { width: 300, height: 900 });
-  assert.deepEqual(viewportOf({ width: 300, height: 200 }, room, { width: true, height: true }), room);
+  assert.deepEqual(viewportOf({ width: 800, height: 533 }, room, { width: false, height: false }), {
+    width: 800,
+    height: 533,
+  });
+  assert.deepEqual(viewportOf({ width: 700, height: 32 }, room, { width: false, height: false }), {
+    width: 700,
+    height: 240,
+  });
+  assert.deepEqual(viewportOf({ width: 32, height: 640 }, room, { width: false, height: false }), {
+    width: 320,
+    height: 640,
+  });
+  assert.deepEqual(
+    viewportOf(
+      { width: 300, height: 200 },
+      { width: 300, height: 900 },
+      { width: false, height: true },
+    ),
+    { width: 300, height: 900 },
+  );
+  assert.deepEqual(
+    viewportOf({ width: 300, height: 200 }, room, { width: true, height: true }),
+    room,
+  );
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connect } from "../src/link.js";
+import { connect } from "../src/kernel/link.js";
 
-/** A model that keeps what would cross the comm, in order. */
+/** A model that records what would cross the comm, in order. */
 function fakeModel() {
   /** @type {any[]} */
   const crossed = [];
@@ -23,12 +23,13 @@ function fakeModel() {
       this.saved();
     },
     send: (/** @type {unknown} */ message) => crossed.push({ message }),
-    on: (/** @type {string} */ event, /** @type {() => void} */ handler) => void handlers.set(event, handler),
+    on: (/** @type {string} */ event, /** @type {() => void} */ handler) =>
+      void handlers.set(event, handler),
     off() {},
   };
 }
 
-test("every edit writes a trait after it has left: a reactive host runs its cells for traits only", () => {
+test("every action also writes a trait: a reactive host runs its cells for traits only", () => {
   const model = fakeModel();
   const ending = new AbortController();
   const store = connect(/** @type {any} */ (model), ending.signal);
@@ -46,7 +47,7 @@ test("every edit writes a trait after it has left: a reactive host runs its cell
   ending.abort();
 });
 
-test("options are written once they rest; what Python sets meanwhile is newer", async () => {
+test("options are written when they stop changing, unless Python sets them meanwhile", async () => {
   const model = fakeModel();
   const ending = new AbortController();
   const store = connect(/** @type {any} */ (model), ending.signal);
@@ -62,5 +63,18 @@ test("options are written once they rest; what Python sets meanwhile is newer", 
   await new Promise((resolve) => (model.saved = resolve));
   assert.deepEqual(model.crossed, [{ trait: { opacity: 0.3, mask_style: "contour" } }]);
   assert.equal(store.snapshot().options.height, 300);
+  ending.abort();
+});
+
+test("the page has the ids of categories, also of those added later", () => {
+  const model = fakeModel();
+  const ending = new AbortController();
+  let categories = [{ id: 17, name: "cat" }];
+  model.get = (name) => (name === "_categories" ? categories : undefined);
+  const store = connect(/** @type {any} */ (model), ending.signal);
+  assert.deepEqual(store.snapshot().categories, [{ id: 17, name: "cat" }]);
+  categories = [...categories, { id: 18, name: "dog" }];
+  model.fire("change:_categories");
+  assert.deepEqual(store.snapshot().categories, categories);
   ending.abort();
 });

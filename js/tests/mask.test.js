@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { depthLevels } from "../src/contour.js";
-import { cropLogits, rasterize } from "../src/mask.js";
+import { depthLevels } from "../src/pixels/contour.js";
+import { cropLogits, rasterize } from "../src/pixels/mask.js";
 
-/** @typedef {import("../src/geometry.js").Size} Size */
+/** @typedef {import("../src/pixels/geometry.js").Size} Size */
 
 /**
  * The formula, pixel by pixel and without any shortcut.
@@ -31,13 +31,19 @@ function bruteForce(q, w, h, { width: W, height: H }) {
   return mask;
 }
 
-/** @param {number} w @param {number} h @param {Int8Array} q @returns {import("../src/mask.js").Mask} */
+/** @param {number} w @param {number} h @param {Int8Array} q @returns {import("../src/pixels/mask.js").Mask} */
 const maskOf = (w, h, q) => ({ base: cropLogits(w, h, q), strokes: [] });
 
 /** @param {Size} image @param {Size} surface */
-const filling = (image, surface) => ({ image, left: 0, top: 0, width: surface.width, height: surface.height });
+const filling = (image, surface) => ({
+  image,
+  left: 0,
+  top: 0,
+  width: surface.width,
+  height: surface.height,
+});
 
-/** The whole surface of a bitmap. @param {import("../src/mask.js").Bitmap} bitmap @param {Size} surface */
+/** The whole surface of a bitmap. @param {import("../src/pixels/bitmap.js").Bitmap} bitmap @param {Size} surface */
 function spread({ x, y, width, inside }, surface) {
   const out = new Array(surface.width * surface.height).fill(0);
   inside.forEach((value, at) => {
@@ -49,13 +55,18 @@ function spread({ x, y, width, inside }, surface) {
 /** Repeatable noise. @param {number} seed */
 function noise(seed) {
   let state = seed;
-  return () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+  return () => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return state / 2147483648;
+  };
 }
 
 /** @param {number} w @param {number} h @param {number} seed @param {number} bias */
 const randomLogits = (w, h, seed, bias) => {
   const random = noise(seed);
-  return Int8Array.from({ length: w * h }, () => Math.max(-128, Math.min(127, Math.round((random() - bias) * 255))));
+  return Int8Array.from({ length: w * h }, () =>
+    Math.max(-128, Math.min(127, Math.round((random() - bias) * 255))),
+  );
 };
 
 for (const [w, h, W, H, bias] of [
@@ -79,7 +90,7 @@ for (const [w, h, W, H, bias] of [
   });
 }
 
-test("positive logits in the corners reach the image's corners", () => {
+test("positive logits in the corners fill the corners of the image", () => {
   const q = new Int8Array(16).fill(-100);
   for (const corner of [0, 3, 12, 15]) q[corner] = 100;
   const image = { width: 40, height: 20 };
@@ -88,26 +99,40 @@ test("positive logits in the corners reach the image's corners", () => {
   for (const corner of [0, 39, 19 * 40, 20 * 40 - 1]) assert.equal(mask[corner], 1);
 });
 
-test("no positive logit, no pixel: zero is outside", () => {
+test("without a positive logit there is no pixel: zero is outside", () => {
   for (const value of [-128, -1, 0]) {
-    const bitmap = rasterize(maskOf(6, 6, new Int8Array(36).fill(value)), filling({ width: 30, height: 30 }, { width: 50, height: 50 }));
+    const bitmap = rasterize(
+      maskOf(6, 6, new Int8Array(36).fill(value)),
+      filling({ width: 30, height: 30 }, { width: 50, height: 50 }),
+    );
     assert.equal(bitmap.inside.length, 0);
   }
 });
 
-test("all positive fills the surface", () => {
+test("a mask with only positive logits fills the surface", () => {
   const surface = { width: 33, height: 21 };
-  const bitmap = rasterize(maskOf(6, 6, new Int8Array(36).fill(1)), filling({ width: 30, height: 30 }, surface));
+  const bitmap = rasterize(
+    maskOf(6, 6, new Int8Array(36).fill(1)),
+    filling({ width: 30, height: 30 }, surface),
+  );
   assert.deepEqual([bitmap.x, bitmap.y, bitmap.width, bitmap.height], [0, 0, 33, 21]);
   assert.ok(bitmap.inside.every(Boolean));
 });
 
-for (const [width, height] of [[97, 61], [20, 9], [7, 300], [1, 1]]) {
+for (const [width, height] of [
+  [97, 61],
+  [20, 9],
+  [7, 300],
+  [1, 1],
+]) {
   test(`a ${width}x${height} surface shows the image pixel under each pixel's centre`, () => {
     const image = { width: 41, height: 27 };
     const q = randomLogits(13, 11, 3, 0.55);
     const mask = bruteForce(q, 13, 11, image);
-    const shown = spread(rasterize(maskOf(13, 11, q), filling(image, { width, height })), { width, height });
+    const shown = spread(rasterize(maskOf(13, 11, q), filling(image, { width, height })), {
+      width,
+      height,
+    });
     shown.forEach((value, at) => {
       const X = Math.floor((((at % width) + 0.5) * 41) / width);
       const Y = Math.floor(((Math.floor(at / width) + 0.5) * 27) / height);
@@ -128,20 +153,13 @@ test("the crop keeps a ring around the positive logits, within the grid", () => 
 
 test("depth levels count city-block steps from the outside, borders included", () => {
   const inside = Uint8Array.from([
-    1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1,
-    1, 1, 1, 1, 1,
-    1, 1, 1, 0, 1,
-    1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1,
   ]);
   const none = new Int32Array(0);
   const bitmap = { x: 0, y: 0, width: 5, height: 5, inside, columns: none, rows: none };
-  assert.deepEqual([...depthLevels(bitmap, 9)], [
-    1, 1, 1, 1, 1,
-    1, 2, 2, 2, 1,
-    1, 2, 2, 1, 1,
-    1, 2, 1, 0, 1,
-    1, 1, 1, 1, 1,
-  ]);
+  assert.deepEqual(
+    [...depthLevels(bitmap, 9)],
+    [1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 2, 2, 1, 1, 1, 2, 1, 0, 1, 1, 1, 1, 1, 1],
+  );
   assert.equal(Math.max(...depthLevels(bitmap, 1)), 1);
 });

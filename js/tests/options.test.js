@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { brushRadius, DEFAULT_OPTIONS, OPTION_NAMES, parseOption } from "../src/options.js";
+import { brushRadius, DEFAULT_OPTIONS, OPTION_NAMES, parseOption } from "../src/state/options.js";
 
-test("what is no option is the default", () => {
+test("an invalid option becomes the default", () => {
   for (const name of OPTION_NAMES) {
     for (const value of [undefined, null, NaN, Infinity, "x", {}, -7, [1]]) {
       assert.deepEqual(parseOption(name, value), DEFAULT_OPTIONS[name], `${name} ${value}`);
@@ -11,7 +11,7 @@ test("what is no option is the default", () => {
   }
 });
 
-test("what is one is taken", () => {
+test("a valid option is accepted", () => {
   assert.equal(parseOption("tool", "eraser"), "eraser");
   assert.equal(parseOption("opacity", 0), 0);
   assert.equal(parseOption("maskStyle", "contour"), "contour");
@@ -20,8 +20,10 @@ test("what is one is taken", () => {
   assert.equal(parseOption("hoverPreview", true), true);
 });
 
-test("a brush without a size is a share of the image, never nothing", () => {
-  assert.equal(brushRadius(30, { width: 10, height: 10 }), 15);
-  assert.equal(brushRadius(0, { width: 1000, height: 500 }), 20);
-  assert.equal(brushRadius(0, { width: 5, height: 5 }), 0.5);
+test("an automatic brush suits the view and is never empty", () => {
+  assert.equal(brushRadius(30, 10), 15);
+  assert.equal(brushRadius(0, 10), 120, "8000 pixels in a window of 800");
+  assert.equal(brushRadius(0, 1), 12, "zoomed in");
+  assert.equal(brushRadius(0, 0.01), 0.5);
+  assert.equal(brushRadius(0.001, 1), 0.05);
 });

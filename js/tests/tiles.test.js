@@ -1,13 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createStore } from "../src/store.js";
-import { createTiles, levelFor, tileBounds, tilesIn } from "../src/tiles.js";
+import { createStore } from "../src/state/store.js";
+import { createTiles, levelFor, tileBounds, tilesIn } from "../src/stage/tiles.js";
 
-/** @type {import("../src/wire.js").Picture} */
+/** @type {import("../src/state/annotation.js").Picture} */
 const picture = {
-  width: 10001, height: 4001, viewWidth: 1600, viewHeight: 640, mime: "", plane: 0, name: "",
-  data: new Uint8Array(1), tiles: { size: 512, levels: 5 },
+  width: 10001,
+  height: 4001,
+  viewWidth: 1600,
+  viewHeight: 640,
+  mime: "",
+  plane: 0,
+  name: "",
+  data: new Uint8Array(1),
+  tiles: { size: 512, levels: 5 },
 };
 
 test("the coarsest level that is as sharp as the screen", () => {
@@ -19,7 +26,11 @@ test("the coarsest level that is as sharp as the screen", () => {
   assert.equal(levelFor(picture, 40), 0);
   assert.equal(levelFor({ ...picture, tiles: null }, 1), null);
   assert.equal(levelFor({ ...picture, viewWidth: 10001 }, 9), null);
-  assert.equal(levelFor({ ...picture, tiles: { size: 512, levels: 1 } }, 0.3), null, "a level that is not served");
+  assert.equal(
+    levelFor({ ...picture, tiles: { size: 512, levels: 1 } }, 0.3),
+    null,
+    "a level that is not served",
+  );
 });
 
 test("tiles cover the image without gap or overlap", () => {
@@ -33,7 +44,7 @@ test("tiles cover the image without gap or overlap", () => {
   }
 });
 
-test("only what is in view is asked for, the middle first", () => {
+test("only tiles in view are requested, those in the middle first", () => {
   const names = tilesIn(picture, 0, { x0: 600, y0: 600, x1: 2500, y1: 1500 });
   assert.deepEqual(new Set(names.map(({ col }) => col)), new Set([1, 2, 3, 4]));
   assert.deepEqual(new Set(names.map(({ row }) => row)), new Set([1, 2]));
@@ -42,40 +53,65 @@ test("only what is in view is asked for, the middle first", () => {
   assert.equal(tilesIn(picture, 0, { x0: -500, y0: -500, x1: 10, y1: 10 }).length, 1);
 });
 
-/** A store that keeps the questions, and a context that keeps what is drawn. */
+/** A store that records requests, and a context that records what is drawn. */
 function bench() {
   /** @type {any[]} */
-  const asked = [];
-  const link = { sendPrompts() {}, sendAction() {}, sendOptions() {}, sendHello() {}, sendQuestion: (/** @type {any} */ question) => void asked.push(question) };
+  const requests = [];
+  const link = {
+    sendPrompts() {},
+    sendAction() {},
+    sendOptions() {},
+    sendHello() {},
+    sendRequest: (/** @type {any} */ question) => void requests.push(question),
+  };
   const store = createStore({ client: "me", link });
   /** @type {any[]} */
   const drawn = [];
-  const context = /** @type {any} */ ({ drawImage: (/** @type {any[]} */ ...args) => drawn.push(args) });
-  return { asked, store, drawn, context, below: () => void drawn.push("below") };
+  const context = /** @type {any} */ ({
+    drawImage: (/** @type {any[]} */ ...args) => drawn.push(args),
+  });
+  return { requests, store, drawn, context, below: () => void drawn.push("below") };
 }
 
-/** @param {number} width @returns {import("../src/mask.js").Placement} the whole image, so large */
-const across = (width) => ({ image: picture, left: 0, top: 0, width, height: (width * picture.height) / picture.width });
+/** @param {number} width @returns {import("../src/pixels/geometry.js").Placement} the whole image at that width */
+const across = (width) => ({
+  image: picture,
+  left: 0,
+  top: 0,
+  width,
+  height: (width * picture.height) / picture.width,
+});
 const whole = { x0: 0, y0: 0, x1: picture.width, y1: picture.height };
 
-test("tiles come a few at a time, are drawn where they belong, and not asked for twice", async () => {
+test("tiles are requested a few at a time, drawn at their places, and not requested twice", async () => {
   let closed = 0;
   globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close: () => closed++ }));
   const controller = new AbortController();
-  const { asked, store, drawn, context } = bench();
+  const { requests, store, drawn, context } = bench();
   const below = () => {};
   /** @type {() => void} */
   let came = () => {};
   const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
   const placement = across(2500.25);
   tiles.draw(context, picture, placement, whole, below);
-  assert.deepEqual(asked.map(({ level, tiles: names }) => [level, names.length]), [[2, 4], [2, 4]]);
+  assert.deepEqual(
+    requests.map(({ level, tiles: names }) => [level, names.length]),
+    [
+      [2, 4],
+      [2, 4],
+    ],
+  );
   tiles.draw(context, picture, placement, whole, below);
-  assert.equal(asked.length, 2, "the others wait");
+  assert.equal(requests.length, 2, "the others wait");
 
-  const [col, row] = asked[0].tiles[0];
+  const [col, row] = requests[0].tiles[0];
   const done = new Promise((resolve) => (came = () => resolve(null)));
-  const answer = asked[0].tiles.map((/** @type {number[]} */ [c, r]) => ({ col: c, row: r, mime: "image/jpeg", data: new Uint8Array(1) }));
+  const answer = requests[0].tiles.map((/** @type {number[]} */ [c, r]) => ({
+    col: c,
+    row: r,
+    mime: "image/jpeg",
+    data: new Uint8Array(1),
+  }));
   store.receiveAnswer("tiles", { client: "me", plane: 0, level: 2, tiles: answer });
   store.receiveAnswer("tiles", { client: "me", plane: 1, level: 2, tiles: answer });
   store.receiveAnswer("tiles", { client: "another", plane: 0, level: 2, tiles: answer });
@@ -83,10 +119,12 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   tiles.draw(context, picture, placement, whole, below);
   assert.equal(drawn.length, 4);
   const { x0, y0 } = tileBounds(picture, { level: 2, col, row });
-  const mine = drawn.find(([, left, top]) => left === Math.round(x0 / 4) && top === Math.round(y0 / 4));
-  assert.ok(mine, "at its place, four image pixels a screen pixel");
-  assert.equal(asked.length, 3, "there is room for another batch");
-  const names = asked.flatMap((question) => question.tiles.map(String));
+  const mine = drawn.find(
+    ([, left, top]) => left === Math.round(x0 / 4) && top === Math.round(y0 / 4),
+  );
+  assert.ok(mine, "at its position, four image pixels per screen pixel");
+  assert.equal(requests.length, 3, "there is room for another batch");
+  const names = requests.flatMap((question) => question.tiles.map(String));
   assert.equal(new Set(names).size, names.length);
 
   tiles.draw(context, { ...picture }, placement, whole, below);
@@ -94,29 +132,34 @@ test("tiles come a few at a time, are drawn where they belong, and not asked for
   controller.abort();
 });
 
-test("nothing is asked for where the first picture is sharp enough, or no kernel is there", () => {
+test("no tiles are requested if the first picture is sharp enough", () => {
   const controller = new AbortController();
-  const { asked, store, drawn, context, below } = bench();
+  const { requests, store, drawn, context, below } = bench();
   const tiles = createTiles({ store, changed() {}, signal: controller.signal });
   tiles.draw(context, picture, across(1500), whole, below);
   tiles.draw(context, { ...picture, tiles: null }, across(9000), whole, below);
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requests, []);
   assert.deepEqual(drawn, ["below", "below"]);
   controller.abort();
 });
 
-test("where tiles of the level in view cover it, nothing below them is drawn", async () => {
+test("nothing is drawn below tiles that cover the view", async () => {
   globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close() {} }));
   const controller = new AbortController();
-  const { asked, store, drawn, context, below } = bench();
+  const { requests, store, drawn, context, below } = bench();
   /** @type {() => void} */
   let came = () => {};
   const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
   /** @param {number} level */
   const answer = async (level) => {
     const done = new Promise((resolve) => (came = () => resolve(null)));
-    const { tiles: names } = asked.filter((question) => question.level === level).at(-1);
-    const parts = names.map((/** @type {number[]} */ [col, row]) => ({ col, row, mime: "image/jpeg", data: new Uint8Array(1) }));
+    const { tiles: names } = requests.filter((question) => question.level === level).at(-1);
+    const parts = names.map((/** @type {number[]} */ [col, row]) => ({
+      col,
+      row,
+      mime: "image/jpeg",
+      data: new Uint8Array(1),
+    }));
     store.receiveAnswer("tiles", { client: "me", plane: 0, level, tiles: parts });
     await done;
     drawn.length = 0;
@@ -133,5 +176,40 @@ test("where tiles of the level in view cover it, nothing below them is drawn", a
   assert.ok(!drawn.includes("below"));
   tiles.draw(context, picture, across(10001), { ...view, x1: 1100 }, below);
   assert.equal(drawn.filter((each) => each === "below").length, 1, "a tile is missing there");
+  controller.abort();
+});
+
+test("missing tiles in view are requested three times, and still used when they arrive late", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  globalThis.createImageBitmap = /** @type {any} */ (async () => ({ close() {} }));
+  const controller = new AbortController();
+  const { requests, store, drawn, context, below } = bench();
+  const view = { x0: 0, y0: 0, x1: 400, y1: 400 };
+  /** @type {() => void} */
+  let came = () => {};
+  const tiles = createTiles({ store, changed: () => came(), signal: controller.signal });
+  const draw = () => tiles.draw(context, picture, across(10001), view, below);
+  draw();
+  for (const times of [1, 2, 3, 3]) {
+    assert.equal(requests.length, times);
+    t.mock.timers.tick(3999);
+    draw();
+    assert.equal(requests.length, times, "it is in flight");
+    t.mock.timers.tick(1);
+    draw();
+  }
+  assert.deepEqual(requests[2].tiles, [[0, 0]]);
+  const done = new Promise((resolve) => (came = () => resolve(null)));
+  store.receiveAnswer("tiles", {
+    client: "me",
+    plane: 0,
+    level: 0,
+    tiles: [{ col: 0, row: 0, mime: "", data: new Uint8Array(1) }],
+  });
+  await done;
+  drawn.length = 0;
+  draw();
+  assert.equal(drawn.length, 1);
+  assert.ok(!drawn.includes("below"));
   controller.abort();
 });

@@ -1,1 +1,1 @@
-"""What crosses the comm: from pages (`requests`, `receiving`), to pages (`wire`, `publishing`)."""
+"""The protocol: from pages (`requests`, `receiving`), and to pages (`wire`, `publishing`)."""

@@ -1,19 +1,25 @@
-"""What pages have been told, and what they must be told next."""
+"""Sends changes since the last message to pages."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
-from sam2_widget.answers import Answer
-from sam2_widget.comm import wire
-from sam2_widget.kinds import MaskPrompt, Stroke
-from sam2_widget.planes import Planes
-from sam2_widget.session import AnnotatedObject
+from sam2_widget.annotation.annotator import notice_about
+from sam2_widget.annotation.planes import Planes
+from sam2_widget.annotation.predictions import Prediction
+from sam2_widget.annotation.session import AnnotatedObject
+from sam2_widget.annotation.snapshots import Snapshot
+from sam2_widget.comm import messages, wire
+from sam2_widget.comm.lanes import LanePublisher
+from sam2_widget.comm.proposal_batches import ProposalPublisher
+from sam2_widget.comm.proposals import ProposingTrait
+from sam2_widget.comm.timeline import TrackingTrait
+from sam2_widget.prompts.types import MaskPrompt, Stroke
 
-Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
+Send: TypeAlias = Callable[[messages.KernelMessage, list[bytes]], None]
 
 
 class Publisher:
@@ -30,15 +36,23 @@ class Publisher:
         Sets the trait ``_state``.
     set_picture : callable
         Sets the trait ``_image`` to the plane shown.
+    set_tracking : callable
+        Sets the trait ``_tracking``.
+    set_proposing : callable
+        Sets the trait ``_proposing``.
 
     Attributes
     ----------
     state : dict
         The newest ``_state``.
-    told : wire.Told
-        Strokes and masks that pages have got.
-    heavy : mapping of str to Stroke or MaskPrompt
-        By their keys, the prompts that pages know by key; as long as the history holds them.
+    lanes : LanePublisher
+        Publisher of the timeline.
+    proposals : ProposalPublisher
+        Publisher of proposals.
+    registry : wire.SentRegistry
+        Strokes and masks that were sent to pages.
+    prompts_by_key : mapping of str to Stroke or MaskPrompt
+        Large prompts, to which pages refer by key; weakly referenced, as the history owns them.
     """
 
     def __init__(
@@ -47,8 +61,10 @@ class Publisher:
         ack: dict[str, int],
         *,
         send: Send,
-        set_state: Callable[[dict[str, Any]], None],
+        set_state: Callable[[messages.StateTrait], None],
         set_picture: Callable[[], None],
+        set_tracking: Callable[[TrackingTrait], None],
+        set_proposing: Callable[[ProposingTrait], None],
     ) -> None:
         self._planes = planes
         self._ack = ack
@@ -58,128 +74,135 @@ class Publisher:
         self._plane = planes.index
         self._sent: dict[int, wire.ShownObject] = {}
         self._looks: object = None
-        self.heavy: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
-        self.told = wire.Told()
+        self.prompts_by_key: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
+        self.registry = wire.SentRegistry()
+        self.lanes = LanePublisher(planes, send=send, set_tracking=set_tracking)
+        self.proposals = ProposalPublisher(planes, send=send, set_proposing=set_proposing)
         self._count = 0
-        self._known = self._current_state(self._active_answer(), 0)
-        self.state = {**self._known, "revision": 0}
+        state = self._current_state(planes.shown.snapshot(), 0)
+        self._known: messages.StateContent | None = state
+        """The state that was sent last; None if pages may have missed parts of it."""
+        self.state: messages.StateTrait = {**state, "revision": 0, "timing": None}
 
-    def _active_answer(self) -> Answer | None:
-        """The answer to the active object: not twice for one state, it may come at any moment."""
+    def _current_state(self, snapshot: Snapshot, count: int) -> messages.StateContent:
+        """The state, with the number of its last message of objects: a page notices a lost one."""
         annotator = self._planes.shown
-        active = annotator.session.annotation.active
-        return annotator.answered(active) if active else None
-
-    def _current_state(self, answer: Answer | None, count: int) -> dict[str, Any]:
-        """The state, and how many messages of objects belong to it: a page misses a lost one."""
-        annotator = self._planes.shown
-        active = annotator.session.annotation.active
+        active = snapshot.annotation.active
+        ids = [annotated.id for annotated, _ in snapshot.all_objects] if active else []
         for prompt in active.prompts if active else ():
             if isinstance(prompt, (Stroke, MaskPrompt)):
-                self.heavy[prompt.key] = prompt
-        state = wire.state_message(
+                self.prompts_by_key[prompt.key] = prompt
+        return wire.state_message(
             annotator.session,
-            answer,
+            snapshot.active_prediction,
+            index=ids.index(active.id) if active and active.id in ids else len(ids),
             failed=annotator.active_failed,
             epoch=annotator.epoch,
             ack=self._ack,
-            notice=annotator.notice,
+            notice=notice_about(snapshot.active_prediction),
             notices=annotator.notices,
             plane=self._planes.index,
-            turning=self._planes.wanted,
+            pending_plane=self._planes.pending_plane,
+            objects=count,
         )
-        return {**state, "objects": count}
 
     def publish(self) -> None:
         """Send what has changed; the caller holds the annotators' lock."""
-        # Pages put together what is told of another plane, and show it when its state is there.
-        turned = self._plane != self._planes.index
-        if turned:
+        # Pages collect the objects of another plane, and show it when its state arrives.
+        plane_changed = self._plane != self._planes.index
+        if plane_changed:
             self._begin()
-        finished = self._finished()
+        # Taken once: a prediction may be finished at any moment.
+        snapshot = self._planes.shown.snapshot()
+        finished = self._finished(snapshot)
         sent, self._sent = self._sent, finished
-        # What has not changed is the same object: 500 others cost next to nothing.
+        # Unchanged objects are identical, so that comparing 500 of them is cheap.
         put = {key for key, shown in finished.items() if sent.get(key) is not shown}
         drop = [key for key in sent if key not in finished]
         if list(sent) != list(finished):
             put |= out_of_order(list(sent), list(finished))
         placed = _placed(list(sent), finished, put) if put else []
         dropping = self._messages([], drop)
-        # In this order an object on its way from one place to the other is never in neither.
+        # In this order an object that becomes active or finished is never missing in between.
         self._send_all(self._messages(placed))
-        if turned:
+        if plane_changed:
             self._set_picture()
-        self._publish_state(self._count + len(dropping))
+        # Before the state that acknowledges what was done with them.
+        self.proposals.publish()
+        self._publish_state(snapshot, self._count + len(dropping))
         self._send_all(dropping)
+        self.lanes.publish()
 
-    def _publish_state(self, count: int) -> None:
-        answer = self._active_answer()
-        state = self._current_state(answer, count)
+    def _publish_state(self, snapshot: Snapshot, count: int) -> None:
+        state = self._current_state(snapshot, count)
         if state == self._known:
             return
         self._known = state
-        state = wire.as_told(state, answer.mask if answer else None, self.told)
-        self.state = {**state, "revision": self.state["revision"] + 1}
-        answered = not (state["active"] and state["active"]["pending"])
-        # Beside what is compared: no clock makes a state another one.
-        timing = self._planes.timings.publishing() if answered else None
-        self._set_state({**self.state, "timing": timing} if timing else self.state)
+        prediction = snapshot.active_prediction
+        state = wire.strip_known(state, prediction.mask if prediction else None, self.registry)
+        self.state = {**state, "revision": self.state["revision"] + 1, "timing": None}
+        pending = bool(state["active"] and state["active"]["pending"])
+        timing = None if pending else self._planes.timings.publishing()
+        self._set_state({**self.state, "timing": timing})
         self._planes.timings.published()
 
-    def _finished(self) -> dict[int, wire.ShownObject]:
+    def _finished(self, snapshot: Snapshot) -> dict[int, wire.ShownObject]:
         """All objects but the active one, in their order."""
-        annotator = self._planes.shown
-        session = annotator.session
-        annotation, looks = session.annotation, session.looks
+        looks = self._planes.shown.session.looks
         same_looks, self._looks = looks == self._looks, looks
         finished: dict[int, wire.ShownObject] = {}
-        answers = annotator.all_answered(annotation.objects)
-        for annotated, answer in zip(annotation.objects, answers, strict=True):
+        active = snapshot.annotation.active
+        for annotated, prediction in snapshot.all_objects:
             sent = self._sent.get(annotated.id)
-            # The quick way: this is asked of every object at every click.
-            if not (same_looks and sent and sent.annotated is annotated and sent.answer is answer):
-                sent = self._shown(annotated, answer, sent)
+            # A fast comparison, because this runs for every object at every click.
+            is_sent = sent and sent.annotated is annotated and sent.prediction is prediction
+            if sent is None or not (same_looks and is_sent):
+                sent = self._shown(annotated, prediction, sent)
             finished[annotated.id] = sent
-        if annotation.active_id is not None:
-            finished.pop(annotation.active_id, None)
+        if active is not None:
+            finished.pop(active.id, None)
         return finished
 
     def _shown(
         self,
         annotated: AnnotatedObject,
-        answer: Answer | None,
+        prediction: Prediction | None,
         sent: wire.ShownObject | None,
     ) -> wire.ShownObject:
-        """What pages must know of an object now: `sent` itself if that is what they know."""
-        if answer is None and sent and sent.annotated.prompts == annotated.prompts:
-            answer = sent.answer  # no flash while another model or setting is at work
-        shown = wire.shown_object(self._planes.shown.session, annotated, answer)
-        return sent if sent is not None and sent.says_the_same(shown) else shown
+        """An object as pages must show it: `sent` itself if nothing has changed."""
+        if prediction is None and sent and sent.annotated.prompts == annotated.prompts:
+            # The old mask is shown until the prediction by another model or setting is finished.
+            prediction = sent.prediction
+        shown = wire.shown_object(self._planes.shown.session, annotated, prediction)
+        return sent if sent is not None and sent.is_same_as(shown) else shown
 
-    def publish_again(self, seen: int) -> None:
-        """Send the state anew, and all finished objects to a page that has not seen all of them.
+    def publish_again(self, seen: int, seen_lanes: int = -1, seen_proposals: int = -1) -> None:
+        """Send the state again, and all finished objects if the page has missed some.
 
         Parameters
         ----------
-        seen : int
-            Number of the last message of objects that the page has got, if it missed none; else
-            any other, as from a page that has just opened.
+        seen, seen_lanes, seen_proposals : int
+            Number of the last message of objects, of lanes, and of proposals, that the page has
+            received without a gap; any other number requests all, as from a page that has just
+            opened.
         """
-        self.told = wire.Told()
+        self.registry = wire.SentRegistry()
         if seen == self._count:
-            # Not equal to any state, as in `_begin`.
-            self._known = {}
+            self._known = None
         else:
             self._begin()
+        self.lanes.publish_again(seen_lanes)
+        self.proposals.publish_again(seen_proposals)
         self.publish()
 
     def _begin(self) -> None:
-        """Have pages forget the objects that they know."""
+        """Reset the objects of all pages."""
         self._plane = self._planes.index
         self._sent = {}
-        # Not equal to any state: the points of its strokes must be sent again.
-        self._known = {}
-        self._send_all(self._messages([], reset=True))
+        # The points of its strokes must be sent again.
+        self._known = None
+        active = self._planes.shown.session.annotation.active
+        self._send_all(self._messages([], reset=True, active=active))
 
     def _messages(
         self,
@@ -187,20 +210,25 @@ class Publisher:
         drop: Iterable[int] = (),
         *,
         reset: bool = False,
-    ) -> list[wire.CustomMessage]:
-        return wire.objects_messages(put, drop, plane=self._plane, told=self.told, reset=reset)
+        active: AnnotatedObject | None = None,
+    ) -> list[wire.ObjectsBatch]:
+        plane, registry = self._plane, self.registry
+        return wire.objects_messages(
+            put, drop, plane=plane, registry=registry, reset=reset, active=active
+        )
 
-    def _send_all(self, messages: list[wire.CustomMessage]) -> None:
-        for message in messages:
+    def _send_all(self, batches: list[wire.ObjectsBatch]) -> None:
+        for batch in batches:
             self._count += 1
-            self._send({**message.content, "n": self._count}, message.buffers)
+            message = batch.numbered(self._count)
+            self._send(message.content, message.buffers)
 
 
 def out_of_order(before: Sequence[int], after: Sequence[int]) -> set[int]:
-    """The fewest of `after` that must be moved to bring what both have into its order."""
+    """The smallest set of keys to move to bring the common ones into the order of `after`."""
     place = {key: index for index, key in enumerate(before)}
     both = [key for key in after if key in place]
-    # The longest ascending run of old places stays; each pile ends with the lowest place so far.
+    # The longest increasing subsequence of old places stays; it is found by patience sorting.
     ends: list[int] = []
     piles: list[int] = []
     for key in both:
@@ -218,15 +246,20 @@ def out_of_order(before: Sequence[int], after: Sequence[int]) -> set[int]:
 def _placed(
     page: list[int], finished: Mapping[int, wire.ShownObject], put: set[int]
 ) -> list[tuple[int, wire.ShownObject]]:
-    """Each object to put, and where in the page's list, `page`, it belongs at that moment."""
+    """Each object to put, and its index in the page's list, `page`, at that moment."""
     placed: list[tuple[int, wire.ShownObject]] = []
-    before: int | None = None
+    known = set(page)
+    # The search starts behind the last object, so that adding thousands at once is fast.
+    after = 0
     for key, shown in finished.items():
-        if key in put:
-            if key in page:
-                page.remove(key)
-            index = 0 if before is None else page.index(before) + 1
-            page.insert(index, key)
-            placed.append((index, shown))
-        before = key
+        if key not in put:
+            after = page.index(key, after) + 1
+            continue
+        if key in known:
+            was = page.index(key)
+            page.pop(was)
+            after -= was < after
+        page.insert(after, key)
+        placed.append((after, shown))
+        after += 1
     return placed

@@ -1,9 +1,9 @@
-"""Which thread of the kernel takes what a page sends.
+"""Selects the kernel's thread that handles the messages of pages.
 
-A page that knows of subshells sends over one, so that clicks need not wait for the running cell.
-ipykernel 7.4 overrules that: it hands what arrives to the thread that last published on the comm.
-For anything that a cell publishes this is the main thread: a click would wait for the cell, and
-those after it, handled at once on the subshell, would overtake it.
+A page that supports subshells sends through one, so that clicks need not wait for the running cell.
+ipykernel 7.4 interferes: it passes a message to the thread that last published on the comm. After a
+cell has published something, this is the main thread: a click would wait for the cell, and later
+clicks, handled at once on the subshell, would overtake it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def route_as_sent(comm: Any) -> None:
-    """Have the messages of `comm` handled where the page has sent them to."""
+    """Handle the messages of `comm` on the thread that the page has sent them to."""
     if hasattr(comm, "_reply_subshell_for"):
         # On the comm itself, once: whatever is put right after each message comes too late for what
         # arrives in between.

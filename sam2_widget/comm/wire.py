@@ -1,86 +1,108 @@
-"""What the kernel sends to browsers: the one place that knows the layout of these messages.
+"""Creates the messages to pages that `sam2_widget.comm.messages` defines.
 
-As traits: ``_image`` (`image_message`), ``_labels`` (`labels_message`), ``_status`` and ``_state``
-(`state_message`). As custom messages: finished objects (`objects_messages`), each once when it
-changes, and the answers to what a page has asked for. What browsers send is in
-`sam2_widget.comm.requests`.
+Of finished objects (`objects_messages`) and strokes only new ones are sent, see `SentRegistry`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from cachetools import LRUCache
 
-from sam2_widget.answers import FORESEEN_KEPT, Answer
-from sam2_widget.comm.requests import Hover, Part, Press, Probe, Save, Tiles, Upload
+from sam2_widget._utils.text import presentable
+from sam2_widget.annotation.notices import Notices
+from sam2_widget.annotation.predictions import MAX_SPECULATIVE_RUNS, Prediction
+from sam2_widget.annotation.session import AnnotatedObject, Session, number_of
+from sam2_widget.comm import messages
+from sam2_widget.comm.requests import Frames, Hover, Part, Press, Probe, Save, Tiles, Upload
 from sam2_widget.images.pyramid import TILE
 from sam2_widget.images.view import View
-from sam2_widget.kinds import MaskPrompt, Prompt, Stroke
 from sam2_widget.masks.logits import LogitMask
 from sam2_widget.masks.strokes import Base, Mask
-from sam2_widget.notices import Notices
-from sam2_widget.session import AnnotatedObject, Session
-from sam2_widget.text import presentable
-
-Content: TypeAlias = dict[str, Any]
+from sam2_widget.prompts.categories import Categories
+from sam2_widget.prompts.collections import Class, classes_of
+from sam2_widget.prompts.types import MaskPrompt, Prompt, Stroke
 
 MAX_BATCH = 1 << 20
-"""Bytes of masks in one message: a burst of messages is lost, and a huge one stalls the page."""
+"""Bytes of masks in a message: many small messages may be lost, and a huge one blocks the page."""
 
 
-class Told:
-    """What pages have got: it is sent once, and known by its key from then on.
+class SentRegistry:
+    """Registry of data that was sent to pages, to which later messages refer by keys.
 
-    Strokes: ten of 500 vertices would else cost every click 80 kB and 50 ms. And the masks that
-    were foreseen: by the time that they are asked for they are there.
+    It contains strokes, of which ten with 500 vertices would otherwise add 80 kB and 50 ms to every
+    click, and the masks of speculative predictions, which the page has before the click.
     """
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
-        # Pages keep some more, so none that is named here is unknown there.
-        self._masks: LRUCache[_Foreseen, str] = LRUCache(FORESEEN_KEPT)
+        self._large_keys: set[str] = set()
+        # Pages store a few more of them, so that every key that is sent is valid.
+        self._masks: LRUCache[_MaskData, str] = LRUCache(MAX_SPECULATIVE_RUNS)
 
-    def foresee(self, base: Base, asked: Press) -> str:
-        """The key under which pages know a mask that is sent ahead; no other mask ever has it."""
-        key = self._masks[_foreseen(base)] = f"{asked.client}/{asked.n}"
+    def add_mask(self, base: Base, press: Press) -> str:
+        """Register the mask of a speculative prediction; returns its key, which is unique."""
+        key = self._masks[_mask_data(base)] = f"{press.client}/{press.n}"
         return key
 
     def key_of(self, base: Base) -> str | None:
-        """The key of a mask that pages have got ahead; None if they have not."""
-        return self._masks.get(_foreseen(base))
+        """The key of a mask that was sent to pages; None if it was not."""
+        return self._masks.get(_mask_data(base))
 
-    def entry(self, stroke: Stroke) -> Content:
-        """A stroke as it is sent, with its points if they are new."""
-        entry: Content = _stroke(stroke)
+    def new_large_prompts(self, prompts: Iterable[Prompt]) -> dict[str, str]:
+        """Strokes and masks among `prompts` that were not sent before, as JSON by their keys."""
+        large = [p for p in prompts if isinstance(p, (Stroke, MaskPrompt))]
+        # Also strokes that were part of a state: a page may miss a state without noticing it, but
+        # not a message of objects, which are numbered.
+        new = [p for p in large if p.key not in self._large_keys]
+        found = {p.key: msgspec.json.encode(p).decode() for p in new}
+        self._large_keys.update(found)
+        return found
+
+    def entry(self, stroke: Stroke) -> messages.MaskStroke:
+        """A stroke in a message: with its points the first time, later with its key only."""
+        entry = _stroke(stroke)
         if stroke.key not in self._keys:
             self._keys.add(stroke.key)
             entry["points"] = stroke.points
         return entry
 
 
-_Foreseen: TypeAlias = tuple[int, int, bytes]
+_MaskData: TypeAlias = tuple[int, int, bytes]
 
 
-def _foreseen(base: Base) -> _Foreseen:
+def _mask_data(base: Base) -> _MaskData:
     return base.width, base.height, base.data
 
 
-def _stroke(stroke: Stroke) -> Content:
+def _stroke(stroke: Stroke) -> messages.MaskStroke:
     return {"key": stroke.key, "radius": stroke.radius, "label": stroke.label}
 
 
-class CustomMessage(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CustomMessage:
     """A custom message: its content, and its binary buffers."""
 
-    content: Content
+    content: messages.KernelMessage
     buffers: list[bytes]
 
 
-def image_message(view: View, name: str, levels: int, plane: int = 0) -> Content:
+@dataclass(frozen=True, slots=True)
+class ObjectsBatch:
+    """A message of finished objects that has no number yet."""
+
+    content: messages.ObjectsBatch
+    buffers: list[bytes]
+
+    def numbered(self, n: int) -> CustomMessage:
+        """The complete message."""
+        return CustomMessage({**self.content, "n": n}, self.buffers)
+
+
+def image_message(view: View, name: str, levels: int, plane: int = 0) -> messages.ImageTrait:
     """The trait ``_image``; `levels`: see `Pyramid`."""
     return {
         "plane": plane,
@@ -95,117 +117,161 @@ def image_message(view: View, name: str, levels: int, plane: int = 0) -> Content
     }
 
 
-def stack_message(along: str, count: int, annotated: list[int]) -> Content:
+def stack_message(along: str, count: int, annotated: list[int]) -> messages.StackTrait:
     """The trait ``_stack``: empty for a plain image."""
     return {"axis": along, "count": count, "annotated": annotated} if along else {}
 
 
-def labels_message(classes: Mapping[str, str]) -> list[Content]:
-    """The trait ``_labels``."""
-    return [{"name": name, "color": color} for name, color in classes.items()]
+def set_message(count: int) -> messages.StackTrait:
+    """The trait ``_stack`` of a set of images."""
+    return {"images": count}
+
+
+def labels_message(
+    classes: Mapping[str, str], used: Iterable[str] = ()
+) -> list[messages.ClassColor]:
+    """The trait ``_labels``: the classes, then the `used` labels that are not classes."""
+    undeclared = dict.fromkeys(name for name in used if name not in classes)
+    return [{"name": n, "color": color} for n, color in {**classes, **undeclared}.items()]
+
+
+def categories_message(categories: Categories) -> list[messages.Category]:
+    """The trait ``_categories``: all classes with their ids, as COCO lists them."""
+    return [{"id": number, "name": name} for name, number in categories.numbers(first=1).items()]
+
+
+def prompt_classes_message(known: Categories) -> list[Class]:
+    """The trait ``_prompt_classes``: the classes as in a file of prompts."""
+    found: list[Class] = msgspec.to_builtins(classes_of(known))
+    return found
 
 
 def state_message(
     session: Session,
-    answer: Answer | None,
+    prediction: Prediction | None,
     *,
+    index: int,
     failed: bool,
     epoch: int,
     ack: dict[str, int],
     notice: str,
     notices: Notices,
     plane: int,
-    turning: int | None,
-) -> Content:
-    """The trait ``_state`` but for its revision, and for what pages may have got: see `as_told`.
+    pending_plane: int | None,
+    objects: int,
+) -> messages.StateContent:
+    """The trait ``_state`` without its revision, before `strip_known`.
 
-    `answer` is that to the active object, None while it is pending or after the model `failed`;
-    `notice` is about it, `notices` are what single pages, or all, were told beside;
-    `turning` the plane that is on its way, None if none is.
+    `prediction` is that of the active object, None while it is pending or after the model `failed`;
+    `index` is its place among all objects of the plane; `notice` is about it; `notices` are the
+    other notices, for one page or for all; `pending_plane` is the plane that will be shown, if any;
+    `objects` is the number of the last message of objects that belongs to this state.
     """
     active = session.annotation.active
     return {
         "epoch": epoch,
         "ack": dict(ack),
-        "active": active and _active(session, active, answer, failed=failed),
+        "active": (
+            _active(session, active, prediction, index=index, failed=failed) if active else None
+        ),
         "can_undo": session.can_undo,
         "can_redo": session.can_redo,
         "label": session.label,
         "next_color": session.next_color,
+        "color_by": session.color_by,
         "notice": presentable(notice),
-        "notices": {client: presentable(text) for client, text in notices.told.items()},
+        "notices": {client: presentable(text) for client, text in notices.current.items()},
         "noticed": notices.count,
         "settings": _settings(session),
         "plane": plane,
-        "turning": turning,
+        "pending_plane": pending_plane,
+        "objects": objects,
     }
 
 
-def as_told(state: Content, mask: Mask | None, told: Told) -> Content:
-    """The state with what pages have not got of `mask`, the active one, and keys for the rest."""
-    if mask is None:
-        return state
+def strip_known(
+    state: messages.StateContent, mask: Mask | None, registry: SentRegistry
+) -> messages.StateContent:
+    """The state, with keys in place of the parts of the active mask that were sent before."""
     active = state["active"]
-    sent = dict(active["mask"])
+    if mask is None or active is None or active["mask"] is None:
+        return state
+    sent = active["mask"].copy()
     if mask.strokes:
-        sent["strokes"] = [told.entry(stroke) for stroke in mask.strokes]
-    if key := told.key_of(mask.base):
+        sent["strokes"] = [registry.entry(stroke) for stroke in mask.strokes]
+    if key := registry.key_of(mask.base):
         del sent["data"]
         sent["known"] = key
     return {**state, "active": {**active, "mask": sent}}
 
 
-def _settings(session: Session) -> Content:
+def _settings(session: Session) -> messages.MaskSettings:
     settings = session.annotation.settings
-    return {name: getattr(settings, name) for name in settings.__struct_fields__}
-
-
-def _active(
-    session: Session, active: AnnotatedObject, answer: Answer | None, *, failed: bool
-) -> Content:
-    index = session.annotation.index(active.id)
     return {
-        **_described(shown_object(session, active, answer), index),
-        "prompts": [_prompt(prompt) for prompt in active.prompts],
-        "pending": answer is None and not failed,
-        "empty": answer is not None and answer.mask.empty,
-        "mask": answer and {**_mask(answer.mask), "data": answer.mask.base.data},
-        "candidates": answer and _candidates(answer),
-        "choice": answer.choice if answer else 0,
+        "overlap": settings.overlap,
+        "fill_holes": settings.fill_holes,
+        "drop_specks": settings.drop_specks,
     }
 
 
-def _prompt(prompt: Prompt) -> Content:
-    """A prompt for the page to show; what is heavy goes as its key."""
+def _active(
+    session: Session,
+    active: AnnotatedObject,
+    prediction: Prediction | None,
+    *,
+    index: int,
+    failed: bool,
+) -> messages.ActiveObject:
+    return {
+        **_described(shown_object(session, active, prediction), index),
+        "pending": prediction is None and not failed,
+        "empty": prediction is not None and prediction.mask.empty,
+        "mask": _whole(prediction.mask) if prediction else None,
+        "candidates": _candidates(prediction) if prediction else None,
+        "choice": prediction.choice if prediction else 0,
+    }
+
+
+def _prompt(prompt: Prompt) -> messages.ShownPrompt:
+    """A prompt for display; large ones are replaced by their keys."""
+    shown: messages.ShownPrompt
     if isinstance(prompt, Stroke):
-        key, radius, label = prompt.key, prompt.radius, prompt.label
-        return {"type": "stroke", "key": key, "radius": radius, "label": label}
-    if isinstance(prompt, MaskPrompt):
-        return {"type": "mask", "key": prompt.key}
-    built: Content = msgspec.to_builtins(prompt)
+        shown = messages.ShownStroke(prompt.key, prompt.radius, prompt.label)
+    elif isinstance(prompt, MaskPrompt):
+        shown = messages.ShownMask(prompt.key)
+    else:
+        shown = prompt
+    built: messages.ShownPrompt = msgspec.to_builtins(shown)
     return built
 
 
-def _candidates(answer: Answer) -> list[Content] | None:
-    """The chosen one without its mask: that is the object's, which is beside it."""
-    others = [
-        None if index == answer.choice else {**_mask(each.mask), "data": each.mask.base.data}
-        for index, each in enumerate(answer.candidates)
-    ]
+def _candidates(prediction: Prediction) -> list[messages.CandidateContent] | None:
+    """The candidates; the chosen one without its mask, which is the object's."""
     return [
-        {"score": found.score, "mask": mask}
-        for found, mask in zip(answer.candidates, others, strict=True)
+        {
+            "score": candidate.score,
+            "mask": None if index == prediction.choice else _whole(candidate.mask),
+        }
+        for index, candidate in enumerate(prediction.candidates)
     ] or None
 
 
-def _mask(mask: Mask, entry: Callable[[Stroke], Content] = _stroke) -> Content:
-    """All of a mask but its data, which goes as a trait's or a message's buffer."""
+def _whole(mask: Mask) -> messages.MaskContent:
+    """A mask with its data, which becomes a buffer of the trait."""
+    return {**_mask(mask), "data": mask.base.data}
+
+
+def _mask(
+    mask: Mask, entry: Callable[[Stroke], messages.MaskStroke] = _stroke
+) -> messages.MaskContent:
+    """A mask without its data."""
     base = mask.base
-    message: Content = {"width": base.width, "height": base.height}
+    message: messages.MaskContent
     if isinstance(base, LogitMask):
-        message["kind"] = "logits"
+        message = {"kind": "logits", "width": base.width, "height": base.height}
     else:
-        message.update(kind="pixels", x=base.x, y=base.y)
+        message = {"kind": "pixels", "width": base.width, "height": base.height}
+        message["x"], message["y"] = base.x, base.y
     if mask.strokes:
         message["strokes"] = [entry(stroke) for stroke in mask.strokes]
     return message
@@ -213,47 +279,55 @@ def _mask(mask: Mask, entry: Callable[[Stroke], Content] = _stroke) -> Content:
 
 @dataclass(frozen=True, slots=True)
 class ShownObject:
-    """All that a page must know of a finished object."""
+    """A finished object as pages show it."""
 
     annotated: AnnotatedObject
-    answer: Answer | None
+    prediction: Prediction | None
     color: str
     visible: bool
     locked: bool
 
-    def says_the_same(self, other: ShownObject) -> bool:
-        """Whether a page that knows this one need not be told the other."""
+    def is_same_as(self, other: ShownObject) -> bool:
+        """Whether a page that has received this object need not receive `other`."""
         looks = (self.color, self.visible, self.locked)
         return (
             self.annotated is other.annotated
-            and self.answer is other.answer
+            and self.prediction is other.prediction
             and looks == (other.color, other.visible, other.locked)
         )
 
 
 def shown_object(
-    session: Session, annotated: AnnotatedObject, answer: Answer | None
+    session: Session, annotated: AnnotatedObject, prediction: Prediction | None
 ) -> ShownObject:
-    """An object as it looks in `session`; the answer is None while it is pending."""
+    """An object as it looks in `session`; the prediction is None while it is pending."""
     return ShownObject(
         annotated,
-        answer,
+        prediction,
         session.color(annotated),
-        visible=annotated.id not in session.hidden,
-        locked=annotated.id in session.locked,
+        visible=not session.is_hidden(annotated),
+        locked=session.is_locked(annotated),
     )
 
 
-def _described(shown: ShownObject, index: int) -> Content:
-    return {
+def _described(shown: ShownObject, index: int) -> messages.ObjectContent:
+    described: messages.ObjectContent = {
         "id": shown.annotated.id,
         "index": index,
+        "prompts": [_prompt(prompt) for prompt in shown.annotated.prompts],
         "color": shown.color,
         "label": shown.annotated.label,
-        "score": shown.answer and shown.answer.score,
+        "score": shown.prediction.score if shown.prediction else None,
+        "number": shown.annotated.number,
+        "crowd": shown.annotated.crowd,
         "visible": shown.visible,
         "locked": shown.locked,
     }
+    if shown.annotated.color is not None:
+        described["own_color"] = shown.annotated.color
+    if number_of(shown.annotated.id) is not None:
+        described["tracked"] = True
+    return described
 
 
 def objects_messages(
@@ -261,10 +335,14 @@ def objects_messages(
     drop: Iterable[int] = (),
     *,
     plane: int,
-    told: Told,
+    registry: SentRegistry,
     reset: bool = False,
-) -> list[CustomMessage]:
-    """Messages that bring a browser's finished objects up to date, none if nothing changed.
+    active: AnnotatedObject | None = None,
+) -> list[ObjectsBatch]:
+    """Messages that update the finished objects of pages; none if nothing has changed.
+
+    They contain the prompts of each object, too, so that pages can restore them after a restart of
+    the kernel: strokes and masks are sent once, in ``large_prompts``, and by their keys otherwise.
 
     Parameters
     ----------
@@ -273,89 +351,170 @@ def objects_messages(
     drop : iterable of int
         Ids of objects that are no longer finished objects.
     plane : int
-        Which plane they are on.
-    told : Told
-        Strokes that pages have got.
+        Number of their plane.
+    registry : SentRegistry
+        Data that was sent before.
     reset : bool
-        Whether the browser shall forget all others.
+        Whether pages must drop all other objects.
+    active : AnnotatedObject, optional
+        The active object, for pages that may have only the keys of its strokes.
     """
     dropped = list(drop)
-    messages: list[CustomMessage] = []
+    closed: list[ObjectsBatch] = []
     content, buffers = _batch(plane, reset=reset, drop=dropped), list[bytes]()
+    content["large_prompts"].update(registry.new_large_prompts(active.prompts if active else ()))
+    size = 0
     for index, shown in put:
-        if sum(map(len, buffers)) > MAX_BATCH:
-            messages.append(CustomMessage(content, buffers))
-            content, buffers = _batch(plane), []
-        mask = shown.answer and _buffered(shown.answer.mask, buffers, told)
+        if size > MAX_BATCH:
+            closed.append(ObjectsBatch(content, buffers))
+            content, buffers, size = _batch(plane), [], 0
+        found = shown.prediction
+        mask = _buffered(found.mask, buffers, registry) if found else None
+        large = registry.new_large_prompts(shown.annotated.prompts)
+        size += sum(map(len, large.values())) + (len(buffers[-1]) if mask else 0)
+        content["large_prompts"].update(large)
         content["put"].append({**_described(shown, index), "mask": mask})
     if content["put"] or dropped or reset:
-        messages.append(CustomMessage(content, buffers))
-    return messages
+        closed.append(ObjectsBatch(content, buffers))
+    return closed
 
 
-def _batch(plane: int, *, reset: bool = False, drop: Iterable[int] = ()) -> Content:
-    return {"type": "objects", "plane": plane, "reset": reset, "put": [], "drop": list(drop)}
+def _batch(plane: int, *, reset: bool = False, drop: Iterable[int] = ()) -> messages.ObjectsBatch:
+    return {
+        "type": "objects",
+        "plane": plane,
+        "reset": reset,
+        "put": [],
+        "drop": list(drop),
+        "large_prompts": {},
+    }
 
 
-def _buffered(mask: Mask, buffers: list[bytes], told: Told) -> Content:
+def _buffered(mask: Mask, buffers: list[bytes], registry: SentRegistry) -> messages.MaskContent:
     """A mask whose data is put among the message's `buffers`."""
     buffers.append(mask.base.data)
-    return {**_mask(mask, told.entry), "buffer": len(buffers) - 1}
+    return {**_mask(mask, registry.entry), "buffer": len(buffers) - 1}
 
 
-def preview_message(asked: Hover, answer: Answer | None, told: Told) -> CustomMessage:
-    """What a click would give; None if that cannot be told now."""
+def preview_message(
+    request: Hover, prediction: Prediction | None, registry: SentRegistry
+) -> CustomMessage:
+    """The mask that a click would give; None if it cannot be predicted now."""
     buffers: list[bytes] = []
-    mask = answer and _buffered(answer.mask, buffers, told)
-    if answer and mask and isinstance(asked, Press):
-        mask["key"] = told.foresee(answer.mask.base, asked)
-    content = {
+    mask = _buffered(prediction.mask, buffers, registry) if prediction else None
+    if prediction and mask and isinstance(request, Press):
+        mask["key"] = registry.add_mask(prediction.mask.base, request)
+    content: messages.PreviewAnswer = {
         "type": "preview",
-        "client": asked.client,
-        "n": asked.n,
+        "client": request.client,
+        "n": request.n,
         "mask": mask,
-        "score": answer and answer.score,
+        "score": prediction.score if prediction else None,
     }
     return CustomMessage(content, buffers)
 
 
-def tiles_message(asked: Tiles, files: Iterable[bytes | None]) -> CustomMessage:
-    """The tiles asked for that there are."""
-    tiles: list[Content] = []
+def tiles_message(request: Tiles, files: Iterable[bytes | None]) -> CustomMessage:
+    """The requested tiles that exist."""
+    tiles: list[messages.Tile] = []
     buffers: list[bytes] = []
-    for (column, row), file in zip(asked.tiles, files, strict=True):
+    for (column, row), file in zip(request.tiles, files, strict=True):
         if file is not None:
             tiles.append({"col": column, "row": row, "mime": "image/jpeg", "buffer": len(buffers)})
             buffers.append(file)
-    content = {
+    content: messages.TilesAnswer = {
         "type": "tiles",
-        "client": asked.client,
-        "plane": asked.plane,
-        "level": asked.level,
+        "client": request.client,
+        "plane": request.plane,
+        "level": request.level,
         "tiles": tiles,
     }
     return CustomMessage(content, buffers)
 
 
-def probe_message(asked: Probe, values: list[float]) -> CustomMessage:
-    """The values of the pixel asked for, one per channel; none outside the image."""
-    content = {"type": "probe", "client": asked.client, "n": asked.n, "x": asked.x, "y": asked.y}
-    return CustomMessage({**content, "values": values}, [])
+def frame_message(
+    request: Frames,
+    plane: int,
+    view: View,
+    objects: Iterable[tuple[AnnotatedObject, Prediction | None, str]],
+) -> CustomMessage:
+    """A plane for playback: its picture, and objects with their colours, from bottom to top."""
+    buffers, shown = [view.data], list[messages.FrameObject]()
+    for annotated, prediction, color in objects:
+        if prediction is not None:
+            # No keys: during playback pages store nothing.
+            mask = _buffered(prediction.mask, buffers, SentRegistry())
+            tracked = number_of(annotated.id) is not None
+            number = annotated.number
+            shown.append({"number": number, "color": color, "tracked": tracked, "mask": mask})
+    content: messages.FrameAnswer = {
+        **_frame(request, plane),
+        "mime": view.mime,
+        "width": view.width,
+        "height": view.height,
+        "view_width": view.view_width,
+        "view_height": view.view_height,
+        "buffer": 0,
+        "objects": shown,
+    }
+    return CustomMessage(content, buffers)
 
 
-def file_message(asked: Save, name: str, mime: str, size: int, parts: int) -> CustomMessage:
-    """The file asked for is made; its parts can be fetched. None if it could not be made."""
-    content = {"type": "file", "client": asked.client, "n": asked.n, "name": name, "mime": mime}
-    return CustomMessage({**content, "size": size, "parts": parts}, [])
+def failed_frame_message(request: Frames, plane: int, error: str) -> CustomMessage:
+    """A plane that cannot be played."""
+    content: messages.FrameAnswer = {**_frame(request, plane), "error": presentable(error)}
+    return CustomMessage(content, [])
 
 
-def part_message(asked: Part, data: bytes) -> CustomMessage:
+def _frame(request: Frames, plane: int) -> messages.FrameAnswer:
+    return {"type": "frame", "client": request.client, "n": request.n, "plane": plane}
+
+
+def probe_message(request: Probe, values: list[float]) -> CustomMessage:
+    """The values of the requested pixel, one per channel; none outside the image."""
+    content: messages.ProbeAnswer = {
+        "type": "probe",
+        "client": request.client,
+        "n": request.n,
+        "x": request.x,
+        "y": request.y,
+        "values": values,
+    }
+    return CustomMessage(content, [])
+
+
+def file_message(request: Save, name: str, mime: str, size: int, parts: int) -> CustomMessage:
+    """The requested file can be fetched in parts; no parts if it could not be made."""
+    content: messages.FileAnswer = {
+        "type": "file",
+        "client": request.client,
+        "n": request.n,
+        "name": name,
+        "mime": mime,
+        "size": size,
+        "parts": parts,
+    }
+    return CustomMessage(content, [])
+
+
+def part_message(request: Part, data: bytes) -> CustomMessage:
     """A part of a file; empty if it is no longer there."""
-    content = {"type": "part", "client": asked.client, "n": asked.n, "part": asked.part}
+    content: messages.PartAnswer = {
+        "type": "part",
+        "client": request.client,
+        "n": request.n,
+        "part": request.part,
+    }
     return CustomMessage(content, [data])
 
 
-def uploaded_message(asked: Upload, at: int, *, done: bool) -> CustomMessage:
-    """How much of a file has arrived, and whether the page has to send no more."""
-    content = {"type": "uploaded", "client": asked.client, "n": asked.n, "at": at, "done": done}
+def uploaded_message(request: Upload, at: int, *, done: bool) -> CustomMessage:
+    """How much of a file has arrived, and whether it is complete."""
+    content: messages.UploadedAnswer = {
+        "type": "uploaded",
+        "client": request.client,
+        "n": request.n,
+        "at": at,
+        "done": done,
+    }
     return CustomMessage(content, [])

@@ -1,71 +1,50 @@
-"""Results as one file in memory each: what the widget offers for download."""
+"""Write results to files in memory, which the widget offers for download."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable
-from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sam2_widget.results import Segmentation
+from sam2_widget._utils.files import NamedFile
+from sam2_widget.export.methods import Exports
+from sam2_widget.export.registry import DOWNLOADS, FORMATS, accepts, load
 
-Writer: TypeAlias = Callable[[Segmentation, io.BytesIO, str], None]
-"""Writes a result; the text is the name of the image without its suffix."""
+if TYPE_CHECKING:
+    from sam2_widget.export.volumes import StackLike
 
 
-def _yolo(result: Segmentation, file: io.BytesIO, stem: str) -> None:
-    def write(folder: Path) -> None:
-        (folder / "labels").mkdir()
-        result.to_yolo(folder / "labels" / f"{stem}.txt", data=folder / "data.yaml")
+class Download(NamedTuple):
+    """A file to download: name, media type and content."""
 
-    _zipped(write, file)
-
-
-def _voc(result: Segmentation, file: io.BytesIO, stem: str) -> None:
-    _zipped(lambda folder: result.to_voc(folder, name=stem), file)
+    name: str
+    media_type: str
+    data: bytes
 
 
-def _zipped(write: Callable[[Path], None], file: io.BytesIO) -> None:
-    with TemporaryDirectory() as temporary, zipfile.ZipFile(file, "w") as archive:
-        folder = Path(temporary)
-        write(folder)
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder), zipfile.ZIP_DEFLATED)
+def download(result: Exports | StackLike, format_: str, stem: str) -> Download:
+    """Write a result in a format of the menu of files.
 
-
-def _csv(result: Segmentation, file: io.BytesIO, _: str) -> None:
-    file.write(result.to_frame().to_csv().encode())
-
-
-FORMATS: dict[str, tuple[str, str, Writer]] = {
-    "coco": (".coco.json", "application/json", lambda result, file, _: result.to_coco(file)),
-    "yolo": (".yolo.zip", "application/zip", _yolo),
-    "labelme": (".json", "application/json", lambda result, file, _: result.to_labelme(file)),
-    "geojson": (
-        ".geojson",
-        "application/geo+json",
-        lambda result, file, _: result.to_geojson(file),
-    ),
-    "png": (".labels.png", "image/png", lambda result, file, _: result.to_png(file)),
-    "pngs": (".masks.zip", "application/zip", lambda result, file, _: result.to_pngs(file)),
-    "tiff": (".labels.tif", "image/tiff", lambda result, file, _: result.to_tiff(file)),
-    "npz": (".npz", "application/octet-stream", lambda result, file, _: result.to_npz(file)),
-    "cutout": (".cutout.png", "image/png", lambda result, file, _: _cutout(result, file)),
-    "voc": (".voc.zip", "application/zip", _voc),
-    "csv": (".csv", "text/csv", _csv),
-}
-"""End of the name, media type and writer of each format."""
-
-
-def _cutout(result: Segmentation, file: io.BytesIO) -> None:
-    result.to_cutout(file)
+    Parameters
+    ----------
+    result : PlaneResult or StackResults
+        The results of all planes for formats whose scope is "stack".
+    format_ : str
+        A key of `DOWNLOADS`.
+    stem : str
+        Name of the image without its suffix; the file name starts with it.
+    """
+    item, writer = DOWNLOADS[format_], load(FORMATS[format_].writer)
+    file = NamedFile(name=stem + item.ending)
+    if isinstance(result, Exports):
+        options: dict[str, Any] = {"name": stem} if accepts(writer, "name") else {}
+        result.to_file(file, format=format_, **options)
+    else:
+        writer(result, file)
+    return Download(file.name, item.media_type, file.getvalue())
 
 
 def stem_of(name: str) -> str:
-    """Name of an image without its suffix, fit for any file system."""
+    """Name of an image without its suffix, with characters that every file system accepts."""
     stem = PurePath(name.replace("\\", "/")).stem
     kept = "".join("_" if c in '<>:"/|?*' or not c.isprintable() else c for c in stem)
     return kept.strip(" .")[:100] or "image"

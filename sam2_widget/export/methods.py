@@ -1,44 +1,112 @@
-"""The exports as methods: of a widget and of what `segment` returns alike."""
+"""The export methods that widgets and the results of `segment` share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from sam2_widget._utils.arrays import UInt8Array
+from sam2_widget._utils.files import Target
+from sam2_widget.annotation.provenance import Provenance
 from sam2_widget.errors import ExportError
-from sam2_widget.files import Target
-from sam2_widget.predictor import UInt8Array
+from sam2_widget.export.docstrings import documented
+from sam2_widget.export.registry import COMMAND_LINE, format_for, load, writable_format
+from sam2_widget.export.values import ResultLike
+from sam2_widget.prompts.categories import ClassesLike
+from sam2_widget.prompts.collections import Prompts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sam2_widget.export.coco import Segmentation as CocoSegmentation
+    from sam2_widget.export.coco import Segmentation
     from sam2_widget.export.geojson import Transform
     from sam2_widget.export.label_map import Values
     from sam2_widget.export.labelme import Shapes
-    from sam2_widget.results import Segmentation
+
+
+class Exportable(ResultLike, Protocol):
+    """The segmentation of one image, with its prompts and provenance."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model that made the masks."""
+
+    @property
+    def file_name(self) -> str:
+        """Name of the image's file."""
+
+    @property
+    def image(self) -> UInt8Array | None:
+        """(H, W, 3) uint8; None if the result has no image."""
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts that the masks were predicted from."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the masks were made: model, device, image and settings."""
 
 
 class Exports:
-    """Everything that a result can be written as.
+    """Methods that write a result to files or convert it for other libraries.
 
-    Existing files are replaced only with ``overwrite=True``, and files are written whole or not at
-    all. What a format cannot keep is told by a `LossWarning`. ``sam2_widget.read_masks`` reads all
-    of them.
+    Existing files are replaced only with ``overwrite=True``, and files are written completely or
+    not at all. A `LossWarning` lists what a format cannot keep. ``sam2_widget.read_masks`` reads
+    all formats that hold masks.
     """
 
-    def _to_export(self) -> Segmentation:
-        """What is written; a widget waits here for what is pending."""
+    def _to_export(self) -> Exportable:
+        """The result to write; a widget waits here for pending predictions."""
         raise NotImplementedError
 
+    def to_file(
+        self,
+        path: Target,
+        *,
+        format: str | None = None,  # noqa: A002 - the word that a caller expects
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Path | None:
+        """Write a file in the format of its suffix.
+
+        Parameters
+        ----------
+        path : path or file object
+            Where to write it, relative to the notebook's folder.
+        format : str, optional
+            The format: ``"coco"``, ``"yolo"``, ``"voc"``, ``"labelme"``, ``"geojson"``, ``"tiff"``,
+            ``"png"``, ``"pngs"``, ``"npz"``, ``"cutout"``, ``"csv"`` or ``"prompts"``; by default
+            chosen by the suffix.
+        overwrite : bool
+            Whether existing files may be replaced.
+        **options : Any
+            Further parameters of the format's method, e.g. ``tolerance=`` of `to_geojson`.
+
+        Returns
+        -------
+        Path or None
+            The path that was written; None for a file object.
+
+        Raises
+        ------
+        ExistsError
+            If a file exists and `overwrite` is False.
+        ExportError
+            If there is no such format, or no format has this suffix.
+        """
+        chosen = writable_format(format or _format_of(path))
+        source = self._to_export() if chosen.needs_masks else self
+        load(chosen.writer)(source, path, overwrite=overwrite, **options)
+        return Path(path) if isinstance(path, (str, os.PathLike)) else None
+
     def to_frame(self) -> pd.DataFrame:
-        """A pandas table with a row an object; see `sam2_widget.export.tables.to_frame`."""
-        from sam2_widget.export.tables import to_frame  # noqa: PLC0415 - as all of them: on demand
+        """A pandas table with one row per object; see `sam2_widget.export.tables.to_frame`."""
+        from sam2_widget.export.tables import to_frame  # noqa: PLC0415 - on demand, as below
 
         result = self._to_export()
         return to_frame(result, model=result.model)
@@ -55,47 +123,84 @@ class Exports:
 
         return to_labels(self._to_export())
 
+    @documented(
+        segmentation=(
+            '{"rle", "polygons"}',
+            (
+                "RLE keeps every pixel. Polygons are read by more programs, but COCO's cannot have "
+                "holes: each hole is joined to its outline by a zero-width bridge."
+            ),
+        ),
+    )
     def to_coco(
         self,
         path: Target,
         *,
-        segmentation: CocoSegmentation = "rle",
+        segmentation: Segmentation = "rle",
         file_name: str | None = None,
-        classes: Sequence[str] | None = None,
+        classes: ClassesLike | None = None,
         tolerance: float = 0.0,
         overwrite: bool = False,
-    ) -> None:
-        """Write COCO JSON; see `sam2_widget.export.coco.write_coco`."""
-        from sam2_widget.export.coco import write_coco  # noqa: PLC0415
-
-        result = self._to_export()
-        write_coco(
-            result,
+    ) -> Path | None:
+        """Write COCO JSON: exact masks as RLE, or polygons."""
+        return self.to_file(
             path,
+            format="coco",
             segmentation=segmentation,
-            file_name=file_name or result.file_name,
+            file_name=file_name,
             classes=classes,
             tolerance=tolerance,
             overwrite=overwrite,
         )
 
+    @documented(
+        path=(
+            "path or file object",
+            (
+                "Where to write it, relative to the notebook's folder; usually the name of the "
+                "image with the suffix ``.txt``. With ``.zip``, a ZIP file with "
+                "``labels/name.txt`` and ``data.yaml`` is written."
+            ),
+        ),
+        name=(
+            "str, optional",
+            "Name of the label file in a ZIP file, without suffix; by default that of the image.",
+        ),
+        data=(
+            "path, optional",
+            "Where to write a ``data.yaml`` with the class names; label files have numbers only.",
+        ),
+    )
     def to_yolo(
         self,
         path: Target,
         *,
-        classes: Sequence[str] | None = None,
+        classes: ClassesLike | None = None,
         data: str | Path | None = None,
+        name: str | None = None,
         tolerance: float = 0.0,
         overwrite: bool = False,
-    ) -> None:
-        """Write YOLO segmentation labels; see `sam2_widget.export.yolo.write_yolo`."""
-        from sam2_widget.export.yolo import write_yolo  # noqa: PLC0415
-
-        result = self._to_export()
-        write_yolo(
-            result, path, classes=classes, data=data, tolerance=tolerance, overwrite=overwrite
+    ) -> Path | None:
+        """Write a YOLO segmentation label file: one line per object, in fractions of the image."""
+        return self.to_file(
+            path,
+            format="yolo",
+            classes=classes,
+            data=data,
+            name=name,
+            tolerance=tolerance,
+            overwrite=overwrite,
         )
 
+    @documented(
+        shapes=(
+            '{"auto", "polygons", "masks"}',
+            (
+                "LabelMe's polygons cannot have holes; its masks are exact, but have no vertices "
+                'to edit. "auto" writes masks for objects with holes and polygons for others.'
+            ),
+        ),
+    )
     def to_labelme(
         self,
         path: Target,
@@ -104,16 +209,33 @@ class Exports:
         file_name: str | None = None,
         tolerance: float = 0.0,
         overwrite: bool = False,
-    ) -> None:
-        """Write LabelMe JSON; see `sam2_widget.export.labelme.write_labelme`."""
-        from sam2_widget.export.labelme import write_labelme  # noqa: PLC0415
-
-        result = self._to_export()
-        name = file_name or result.file_name
-        write_labelme(
-            result, path, shapes=shapes, file_name=name, tolerance=tolerance, overwrite=overwrite
+    ) -> Path | None:
+        """Write LabelMe JSON without the embedded image."""
+        return self.to_file(
+            path,
+            format="labelme",
+            shapes=shapes,
+            file_name=file_name,
+            tolerance=tolerance,
+            overwrite=overwrite,
         )
 
+    @documented(
+        transform=(
+            "6 floats, optional",
+            (
+                "Pixel to map coordinates, as rasterio's ``dataset.transform``; without it the "
+                "coordinates are (x, y) in image pixels, y down."
+            ),
+        ),
+        crs=(
+            "str, optional",
+            (
+                'Coordinate reference system of the map coordinates, e.g. ``"EPSG:32633"``; '
+                "requires `transform`."
+            ),
+        ),
+    )
     def to_geojson(
         self,
         path: Target,
@@ -122,55 +244,61 @@ class Exports:
         crs: str | None = None,
         tolerance: float = 0.0,
         overwrite: bool = False,
-    ) -> None:
-        """Write GeoJSON; see `sam2_widget.export.geojson.write_geojson`."""
-        from sam2_widget.export.geojson import write_geojson  # noqa: PLC0415
-
-        result = self._to_export()
-        write_geojson(
-            result, path, transform=transform, crs=crs, tolerance=tolerance, overwrite=overwrite
+    ) -> Path | None:
+        """Write a GeoJSON FeatureCollection: one feature per object, with holes and parts."""
+        return self.to_file(
+            path,
+            format="geojson",
+            transform=transform,
+            crs=crs,
+            tolerance=tolerance,
+            overwrite=overwrite,
         )
 
+    @documented()
     def to_png(
         self,
         path: Target,
         *,
         values: Values = "objects",
-        classes: Sequence[str] | None = None,
+        classes: ClassesLike | None = None,
         overwrite: bool = False,
-    ) -> None:
-        """Write a label map as PNG; see `sam2_widget.export.label_map.write_png`."""
-        from sam2_widget.export.label_map import write_png  # noqa: PLC0415
+    ) -> Path | None:
+        """Write a label map as PNG: 0 is background, later objects lie on top."""
+        return self.to_file(path, format="png", values=values, classes=classes, overwrite=overwrite)
 
-        result = self._to_export()
-        write_png(result, path, values=values, classes=classes, overwrite=overwrite)
+    @documented()
+    def to_pngs(self, folder: Target, *, overwrite: bool = False) -> Path | None:
+        """Write a black and white PNG of the size of the image for each object."""
+        return self.to_file(folder, format="pngs", overwrite=overwrite)
 
-    def to_pngs(self, folder: Target, *, overwrite: bool = False) -> None:
-        """Write a PNG an object; see `sam2_widget.export.pngs.write_pngs`."""
-        from sam2_widget.export.pngs import write_pngs  # noqa: PLC0415
+    @documented()
+    def to_npz(self, path: Target, *, overwrite: bool = False) -> Path | None:
+        """Write arrays for `numpy.load` that keep everything: masks, labels, scores, prompts."""
+        return self.to_file(path, format="npz", overwrite=overwrite)
 
-        write_pngs(self._to_export(), folder, overwrite=overwrite)
-
-    def to_npz(self, path: Target, *, overwrite: bool = False) -> None:
-        """Write arrays for `numpy.load`; see `sam2_widget.export.npz.write_npz`."""
-        from sam2_widget.export.npz import write_npz  # noqa: PLC0415
-
-        write_npz(self._to_export(), path, overwrite=overwrite)
-
+    @documented(
+        stack=(
+            "bool",
+            (
+                "Whether to write one slice per object instead of a label map, so that overlapping "
+                "objects keep all their pixels."
+            ),
+        ),
+    )
     def to_tiff(
         self,
         path: Target,
         *,
         values: Values = "objects",
-        classes: Sequence[str] | None = None,
+        classes: ClassesLike | None = None,
         stack: bool = False,
         overwrite: bool = False,
-    ) -> None:
-        """Write a label map as TIFF for ImageJ; see `sam2_widget.export.tiff.write_tiff`."""
-        from sam2_widget.export.tiff import write_tiff  # noqa: PLC0415
-
-        result = self._to_export()
-        write_tiff(result, path, values=values, classes=classes, stack=stack, overwrite=overwrite)
+    ) -> Path | None:
+        """Write a label map as TIFF for ImageJ: 0 is background, later objects lie on top."""
+        return self.to_file(
+            path, format="tiff", values=values, classes=classes, stack=stack, overwrite=overwrite
+        )
 
     def to_cutout(
         self,
@@ -181,50 +309,65 @@ class Exports:
         image: UInt8Array | None = None,
         overwrite: bool = False,
     ) -> UInt8Array:
-        """The image where objects are, transparent elsewhere, (h, w, 4) uint8; also as a PNG.
+        """The image inside the masks, transparent elsewhere, (h, w, 4) uint8; also as a PNG.
 
         Parameters
         ----------
         path : path or file object, optional
-            Where to write it.
+            Where to write the PNG; by default nothing is written.
         index : int, optional
-            Which object; all by default.
+            Index of the only object to cut out; by default all.
         crop : bool
-            Whether to cut to the box around what is left.
+            Whether to crop the result to the bounding box of the masks.
         image : (H, W, 3) uint8 ndarray, optional
-            Other pixels than those that were segmented.
+            Pixels to cut out instead of those that were segmented.
         overwrite : bool
-            Whether a file that is there already may be replaced.
+            Whether an existing file may be replaced.
         """
-        from sam2_widget.export.cutout import cutout, write_cutout  # noqa: PLC0415
+        from sam2_widget.export.cutout import cutout, image_of  # noqa: PLC0415
 
         result = self._to_export()
-        pixels = result.image if image is None else image
-        if pixels is None:
-            raise ExportError("this result does not know its image: pass image=")
+        pixels = image_of(result, image)
         if path is not None:
-            write_cutout(result, pixels, path, index=index, crop=crop, overwrite=overwrite)
+            options = {"index": index, "crop": crop, "image": pixels}
+            self.to_file(path, format="cutout", overwrite=overwrite, **options)
         return cutout(result, pixels, index=index, crop=crop)
 
+    @documented(
+        name=("str, optional", "Name of the files without suffix; by default that of the image."),
+    )
     def to_voc(
         self,
-        folder: str | os.PathLike[str],
+        folder: Target,
         *,
         name: str | None = None,
-        classes: Sequence[str] | None = None,
+        classes: ClassesLike | None = None,
         overwrite: bool = False,
-    ) -> None:
-        """Write Pascal VOC files; see `sam2_widget.export.voc.write_voc`."""
-        from sam2_widget.export.voc import write_voc  # noqa: PLC0415
+    ) -> Path | None:
+        """Write Pascal VOC files: boxes as XML, objects and classes as palette images.
 
-        result = self._to_export()
-        name = name or Path(result.file_name).stem
-        write_voc(result, folder, name=name, classes=classes, overwrite=overwrite)
+        They go into the subfolders ``Annotations``, ``SegmentationObject`` and
+        ``SegmentationClass``.
+        """
+        return self.to_file(folder, format="voc", name=name, classes=classes, overwrite=overwrite)
 
     def to_code(self) -> str:
-        """The lines of Python that make these masks again."""
+        """Python code that makes the same masks again."""
         result = self._to_export()
         record = result.provenance.image
         return result.prompts.to_code(
             record.get("source"), result.model, **record.get("options", {})
         )
+
+
+def _format_of(target: Target) -> str:
+    """The format with the suffix of `target`."""
+    is_path = isinstance(target, (str, os.PathLike))
+    name = str(target) if is_path else getattr(target, "name", None)
+    found = format_for(name) if isinstance(name, str) else None
+    if found is None:
+        raise ExportError(
+            f"no format is known for the file name {name!r}: pass format=, one of "
+            f"{', '.join(COMMAND_LINE)}"
+        )
+    return found.name

@@ -1,15 +1,24 @@
-"""Results as values of other libraries: pandas, supervision, scikit-image."""
+"""Convert results for other libraries: pandas, supervision, scikit-image."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sam2_widget._utils.files import Target, write_bytes
 from sam2_widget.export.label_map import warn_of_overlaps
-from sam2_widget.export.notes import optional
-from sam2_widget.export.values import ResultLike, class_names, full_masks, label_of, paint
+from sam2_widget.export.notes import import_optional
+from sam2_widget.export.values import (
+    ResultLike,
+    categories_of,
+    full_masks,
+    label_of,
+    numbers_of,
+    paint,
+)
 from sam2_widget.masks.logits import MaskCrop
 
 if TYPE_CHECKING:
@@ -17,21 +26,40 @@ if TYPE_CHECKING:
 
 
 def to_frame(result: ResultLike, *, model: str | None = None) -> pd.DataFrame:
-    """A table with a row an object.
+    """A table with one row per object.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``object``, which is 1, 2, … as in the label map, with the columns label, score,
-        area (pixels), x0, y0, x1, y1 (the box, upper ends exclusive), centroid_x, centroid_y
+        The index ``object`` is the value of the object in the label map. Columns: label, score,
+        area (pixels), x0, y0, x1, y1 (bounding box, upper ends exclusive), centroid_x, centroid_y
         (image pixels), color and model.
     """
-    pandas = optional("pandas")
-    rows = [_row(found, model) for found in result.objects]
-    index = pandas.RangeIndex(1, len(rows) + 1, name="object")
-    frame: pd.DataFrame = pandas.DataFrame(rows, index=index, columns=list(COLUMNS))
-    typed: pd.DataFrame = frame.astype(COLUMNS)
+    pandas = import_optional("pandas")
+    index = pandas.Index(numbers_of(result), dtype=np.int64, name="object")
+    return typed_frame([_row(obj, model) for obj in result.objects], COLUMNS, index)
+
+
+def typed_frame(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, type], index: pd.Index | None = None
+) -> pd.DataFrame:
+    """A pandas.DataFrame of `rows` with the given columns and types, also if there is no row.
+
+    Raises
+    ------
+    MissingLibraryError
+        If pandas is not installed.
+    """
+    pandas = import_optional("pandas")
+    frame: pd.DataFrame = pandas.DataFrame(rows, index=index, columns=list(columns))
+    typed: pd.DataFrame = frame.astype(dict(columns))
     return typed
+
+
+def write_csv(result: ResultLike, target: Target, *, overwrite: bool = False) -> None:
+    """Write the table of `to_frame` as CSV in UTF-8."""
+    frame = to_frame(result, model=getattr(result, "model", None))
+    write_bytes(target, frame.to_csv().encode(), overwrite=overwrite)
 
 
 COLUMNS: dict[str, type] = {
@@ -45,16 +73,16 @@ COLUMNS: dict[str, type] = {
 }
 
 
-def _row(found: Any, model: str | None) -> dict[str, Any]:
-    x, y = centroid(found.crop)
+def _row(obj: Any, model: str | None) -> dict[str, Any]:
+    x, y = centroid(obj.crop)
     return {
-        "label": found.label,
-        "score": np.nan if found.score is None else found.score,
-        "area": found.crop.area,
-        **dict(zip(("x0", "y0", "x1", "y1"), found.crop.bbox, strict=True)),
+        "label": obj.label,
+        "score": np.nan if obj.score is None else obj.score,
+        "area": obj.crop.area,
+        **dict(zip(("x0", "y0", "x1", "y1"), obj.crop.bbox, strict=True)),
         "centroid_x": x,
         "centroid_y": y,
-        "color": found.color,
+        "color": obj.color,
         "model": model,
     }
 
@@ -77,20 +105,20 @@ def centroid(crop: MaskCrop) -> tuple[float, float]:
 def to_supervision(result: ResultLike) -> Any:
     """A `supervision.Detections` with boxes, masks, scores and classes.
 
-    ``class_id`` numbers the labels in the order they appear; their names are in
-    ``data["class_name"]``.
+    ``class_id`` is the number of the class, counted from 0 as in YOLO unless the classes have
+    numbers; ``data["class_name"]`` has the names.
     """
-    supervision = optional("supervision")
+    supervision = import_optional("supervision")
     if not result.objects:
         return supervision.Detections.empty()
-    names = class_names(result)
-    labels = [label_of(found) for found in result.objects]
+    ids = categories_of(result).numbers(first=0)
+    labels = [label_of(obj) for obj in result.objects]
     scores = [np.nan if o.score is None else o.score for o in result.objects]
     return supervision.Detections(
-        xyxy=np.array([found.crop.bbox for found in result.objects], np.float32),
+        xyxy=np.array([obj.crop.bbox for obj in result.objects], np.float32),
         mask=full_masks(result),
         confidence=np.array(scores, np.float32),
-        class_id=np.array([names.index(label) for label in labels]),
+        class_id=np.array([ids[label] for label in labels]),
         data={"class_name": np.array(labels)},
     )
 
@@ -98,7 +126,8 @@ def to_supervision(result: ResultLike) -> Any:
 def to_labels(result: ResultLike) -> npt.NDArray[np.int32]:
     """Label map (H, W) int32 as scikit-image's ``regionprops`` expects it: 0 is background.
 
-    Objects are 1, 2, …, later ones on top; a `LossWarning` says how many pixels that hides.
+    Objects have the values 1, 2, … unless they already have numbers. Later objects lie on top; a
+    `LossWarning` counts the pixels that they cover.
     """
     warn_of_overlaps(result)
     return paint(result)

@@ -1,1 +1,1 @@
-"""Anything that holds an image → RGB uint8, once, for display and model alike; and its picture."""
+"""Converts images of any source to the RGB uint8 that both the page and the model get."""

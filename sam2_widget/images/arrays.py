@@ -1,41 +1,38 @@
-"""Arrays of any library → the RGB of one plane."""
+"""Converts arrays of any library to the RGB of one plane."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from sam2_widget._utils.arrays import UInt8Array
+from sam2_widget._utils.limits import MAX_PIXELS
+from sam2_widget._utils.pickling import PicklesMappings
 from sam2_widget.errors import ImageError
 from sam2_widget.images import axes as axes_
 from sam2_widget.images.axes import Layout, Plane
-from sam2_widget.images.contrast import (
-    GREY,
-    Channels,
-    ContrastLimits,
-    Shown,
-    blended,
-    check_values,
-    limits_of,
-    on_white,
-    shown_channels,
-    to_bytes,
-)
-from sam2_widget.predictor import UInt8Array
+from sam2_widget.images.bands import Bands, colored
+from sam2_widget.images.contrast import Channels, ContrastLimits, check_values
 
-MAX_PIXELS = 150_000_000
-"""Largest image in pixels: 450 MB as RGB. Beyond it a kernel on a shared server would die."""
+RGBA = 4
+"""Number of channels of a picture with transparency."""
+
+MAX_PLANE_BYTES = 2**30
+"""Bytes of the largest plane that is read from a file. Its conversion temporarily takes up to three
+times as much, which must fit into the memory of a kernel on a shared server."""
 
 CHANNELS_AT_ONCE = 16
-"""Of the largest image; a smaller one may have more of them in a plane of its file."""
+"""Channels of an image of `MAX_PIXELS`; a plane of fewer pixels may have more channels."""
 
 
 class TensorLike(Protocol):
-    """A torch tensor, recognised by what it can do, so that torch need not be imported."""
+    """A torch tensor, recognized by its methods, so that torch need not be imported."""
 
     def detach(self) -> Any:
         """The tensor without its gradient."""
@@ -56,7 +53,7 @@ class ArrayLike(Protocol):
 
 
 class ImageSource(Protocol):
-    """An image that is in memory, as `LoadedImage`, or is read when it is asked for."""
+    """An image that is in memory, as `LoadedImage`, or read on demand."""
 
     @property
     def rgb(self) -> UInt8Array:
@@ -76,7 +73,7 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LoadedImage:
+class LoadedImage(PicklesMappings):
     """An image as it is shown and as the model sees it.
 
     Attributes
@@ -88,7 +85,7 @@ class LoadedImage:
     name : str
         Name of the file, "" if there is none.
     record : mapping
-        How `rgb` was made: what the provenance of masks tells of their image.
+        How `rgb` was made; part of the provenance of masks.
     """
 
     rgb: UInt8Array
@@ -99,7 +96,7 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Options:
-    """What a user may say about an image; see `load_image`."""
+    """The options of `load_image`."""
 
     axes: str | None = None
     plane: Plane | None = None
@@ -107,24 +104,35 @@ class Options:
     contrast_limits: ContrastLimits = "auto"
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What was said, by the names of the arguments."""
+    def given(self) -> dict[str, Any]:
+        """The options that were given, by the names of the arguments."""
         given = {name: getattr(self, name) for name in ("axes", "plane", "channels")}
         found = {name: value for name, value in given.items() if value is not None}
         is_auto = isinstance(self.contrast_limits, str) and self.contrast_limits == "auto"
         return found if is_auto else {**found, "contrast_limits": self.contrast_limits}
 
 
-def check_count(count: int) -> None:
-    """Raise `ImageError` if more numbers are to be read at once than any image has.
+def check_plane(count: int, dtype: Any) -> None:
+    """Raise `ImageError` if a plane of a file has too many numbers, or takes too many bytes.
 
-    A file of some hundred bytes may claim thousands of channels, which a reader fills with zeros.
+    The header of a small file may state thousands of channels, which a reader fills with zeros.
     """
     limit = CHANNELS_AT_ONCE * MAX_PIXELS
     if count > limit:
         raise ImageError(
             f"a plane of the image has {count} numbers, the limit is {limit}: pass a part of it, "
             "or fewer channels"
+        )
+    _check_bytes(count, dtype, MAX_PLANE_BYTES)
+
+
+def _check_bytes(count: int, dtype: Any, limit: int) -> None:
+    taken = count * np.dtype(dtype).itemsize
+    if taken > limit:
+        raise ImageError(
+            f"a plane of the image takes {taken / 2**20:.0f} MiB as {np.dtype(dtype)}, the limit "
+            f"is {limit / 2**20:.0f} MiB: save a part of it, fewer channels or smaller "
+            "numbers, or pass an array"
         )
 
 
@@ -140,50 +148,86 @@ def check_size(width: int, height: int) -> None:
 
 
 def from_array(
-    source: Any, options: Options, *, name: str = "", record: dict[str, Any] | None = None
+    source: Any,
+    options: Options,
+    *,
+    name: str = "",
+    record: dict[str, Any] | None = None,
+    bands: Bands | None = None,
+    max_bytes: int | None = None,
 ) -> LoadedImage:
-    """Load a plane of an array of any library; `record` is what is told of its file."""
-    array, layout, names = described(source, options)
+    """Load a plane of an array of any library.
+
+    `record` and `bands` describe it as stated in its file, if it is from one. A plane of more than
+    `max_bytes` is rejected before it is read.
+    """
+    array, layout, found = described(source, options)
     shape = tuple(int(n) for n in array.shape)
     picked = layout.picked(options.plane, shape)
     kept = "".join(a for a in layout.letters if a not in layout.planes)
     sizes = dict(zip(layout.letters, shape, strict=True))
     check_size(sizes["X"], sizes["Y"])
-    values = _computed(array[picked], kept)
-    values = check_values(values)
-    rgb, told = _colored(values, options, names)
+    if max_bytes is not None:
+        _check_bytes(prod(sizes[a] for a in kept), array.dtype, max_bytes)
+    values = check_values(_computed(array[picked], kept))
+    rgb, conversion = colored(values, options, bands or found)
+    notes = (*(record or {}).get("notes", ()), *conversion.get("notes", ()))
     planes = {a: p for a, p in zip(layout.letters, picked, strict=True) if a in layout.planes}
     whole = {"shape": shape, "dtype": str(array.dtype), "axes": layout.letters}
     more = {"plane": planes} if planes else {}
-    return LoadedImage(
-        rgb, values, name, MappingProxyType({**(record or {}), **whole, **more, **told})
-    )
+    facts = {**(record or {}), **whole, **more, **conversion, **({"notes": notes} if notes else {})}
+    return LoadedImage(rgb, np.ma.getdata(values), name, MappingProxyType(facts))
 
 
-def described(source: Any, options: Options) -> tuple[Any, Layout, Sequence[str] | None]:
-    """The array, its axes, and the names of its channels."""
-    names: Sequence[str] | None = None
-    explicit = options.axes
-    if hasattr(source, "detach"):
+def described(source: Any, options: Options) -> tuple[Any, Layout, Bands]:
+    """The array, its axes, and the properties of its channels."""
+    if hasattr(source, "dims") and hasattr(source, "coords"):
+        return _described_data_array(source, options)
+    is_tensor = hasattr(source, "detach")
+    if is_tensor:
         source = _tensor_to_array(source)
-        first_wins = True
-    elif hasattr(source, "dims") and hasattr(source, "coords"):  # xarray
-        layout = axes_.parsed(explicit, source.ndim) if explicit else axes_.named(source.dims)
-        return source.data, layout, _channel_names(source, layout)
-    elif all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
-        first_wins = False
-    else:
+    elif not all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
         raise ImageError(
-            "image must be a path, PIL image, numpy array, torch tensor, or an array of xarray, "
-            f"dask, zarr or h5py, got {type(source).__name__}"
+            "image must be a path, file object, bytes, PIL image, numpy array, torch tensor, or an "
+            f"array of xarray, dask, zarr or h5py, got {type(source).__name__}"
         )
     shape = tuple(source.shape)
     layout = (
-        axes_.parsed(explicit, len(shape))
-        if explicit
-        else axes_.guessed(shape, channels=options.channels is not None, first_wins=first_wins)
+        axes_.parsed(options.axes, len(shape))
+        if options.axes
+        else axes_.guessed(shape, channels=options.channels is not None, first_wins=is_tensor)
     )
-    return source, layout, names
+    may_be_first = is_tensor and not options.axes
+    return source, layout, Bands(alpha=_alpha(source, layout, may_be_first=may_be_first))
+
+
+def _described_data_array(source: Any, options: Options) -> tuple[Any, Layout, Bands]:
+    """As `described`, of an xarray DataArray."""
+    layout = axes_.parsed(options.axes, source.ndim) if options.axes else axes_.named(source.dims)
+    alpha = _alpha(source, layout) if axes_.SAMPLE in layout.letters else None
+    names, nodata = _channel_names(source, layout), _nodata(getattr(source, "attrs", {}))
+    return source.data, layout, Bands(names=names, alpha=alpha, nodata=nodata)
+
+
+def _alpha(array: Any, layout: Layout, *, may_be_first: bool = False) -> int | None:
+    """Which channel of an array is transparency.
+
+    Only 8-bit RGBA has transparency, as Pillow and torchvision create it. In other types, and where
+    channels come first, as in satellite images, the fourth channel is a band like the others.
+    """
+    at = layout.channel
+    if at is None or array.dtype != np.uint8 or array.shape[at] != RGBA:
+        return None
+    return RGBA - 1 if at == len(array.shape) - 1 or may_be_first else None
+
+
+def _nodata(attributes: Mapping[Any, Any]) -> float | None:
+    """The number for "no data", as the attributes of a DataArray state it."""
+    for key in ("_FillValue", "missing_value", "nodata", "nodatavals"):
+        found = np.ravel(attributes.get(key, ()))
+        if found.size and np.issubdtype(found.dtype, np.number):
+            return float(found[0])
+    return None
 
 
 def _channel_names(source: Any, layout: Layout) -> Sequence[str] | None:
@@ -208,59 +252,3 @@ def _computed(array: Any, letters: str) -> npt.NDArray[Any]:
     order = [letters.index(a) for a in "YX"] + [i for i, a in enumerate(letters) if a not in "YX"]
     plane: npt.NDArray[Any] = found.transpose(order)
     return plane
-
-
-def _colored(
-    values: npt.NDArray[Any], options: Options, names: Sequence[str] | None
-) -> tuple[UInt8Array, dict[str, Any]]:
-    """RGB of a plane, (H, W) or (H, W, C), and what was done."""
-    cube = values[..., None] if values.ndim == 2 else values  # noqa: PLR2004
-    count = cube.shape[2]
-    if options.channels is not None:
-        shown = shown_channels(options.channels, count, names)
-        part = cube[..., [one.channel for one in shown]]
-        limits = _limits_of_shown(part, options, alike=not isinstance(options.channels, dict))
-        rgb = blended(to_bytes(part, limits), shown)
-        return rgb, {"channels": _told(shown), "contrast_limits": limits}
-    if count not in axes_.FEW:
-        known = f" ({', '.join(names)})" if names else ""
-        raise ImageError(
-            f"the image has {count} channels{known}: say which are shown, e.g. channels=0 for one "
-            "in grey, channels=(0, 1, 2) as red, green, blue, or channels={0: 'green', "
-            f"{count - 1}: 'magenta'}}"
-        )
-    color = cube[..., :3] if count > 1 else cube
-    limits = limits_of(color, options.contrast_limits, color.shape[2])
-    pixels = to_bytes(color, limits)
-    if count == 4:  # noqa: PLR2004
-        pixels = on_white(np.concatenate([pixels, _alpha(cube[..., 3:])], axis=2))
-    rgb = np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), order="C")
-    return rgb, {"contrast_limits": limits}
-
-
-def _limits_of_shown(
-    part: npt.NDArray[Any], options: Options, *, alike: bool
-) -> tuple[tuple[float, float] | None, ...]:
-    count = part.shape[2]
-    if alike or not isinstance(options.contrast_limits, str):
-        return limits_of(part, options.contrast_limits, count)
-    # Dyes differ in brightness by orders of magnitude.
-    return tuple(
-        limits_of(part[..., i : i + 1], options.contrast_limits, 1)[0] for i in range(count)
-    )
-
-
-def _told(shown: Sequence[Shown]) -> dict[int, str]:
-    """Channels and their colours for the provenance."""
-    return {
-        one.channel: "grey"
-        if one.color == GREY
-        else "#" + "".join(f"{round(255 * part):02x}" for part in one.color)
-        for one in shown
-    }
-
-
-def _alpha(alpha: npt.NDArray[Any]) -> UInt8Array:
-    """Alpha is a fraction of full scale whatever the contrast of the colours."""
-    full = 1.0 if alpha.dtype.kind in "fb" else float(np.iinfo(alpha.dtype).max)
-    return to_bytes(alpha, [(0.0, full)])

@@ -1,4 +1,4 @@
-"""Axes: which of an array's are rows, columns, channels and planes."""
+"""Finds which axes of an array are rows, columns, channels and planes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from sam2_widget.errors import ImageError
 
 Plane: TypeAlias = int | Mapping[str, int]
-"""Which plane of a stack: its number, or one for each further axis, e.g. ``{"T": 0, "Z": 12}``."""
+"""A plane of a stack: its number, or an index for each further axis, ``{"T": 0, "Z": 12}``."""
 
 FEW = (1, 3, 4)
-"""Numbers of channels that need no explanation: grey, RGB, RGB and transparency."""
+"""Numbers of channels with a known meaning: grey, RGB, and RGB with transparency."""
 
 CHANNEL, SAMPLE = "C", "S"
-"""Channels of a microscope, and samples of a colour picture: tifffile tells them apart."""
+"""Channels of a microscope, and samples of a colour image: tifffile distinguishes them."""
 
 NAMES: dict[str, str] = {
     **dict.fromkeys(("y", "row", "rows", "height", "lat", "latitude"), "Y"),
@@ -27,7 +27,7 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(("z", "depth", "slice", "plane"), "Z"),
     **dict.fromkeys(("t", "time", "frame"), "T"),
 }
-"""Letters for the names that xarray's users give their dimensions."""
+"""Letters for common names of dimensions in xarray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Layout:
     Attributes
     ----------
     letters : str
-        One an axis: Y, X, C or S, and any other for planes.
+        One for each axis: Y, X, C or S, and any other for planes.
     """
 
     letters: str
@@ -50,16 +50,16 @@ class Layout:
 
     @property
     def planes(self) -> tuple[str, ...]:
-        """Letters of the axes that make a stack."""
+        """Letters of the axes of planes."""
         return tuple(a for a in self.letters if a not in ("Y", "X", CHANNEL, SAMPLE))
 
     def picked(self, plane: Plane | None, shape: Sequence[int]) -> tuple[int | slice, ...]:
-        """What to take of the array so that one plane is left; axes of one entry go by themselves.
+        """Index that selects one plane of the array; axes of length 1 need not be given.
 
         Raises
         ------
         ImageError
-            If it has to be said which plane, and is not, or there is no such.
+            If a plane must be chosen and is not, or there is no such plane.
         """
         sizes = dict(zip(self.letters, shape, strict=True))
         wanted = _as_mapping(plane, [a for a in self.planes if sizes[a] > 1], sizes)
@@ -78,10 +78,10 @@ def _as_mapping(
     missing = [axis for axis in axes if axis not in wanted]
     if missing or (plane is not None and not axes and wanted == {} and plane != 0):
         example = {axis: sizes[axis] // 2 for axis in axes}
-        told = ", ".join(f"{sizes[axis]} along {axis}" for axis in axes) or "no further axis"
+        found = ", ".join(f"{sizes[axis]} along {axis}" for axis in axes) or "no further axis"
         raise ImageError(
-            f"the image is a stack with {told}: say which plane is meant, e.g. plane={example}, or "
-            "make an ImageStack"
+            f"the image is a stack with {found}: choose a plane, e.g. plane={example}, or make "
+            "an ImageStack"
         )
     for axis, index in wanted.items():
         whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
@@ -91,7 +91,7 @@ def _as_mapping(
 
 
 def parsed(axes: str, ndim: int) -> Layout:
-    """The layout that a user or a file names; ImageError unless it fits."""
+    """The layout given by a user or file; ImageError unless it fits the array."""
     letters = axes.upper()
     has_both = letters.count("Y") == 1 and letters.count("X") == 1
     too_many = sum(letter in (CHANNEL, SAMPLE) for letter in letters) > 1
@@ -104,7 +104,7 @@ def parsed(axes: str, ndim: int) -> Layout:
 
 
 def named(dims: Sequence[Any]) -> Layout:
-    """The layout of dimensions with names, as xarray has them."""
+    """The layout of named dimensions, as in xarray."""
     letters = "".join(NAMES.get(str(dim).lower(), "?") for dim in dims)
     spare = iter("QIJKLMNOPRUVW")
     letters = "".join(next(spare, "?") if letter == "?" else letter for letter in letters)
@@ -116,20 +116,20 @@ def named(dims: Sequence[Any]) -> Layout:
 
 
 def guessed(shape: Sequence[int], *, channels: bool, first_wins: bool = False) -> Layout:
-    """The layout of an array that tells nothing but its shape.
+    """The layout of an array of which only the shape is known.
 
     Parameters
     ----------
     shape : sequence of int
     channels : bool
-        Whether it was said which channels are shown: then there are some, however many.
+        Whether the user has chosen channels: then the array has channels, of any number.
     first_wins : bool
-        Whether (C, H, W) is taken where both readings fit, as for tensors.
+        Whether (C, H, W) is preferred where both readings fit, as for tensors.
 
     Raises
     ------
     ImageError
-        If it could be anything.
+        If the shape is ambiguous.
     """
     if len(shape) == 2:  # noqa: PLR2004
         return Layout("YX")
@@ -137,12 +137,12 @@ def guessed(shape: Sequence[int], *, channels: bool, first_wins: bool = False) -
         raise ImageError(_unclear(shape))
     first, last = shape[0] in FEW, shape[2] in FEW
     if channels and not first and not last:
-        # There are fewer channels than rows or columns, or it has to be said.
+        # Channels are taken to be fewer than rows and columns; otherwise `axes` must be given.
         first, last = shape[0] < min(shape[1:]), shape[2] < min(shape[:2])
         if first == last:
             raise ImageError(_unclear(shape))
-    # For arrays this is a kindness to (3, H, W), so it must not turn a tiny image of a wrong
-    # number of channels into a wrong picture.
+    # Arrays of shape (3, H, W) are accepted, too, but a tiny image with an unusual number of
+    # channels must not be misread as one.
     plainly_first = first and not last and (channels or min(shape[1:]) > max(FEW))
     if first and (first_wins or plainly_first):
         return Layout("CYX")
@@ -154,6 +154,34 @@ def guessed(shape: Sequence[int], *, channels: bool, first_wins: bool = False) -
 def _unclear(shape: Sequence[int]) -> str:
     return (
         f"an image array must have the shape (H, W) or (H, W, C) with C = 1, 3 or 4, got "
-        f"{tuple(shape)}: name its axes, e.g. axes='ZYX' with plane=0, or axes='CYX' with "
-        "channels=(0, 1, 2); or pick what is meant, e.g. image[..., :3]"
+        f"{tuple(shape)}: name its axes, e.g. {_example(shape)}"
     )
+
+
+def _example(shape: Sequence[int]) -> str:
+    """Likely axes of an array of this shape, with their meaning."""
+    if len(shape) == 3:  # noqa: PLR2004
+        return _example_of_three(shape)
+    letters = {4: "ZCYX", 5: "TZCYX"}
+    if len(shape) == 4 and shape[-1] in FEW:  # noqa: PLR2004
+        return (
+            f"axes='ZYXC' for a stack of {shape[0]} colour images, "
+            "with plane=0 if only one is meant"
+        )
+    if len(shape) in letters:
+        found = letters[len(shape)]
+        named_ = ", ".join(f"{n} along {a}" for a, n in zip(found, shape, strict=True))
+        return f"axes='{found}' ({named_}), with plane= and channels="
+    return "axes='YX' with image.reshape(height, width)"
+
+
+def _example_of_three(shape: Sequence[int]) -> str:
+    first, _, last = shape
+    if last < min(shape[:2]):
+        return f"axes='YXC' with {_example_of_channels(last)}"
+    channels = _example_of_channels(first)
+    return f"axes='ZYX' for a stack of {first} planes, or axes='CYX' with {channels} for channels"
+
+
+def _example_of_channels(count: int) -> str:
+    return "channels=(0, 1, 2)" if count > 2 else "channels=0"  # noqa: PLR2004

@@ -1,6 +1,6 @@
-"""Values → RGB uint8: which channels are shown, in what colours, and what is black and white.
+"""Converts values to RGB uint8: contrast limits, and channels added up in their colours.
 
-One conversion for display and model alike: what you see is what the model sees.
+The page and the model use the result of the same conversion.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageColor
 
+from sam2_widget._utils.arrays import BoolArray, UInt8Array
 from sam2_widget.errors import ImageError
-from sam2_widget.predictor import UInt8Array
 
 PERCENTILES = (0.1, 99.9)
-"""What is shown as black and as white where the range of the values is not that of a picture."""
+"""Percentiles that are shown as black and white where values are neither 8 bits nor in [0, 1]."""
 
 ROWS_AT_ONCE = 256
-"""Rows converted in one go: double precision of a large image would not fit in memory."""
+"""Rows converted at a time: a large image in double precision would not fit in memory."""
 
 Limits: TypeAlias = tuple[float, float]
 
@@ -55,15 +55,15 @@ _AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 def shown_channels(
     channels: Channels, count: int, names: Sequence[str] | None = None
 ) -> tuple[Shown, ...]:
-    """What a user asked for, checked.
+    """Validate the option `channels`.
 
     Parameters
     ----------
     channels : int, str, sequence or mapping
     count : int
-        How many there are.
+        Number of channels of the image.
     names : sequence of str, optional
-        Their names, if the image tells them.
+        Their names, if the image states them.
 
     Raises
     ------
@@ -105,38 +105,35 @@ def _color(name: str) -> tuple[float, float, float]:
 
 
 def check_values(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values that can be shown, in the byte order of the machine; else ImageError."""
-    if isinstance(array, np.ma.MaskedArray):
-        raise ImageError("the image is a masked array: fill it first, e.g. image.filled(0)")
+    """The values in native byte order; ImageError if they are not numbers."""
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:  # noqa: PLR2004
         raise ImageError(
             f"an image array must be of bool, whole numbers or floats, got {array.dtype}: "
             "convert it, e.g. image.astype(float)"
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = np.count_nonzero(~np.isfinite(array))
-        raise ImageError(
-            f"the image has {bad} values that are NaN or infinite: "
-            "replace them, e.g. with np.nan_to_num(image)"
-        )
-    # 16-bit TIFF is often big-endian.
+    # 16-bit TIFFs are often big-endian.
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def limits_of(
-    values: npt.NDArray[Any], wanted: ContrastLimits, count: int
+    values: npt.NDArray[Any],
+    wanted: ContrastLimits,
+    count: int,
+    valid: BoolArray | None = None,
 ) -> tuple[Limits | None, ...]:
-    """Black and white of each of `count` channels, (H, W, count); None shows bytes as they are.
+    """Contrast limits of each of `count` channels; None shows 8-bit values unchanged.
+
+    `valid`, (H, W, count) bool, selects the values that are considered; None for all.
 
     Raises
     ------
     ImageError
-        If `wanted` makes no sense.
+        If `wanted` is invalid.
     """
     if isinstance(wanted, str):
         if wanted not in ("auto", "full"):
             raise _limits_error(wanted)
-        return (_auto(values) if wanted == "auto" else _full(values.dtype),) * count
+        return (_auto(values, valid) if wanted == "auto" else _full(values.dtype),) * count
     pairs = np.asarray(wanted, object)
     try:
         numbers = np.asarray(wanted, np.float64)
@@ -167,16 +164,19 @@ def _full(dtype: np.dtype[Any]) -> Limits | None:
     return 0.0, 1.0
 
 
-def _auto(color: npt.NDArray[Any]) -> Limits | None:
+def _auto(color: npt.NDArray[Any], valid: BoolArray | None) -> Limits | None:
     """The values that become black and white."""
     if color.dtype == np.uint8:
         return None
+    color = color if valid is None else color[valid]
+    if not color.size:
+        return _full(color.dtype)
     low, high = float(color.min()), float(color.max())
     is_float = color.dtype.kind == "f"
     if color.dtype == np.bool_ or (is_float and low >= 0.0 and high <= 1.0):
         return 0.0, 1.0
     if low == high:
-        # A flat image has no contrast to stretch: show it as the grey of its full scale.
+        # A constant image has no contrast to stretch: show its grey at full scale.
         whole = _full(color.dtype) or (0.0, 255.0)
         return (low - abs(low) - 1.0, low + abs(low) + 1.0) if is_float else whole
     p_low, p_high = (float(p) for p in np.percentile(color, PERCENTILES))
@@ -184,24 +184,27 @@ def _auto(color: npt.NDArray[Any]) -> Limits | None:
 
 
 def to_bytes(values: npt.NDArray[Any], limits: Sequence[Limits | None]) -> UInt8Array:
-    """Each channel of `values`, (H, W, C), between its limits, as 0..255."""
+    """Each channel of `values`, (H, W, C), between its limits, as 0..255; a new array."""
+    if all(limit is None for limit in limits):
+        return np.array(values, np.uint8, order="C")
     pixels = np.empty(values.shape, np.uint8)
     for start in range(0, len(values), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         for channel, limit in enumerate(limits):
             part = values[rows, :, channel]
-            pixels[rows, :, channel] = part if limit is None else _scaled(part, *limit)
+            with np.errstate(invalid="ignore"):  # NaN, which is painted over
+                pixels[rows, :, channel] = part if limit is None else _scaled(part, *limit)
     return pixels
 
 
 def _scaled(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float64]:
-    """`low` to 0 and `high` to 255; in double precision, for large values with a small range."""
+    """Map `low` to 0 and `high` to 255, in double precision, for large values in a small range."""
     fraction = (values.astype(np.float64) - low) / (high - low)
     return np.asarray(np.rint(np.clip(fraction, 0, 1) * 255))
 
 
 def blended(pixels: UInt8Array, shown: Sequence[Shown]) -> UInt8Array:
-    """Channels, (H, W, C) uint8, added up in their colours, (H, W, 3) uint8."""
+    """Add up channels, (H, W, C) uint8, in their colours: (H, W, 3) uint8."""
     weights = np.array([one.color for one in shown], np.float64)
     rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
     for start in range(0, len(pixels), ROWS_AT_ONCE):
@@ -210,8 +213,14 @@ def blended(pixels: UInt8Array, shown: Sequence[Shown]) -> UInt8Array:
     return rgb
 
 
-def on_white(rgba: UInt8Array) -> UInt8Array:
-    """Transparency laid on white."""
-    image = Image.fromarray(np.ascontiguousarray(rgba), "RGBA")
+def on_white(rgb: UInt8Array, alpha: UInt8Array) -> UInt8Array:
+    """Compose colours, (H, W, 3) or (H, W, 1), on white by their transparency, (H, W): RGB."""
+    color = np.broadcast_to(rgb, (*alpha.shape, 3))
+    image = Image.fromarray(np.ascontiguousarray(np.dstack([color, alpha])))
+    return composed_on_white(image)
+
+
+def composed_on_white(image: Image.Image) -> UInt8Array:
+    """Compose an RGBA image on white."""
     white = Image.new("RGBA", image.size, "white")
     return np.array(Image.alpha_composite(white, image).convert("RGB"))

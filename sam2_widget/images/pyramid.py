@@ -1,4 +1,4 @@
-"""Large images in full sharpness: tiles of the image at its own size, at half of it, and so on."""
+"""Tile pyramid of a large image: tiles at full size, at half of it, and so on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from sam2_widget.predictor import UInt8Array
+from sam2_widget._utils.arrays import UInt8Array
 
 TILE = 512
 """Side of a tile, in pixels of its level."""
@@ -15,23 +15,23 @@ TILE = 512
 QUALITY = 88
 
 ROWS_AT_ONCE = 1024
-"""Rows halved in one go: Pillow's copy of a large image would not fit in memory."""
+"""Rows halved at a time: Pillow's copy of a large image would not fit in memory."""
 
 
 class Pyramid:
-    """An image and its halves, each made when it is first asked for. For one thread.
+    """An image and its halved levels, each computed on demand. Not thread-safe.
 
     Parameters
     ----------
     rgb : (H, W, 3) uint8 ndarray
         Level 0. Level k has ceil(W / 2^k) x ceil(H / 2^k) pixels.
     view_side : int
-        Longer side of the picture that is there anyway, in pixels.
+        Longer side of the view that pages have already, in pixels.
 
     Attributes
     ----------
     levels : int
-        How many levels are sharper than that picture; no others are served.
+        Number of levels that are larger than the view; only these have tiles.
     """
 
     def __init__(self, rgb: UInt8Array, view_side: int) -> None:
@@ -40,7 +40,7 @@ class Pyramid:
         self._made = [rgb]
 
     def tile(self, level: int, column: int, row: int) -> bytes | None:
-        """A tile as a JPEG file, smaller at the right and lower edge; None if there is no such."""
+        """A tile as a JPEG file, smaller at the right and lower edge; None if it does not exist."""
         if not 0 <= level < self.levels:
             return None
         y, x = row * TILE, column * TILE

@@ -1,4 +1,4 @@
-"""TIFF files of strangers: what must be known before tifffile reads them."""
+"""Checks of untrusted TIFF files before tifffile reads them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import BinaryIO
 MAX_PAGES = 1_000_000
 
 BIG = 43
-"""Version of the TIFFs that may be larger than 4 GB; others have 42."""
+"""Version number of BigTIFF, which may exceed 4 GB; other TIFFs have 42."""
 
 
 def check_pages(file: BinaryIO) -> None:
-    """Raise ValueError if the pages of a TIFF follow each other in a circle, or without end.
+    """Raise ValueError if the pages of a TIFF are linked in a circle, or too many.
 
-    tifffile would follow them for good. What else is wrong is for the reader to tell.
+    tifffile would follow the links endlessly. Other errors are left to the reader.
     """
     try:
         seen, following = _pages(file)
@@ -27,7 +27,7 @@ def check_pages(file: BinaryIO) -> None:
 
 
 def _pages(file: BinaryIO) -> tuple[set[int], int]:
-    """Where the pages are, and what the last one says of the next: 0 if there is none."""
+    """Offsets of the pages, and finally that of the page after the last: 0 if there is none."""
     order = "<" if file.read(2) == b"II" else ">"
 
     def number(kind: str) -> int:

@@ -1,4 +1,4 @@
-"""Images: anything a user has → RGB uint8, once, for display and model alike; and its picture."""
+"""The view: the compressed picture of an image that pages are sent."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from sam2_widget.images.arrays import MAX_PIXELS
+from sam2_widget._utils.arrays import UInt8Array
+from sam2_widget._utils.limits import MAX_PIXELS
 from sam2_widget.images.sources import ImageLike, load_image
-from sam2_widget.predictor import UInt8Array
 
 __all__ = ["MAX_PIXELS", "MAX_VIEW_SIDE", "ImageLike", "View", "encode_view", "to_rgb"]
 
 MAX_VIEW_SIDE = 2048
-"""Longest side of the picture that the browser is sent, in pixels: sharp on a HiDPI screen at the
-widget's largest size."""
+"""Longer side of the view in pixels: sharp on a HiDPI screen at the widget's largest size."""
 
 MAX_VIEW_BYTES = 1_000_000
-"""Most bytes of that picture: the rest comes as tiles when one zooms in."""
+"""Largest size of the view in bytes; more detail is sent as tiles when the user zooms in."""
 
 LOSSLESS_PIXELS = 256 * 256
 
 QUALITIES = (90, 80, 65, 50)
-"""Of JPEG, the first that fits is taken."""
+"""JPEG qualities; the first that fits into the limit is used."""
 
 
 def to_rgb(image: ImageLike) -> UInt8Array:
-    """RGB of anything that is an image, (H, W, 3) uint8; see `load_image`."""
+    """RGB of an image of any source, (H, W, 3) uint8; see `load_image`."""
     return load_image(image).rgb
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """The picture that the browser is sent.
+    """The picture that pages are sent.
 
     Attributes
     ----------
     width, height : int
-        Size of the true image in pixels, over which the picture is stretched.
+        Size of the original image in pixels, to which the picture is scaled.
     view_width, view_height : int
         Size of the picture in pixels.
     mime : str
@@ -55,11 +54,14 @@ class View:
     data: bytes
 
 
-def encode_view(rgb: UInt8Array) -> View:
-    """Compress an RGB image of shape (H, W, 3) for the browser, scaled down if it is large."""
+def encode_view(rgb: UInt8Array, *, side: int = MAX_VIEW_SIDE) -> View:
+    """Compress an RGB image of shape (H, W, 3) for the browser, scaled down if it is large.
+
+    `side` is the longest side that the picture may have, in pixels.
+    """
     height, width = rgb.shape[:2]
-    picture = _fitted(Image.fromarray(rgb), MAX_VIEW_SIDE)
-    # Small pictures are icons, masks and cells, where JPEG shows and PNG costs little.
+    picture = _fitted(Image.fromarray(rgb), side)
+    # Small images are icons, masks and cells: artefacts of JPEG would show, and PNG is small.
     if picture.width * picture.height <= LOSSLESS_PIXELS:
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
@@ -69,9 +71,9 @@ def encode_view(rgb: UInt8Array) -> View:
 
 
 def encode_jpeg(picture: Image.Image, limit: int) -> tuple[Image.Image, bytes]:
-    """The picture as a JPEG file of at most `limit` bytes, and the picture that it shows.
+    """The picture as a JPEG file of at most `limit` bytes, and the picture at the size encoded.
 
-    Noise, as in electron micrographs, compresses badly: it gets a lower quality, then fewer pixels.
+    Noise, as in micrographs, compresses badly: first the quality is reduced, then the size.
     """
     while True:
         for quality in QUALITIES:

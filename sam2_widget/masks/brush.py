@@ -1,8 +1,8 @@
-"""Which pixels lie under a line of some width: exact, and quick for a wide brush too.
+"""Rasterizes brush strokes: exact to the pixel, and fast for wide brushes too.
 
-A row of pixels meets a segment of the line, widened by the radius, in one run. Where the run ends
-is computed twice, a little too short and a little too long; only the few pixels between are tested
-one by one, by the test that the browser applies to every pixel.
+The pixels of a row under a segment of the stroke form one run. Its ends are computed twice, with a
+slightly smaller and a slightly larger radius; only the few pixels in between are tested one by one,
+with the test that the browser applies to every pixel.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks.logits import BoolArray, Float64Array
+from sam2_widget._utils.arrays import BoolArray, Float64Array
 
 CELLS_AT_ONCE = 1 << 22
-"""Pixels painted in one go, so that the counts of a large image fit in memory."""
+"""Pixels that are rasterized at a time, so that the counts of a large image fit in memory."""
 
-FEW = 1 << 12
-"""Pixels that are tested one by one as quickly as runs are found."""
+SMALL_AREA = 1 << 12
+"""Pixels up to which testing each one is as fast as computing runs."""
 
 MARGIN = 1e-4
-"""Image pixels by which a run may be misjudged; rounding errors are far smaller."""
+"""Change of the radius in image pixels that brackets a run; rounding errors are far smaller."""
 
 
 class Segment(NamedTuple):
@@ -34,7 +34,7 @@ class Segment(NamedTuple):
     radius: float
 
     def covers(self, px: Float64Array, py: Float64Array) -> BoolArray:
-        """Whether points are at most the radius away; the browser computes it in the same order."""
+        """Whether points are within the radius; the same order of operations as in the browser."""
         ax, ay = self.ax, self.ay
         dx, dy = self.bx - ax, self.by - ay
         length = dx * dx + dy * dy
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
     def runs(self, py: Float64Array, extra: float) -> tuple[Float64Array, Float64Array]:
         """First and last x on each row `py` that is covered with the radius grown by `extra`.
 
-        The first is greater than the last where a row is missed.
+        The first is greater than the last on rows that the segment does not reach.
         """
         radius = max(self.radius + extra, 0.0)
         first, last = self._slab(py, radius)
@@ -62,7 +62,7 @@ class Segment(NamedTuple):
         dx, dy = self.bx - self.ax, self.by - self.ay
         width = radius * np.hypot(dx, dy)
         if max(abs(dx), abs(dy)) < MARGIN / 10:
-            # Two discs are all there is, and the quotients below would be rounding errors.
+            # The two discs suffice, and the quotients below would be rounding errors.
             return np.full(len(py), np.inf), np.full(len(py), -np.inf)
         aside, along = (py - self.ay) * dx, (py - self.ay) * dy
         low, high = _between(aside - width, aside + width, dy)
@@ -75,16 +75,17 @@ class Segment(NamedTuple):
 def _between(
     low: Float64Array, high: Float64Array, factor: float
 ) -> tuple[Float64Array, Float64Array]:
-    """The x with low <= x * factor <= high."""
+    """Range of the x with low <= x * factor <= high."""
     if abs(factor) < np.finfo(np.float64).tiny:
-        there = (low <= 0) & (high >= 0)
-        return np.where(there, -np.inf, np.inf), np.where(there, np.inf, -np.inf)
+        contains_zero = (low <= 0) & (high >= 0)
+        infinite = np.where(contains_zero, np.inf, -np.inf)
+        return -infinite, infinite
     a, b = low / factor, high / factor
     return np.minimum(a, b), np.maximum(a, b)
 
 
 def segments(vertices: Float64Array, radius: float) -> list[Segment]:
-    """The parts of a line, (N, 2) float64; a single vertex is a part without length."""
+    """The segments of a line, (N, 2) float64; a single vertex is a segment of length 0."""
     starts: list[tuple[float, float]] = vertices.tolist()
     ends = starts[1:] or starts
     pairs = zip(starts, ends, strict=False)
@@ -109,7 +110,7 @@ def under(line: list[Segment], xs: Float64Array, ys: Float64Array) -> BoolArray:
 
 
 def _under(line: list[Segment], xs: Float64Array, ys: Float64Array) -> BoolArray:
-    # How many runs begin less how many end at each pixel: above 0 is under the line.
+    # Runs that begin minus runs that end at each pixel; their cumulative sum counts the runs there.
     counts = np.zeros((len(ys), len(xs) + 1), np.int16)
     found = np.zeros((len(ys), len(xs)), bool)
     for part in line:
@@ -117,7 +118,7 @@ def _under(line: list[Segment], xs: Float64Array, ys: Float64Array) -> BoolArray
         top, bottom = _near(ys, part.ay, part.by, part.radius)
         if left >= right or top >= bottom:
             continue
-        if (right - left) * (bottom - top) <= FEW:
+        if (right - left) * (bottom - top) <= SMALL_AREA:
             covered = part.covers(xs[None, left:right], ys[top:bottom, None])
             found[top:bottom, left:right] |= covered
         else:
@@ -127,7 +128,7 @@ def _under(line: list[Segment], xs: Float64Array, ys: Float64Array) -> BoolArray
 
 
 def _near(centres: Float64Array, a: float, b: float, radius: float) -> tuple[int, int]:
-    """Range of `centres` that the segment from `a` to `b` can reach, and one more on each side."""
+    """Range of `centres` that the segment from `a` to `b` can cover, with one more on each side."""
     first = int(np.searchsorted(centres, min(a, b) - radius, "left")) - 1
     last = int(np.searchsorted(centres, max(a, b) + radius, "right")) + 1
     return max(first, 0), min(last, len(centres))
@@ -140,7 +141,7 @@ def _add_runs(
     counts: npt.NDArray[np.int16],
     found: BoolArray,
 ) -> None:
-    """Count the runs that are certain, and set the pixels beside them that pass the test."""
+    """Count the runs of the smaller radius, and test the pixels between both radii."""
     least, most = (_columns(xs, *part.runs(ys, extra)) for extra in (-MARGIN, MARGIN))
     rows = np.arange(len(ys))
     certain = np.clip(least[0], most[0], most[1]), np.clip(least[1], most[0], most[1])

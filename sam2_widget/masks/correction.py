@@ -1,4 +1,4 @@
-"""A mask that was given, corrected by clicks: the model changes what a click points at, no more."""
+"""Correcting a given mask with the model: only regions that a prompt points at change."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import math
 
 import numpy as np
 
-from sam2_widget.kinds import Box, MaskPrompt, Point, Prompt, Scribble
-from sam2_widget.masks.logits import BoolArray, Float32Array, LogitMask, MaskCrop, PixelMask
+from sam2_widget._utils.arrays import BoolArray, Float32Array
+from sam2_widget.masks.logits import LogitMask, MaskCrop, PixelMask
 from sam2_widget.masks.regions import shrink, touched
 from sam2_widget.masks.rle import decode
+from sam2_widget.prompts.types import Box, MaskPrompt, Point, Prompt, Scribble
 
 CERTAIN = 10.0
-"""Logit of what was given or drawn by hand: as sure as the model itself becomes."""
+"""Logit of given and hand-drawn pixels: about the largest that the model itself predicts."""
 
 
 def given_logits(prompt: MaskPrompt, size: tuple[int, int]) -> Float32Array:
-    """The mask to start from as the model takes it: float32 logits of `size`, (h, w).
+    """A given mask as the model's mask input: float32 logits of `size`, (h, w).
 
-    A cell's logit follows the share of its pixels that lie in the mask.
+    A cell's logit is proportional to the share of its pixels inside the mask.
     """
     share = shrink(decode(prompt.counts, prompt.size), size)
     return np.asarray((2 * share - 1) * CERTAIN, np.float32)
 
 
 def corrected(
-    given: PixelMask, said: LogitMask, prompts: tuple[Prompt, ...], size: tuple[int, int]
+    given: PixelMask, predicted: LogitMask, prompts: tuple[Prompt, ...], size: tuple[int, int]
 ) -> PixelMask:
-    """The given mask, with the model's answer where the two differ and `prompts` point at it.
+    """The given mask, replaced by the predicted one in regions that `prompts` point at.
 
     Parameters
     ----------
     given : PixelMask
-    said : LogitMask
-        The model's answer to `prompts`.
+    predicted : LogitMask
+        The model's mask for `prompts`.
     prompts : tuple of Prompt
-        A connected region of difference is taken from the model if a click in it says what the
-        model says there, or if it reaches into a box.
+        A connected region where the masks differ is taken from `predicted` if it contains a click
+        with the label that is predicted there, or overlaps a box.
     size : (int, int)
         (height, width) of the image.
     """
-    before, after = given.crop(*size), said.crop(*size)
+    before, after = given.crop(*size), predicted.crop(*size)
     x0, y0, x1, y1 = _around(before, after)
     old, new = (_placed(crop, x0, y0, x1, y1) for crop in (before, after))
     difference = old ^ new
@@ -66,8 +67,8 @@ def _placed(crop: MaskCrop, x0: int, y0: int, x1: int, y1: int) -> BoolArray:
     return pixels
 
 
-def _seed(seeds: BoolArray, said: BoolArray, prompt: Prompt, origin: tuple[int, int]) -> None:
-    """Mark the pixels that `prompt` points at, in an array whose top-left pixel is `origin`."""
+def _seed(seeds: BoolArray, predicted: BoolArray, prompt: Prompt, origin: tuple[int, int]) -> None:
+    """Set the pixels that `prompt` points at, in an array whose top-left pixel is `origin`."""
     height, width = seeds.shape
     if isinstance(prompt, Box):
         x0, x1 = (int(np.clip(x - origin[0], 0, width)) for x in (prompt.x0, math.ceil(prompt.x1)))
@@ -75,7 +76,7 @@ def _seed(seeds: BoolArray, said: BoolArray, prompt: Prompt, origin: tuple[int, 
         seeds[y0:y1, x0:x1] = True
     for point in _clicks(prompt):
         x, y = int(point.x) - origin[0], int(point.y) - origin[1]
-        if 0 <= x < width and 0 <= y < height and said[y, x] == bool(point.label):
+        if 0 <= x < width and 0 <= y < height and predicted[y, x] == bool(point.label):
             seeds[y, x] = True
 
 

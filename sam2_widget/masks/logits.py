@@ -1,9 +1,9 @@
 """Masks: from the decoder's low-resolution logits to pixels.
 
-A mask is kept and sent as its quantised low-resolution logits, a few KiB whatever the size of the
-image, and becomes pixels only when somebody asks. The browser paints the same logits by the same
-arithmetic (``js/src/mask.js``), which is why it is spelled out here in float64 and not left to a
-resize function: the overlay shows exactly the pixels that Python returns.
+A mask is stored and sent as its quantised low-resolution logits, a few KiB for any image size, and
+converted to pixels on demand. The browser paints the same logits by the same arithmetic
+(``js/src/pixels/mask.js``): the overlay shows exactly the pixels that Python returns. That is why
+the interpolation is written out here in float64 instead of calling a resize function.
 """
 
 from __future__ import annotations
@@ -15,28 +15,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-BoolArray = npt.NDArray[np.bool_]
-Float32Array = npt.NDArray[np.float32]
-Int8Array = npt.NDArray[np.int8]
-Float64Array = npt.NDArray[np.float64]
+from sam2_widget._utils.arrays import BoolArray, Float32Array, Float64Array, Int8Array
 
 STEPS_PER_UNIT = 8
-"""Quantisation steps per unit of logit. One byte then spans ±15.9, which leaves the steep edges of
-SAM 2 where they are, and half a step moves a contour by a sixteenth of a cell at the most."""
+"""Quantisation steps per unit of logit. One byte spans ±15.9, enough for the steep edges of SAM 2,
+and half a step moves a contour by at most a sixteenth of a cell."""
 
 LIMIT = 127 / STEPS_PER_UNIT
 
 ROWS_AT_ONCE = 64
-"""Rows up-sampled in one go: the temporaries stay in the processor's cache at any image size."""
+"""Rows up-sampled at a time: the temporaries stay in the processor's cache at any image size."""
 
 
 def quantise(logits: Float32Array) -> Int8Array:
-    """Logits of shape (h, w) in one byte each, ready to be deflated.
+    """Logits of shape (h, w) as one byte each, prepared for compression.
 
-    A cell whose neighbours all have its sign is set to ±127: no pixel changes, because no weighted
-    mean of equal signs has another one, and all but the rim of the mask deflates to nothing.
+    A cell whose neighbours all have its sign is set to ±127. No pixel changes, because the
+    weighted mean of equal signs has that sign, and only the edge of the mask takes space.
     """
-    import cv2  # noqa: PLC0415 - it costs 0.1 s, and comes with the model at the latest
+    import cv2  # noqa: PLC0415 - takes 0.1 s, and is needed only once there is a model
 
     if np.isnan(logits).any():
         logits = np.where(np.isnan(logits), np.float32(0), logits)
@@ -49,13 +46,13 @@ def quantise(logits: Float32Array) -> Int8Array:
 
 
 def _deflate(data: bytes) -> bytes:
-    """Matches of runs only: a quarter less than level 1 for logits, and no slower than it."""
+    """Compress with Z_RLE: for logits a quarter smaller than level 1, and as fast."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     return packer.compress(data) + packer.flush()
 
 
-def _taps(out: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Float64Array]:
-    """Lower and upper neighbour and the weight of the upper one, half-pixel centres."""
+def taps(out: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Float64Array]:
+    """Indices of the lower and upper neighbour, and the weight of the upper; half-pixel centres."""
     centre = np.maximum((np.arange(out) + 0.5) * (size / out) - 0.5, 0.0)
     lower = np.minimum(np.floor(centre).astype(np.intp), size - 1)
     return lower, np.minimum(lower + 1, size - 1), centre - lower
@@ -64,21 +61,21 @@ def _taps(out: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int
 def _span(
     lower: npt.NDArray[np.intp], upper: npt.NDArray[np.intp], /, positive: BoolArray
 ) -> tuple[int, int]:
-    """First and one past the last output index that can see a positive neighbour."""
+    """First and one past the last output index with a positive neighbour."""
     seen = np.flatnonzero(positive[lower] | positive[upper])
     return (int(seen[0]), int(seen[-1]) + 1) if seen.size else (0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskCrop:
-    """The part of a mask that is not empty.
+    """A mask without its empty margins.
 
     Attributes
     ----------
     x, y : int
         Column and row of the crop's top-left pixel in the image.
     pixels : (h, w) bool ndarray
-        The crop; (0, 0) for an empty mask. It touches the object on all four sides.
+        The mask inside its bounding box; of shape (0, 0) for an empty mask.
     """
 
     x: int
@@ -103,7 +100,7 @@ class MaskCrop:
 
 
 class Cropped:
-    """What has the crop of a mask, and the size of its image: all else follows from these.
+    """Base of objects with a mask: derives mask, area and box from its crop and image size.
 
     Attributes
     ----------
@@ -136,7 +133,7 @@ class Cropped:
 
 @dataclass(frozen=True, slots=True)
 class LogitMask:
-    """A mask as it is kept and sent: low-resolution logits, quantised and deflated.
+    """A mask as it is stored and sent: low-resolution logits, quantised and compressed.
 
     Attributes
     ----------
@@ -161,7 +158,7 @@ class LogitMask:
 
     @classmethod
     def from_quantised(cls, quantised: Int8Array) -> LogitMask:
-        """Make a mask of what `quantise` returned."""
+        """Make a mask of logits that `quantise` returned."""
         height, width = quantised.shape
         positive = quantised > 0
         data = _deflate(quantised.tobytes())
@@ -180,12 +177,12 @@ class LogitMask:
 
 @dataclass(frozen=True, slots=True)
 class PixelMask:
-    """A mask given or edited pixel by pixel, as it is kept and sent: one bit a pixel, deflated.
+    """A mask given or edited pixel by pixel, as it is stored and sent: a compressed bitmap.
 
     Attributes
     ----------
     x, y, width, height : int
-        The crop that holds all pixels of the mask, in image pixels; all 0 for an empty mask.
+        The bounding box in image pixels; all 0 for an empty mask.
     data : bytes
         zlib stream of the rows, each packed to bytes from the highest bit on.
     whole : bool
@@ -205,13 +202,22 @@ class PixelMask:
     ) -> PixelMask:
         """Make a mask of a part of the image, (h, w) bool, whose top-left pixel is (x, y).
 
-        `whole` need not be told if `pixels` are those of the whole image.
+        `whole` may be left out if `pixels` are those of the whole image.
         """
         covers = bool(pixels.all()) if whole is None else whole
-        crop = tight(x, y, pixels)
+        return cls._of(tight(x, y, pixels), whole=covers)
+
+    @classmethod
+    def from_crop(cls, crop: MaskCrop, size: tuple[int, int]) -> PixelMask:
+        """Make a mask of an image of `size`, (height, width), of the crop of its pixels."""
+        covers = crop.pixels.shape == size and bool(crop.pixels.all())
+        return cls._of(crop, whole=covers)
+
+    @classmethod
+    def _of(cls, crop: MaskCrop, *, whole: bool) -> PixelMask:
         height, width = crop.pixels.shape
         data = zlib.compress(np.packbits(crop.pixels, axis=1).tobytes(), 1)
-        return cls(crop.x, crop.y, width, height, data, covers)
+        return cls(crop.x, crop.y, width, height, data, whole)
 
     @property
     def empty(self) -> bool:
@@ -219,13 +225,13 @@ class PixelMask:
         return self.width == 0
 
     def touches(self, other: PixelMask) -> bool:
-        """Whether the crops of both have pixels in common."""
+        """Whether the bounding boxes overlap."""
         across = max(self.x, other.x) < min(self.x + self.width, other.x + other.width)
         down = max(self.y, other.y) < min(self.y + self.height, other.y + other.height)
         return across and down
 
     def crop(self, height: int, width: int) -> MaskCrop:
-        """The mask's pixels; the size of the image changes nothing."""
+        """The mask's pixels, which do not depend on the size of the image."""
         del height, width
         if self.empty:
             return MaskCrop(0, 0, np.zeros((0, 0), bool))
@@ -247,12 +253,12 @@ def upsample(logits: Int8Array, height: int, width: int) -> MaskCrop:
     Returns
     -------
     MaskCrop
-        Bilinear between the centres of the logits (as torch's ``interpolate`` without
-        ``align_corners``), inside where the result is above zero.
+        Bilinear interpolation between the centres of the logits (as torch's ``interpolate`` without
+        ``align_corners``); a pixel is inside where the result is above zero.
     """
     positive = logits > 0
-    i0, i1, fx = _taps(width, logits.shape[1])
-    j0, j1, fy = _taps(height, logits.shape[0])
+    i0, i1, fx = taps(width, logits.shape[1])
+    j0, j1, fy = taps(height, logits.shape[0])
     left, right = _span(i0, i1, np.any(positive, axis=0))
     top, bottom = _span(j0, j1, np.any(positive, axis=1))
     if left == right:
@@ -269,7 +275,7 @@ def upsample(logits: Int8Array, height: int, width: int) -> MaskCrop:
 
 
 def tight(x: int, y: int, pixels: BoolArray) -> MaskCrop:
-    """The part of `pixels`, whose top-left pixel is (x, y), that is not empty."""
+    """The crop of a mask to its bounding box; (x, y) is the top-left pixel of `pixels`."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not rows.size:
         return MaskCrop(0, 0, np.zeros((0, 0), bool))

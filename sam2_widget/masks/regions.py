@@ -1,7 +1,7 @@
 """Connected regions of masks: holes, specks, and what a click corrects.
 
-OpenCV's, because it is quick, on every platform, and needs no CUDA extension. It is imported late:
-it costs 0.1 s, and most sessions never need it.
+They are found with OpenCV, which is fast, runs on every platform, and needs no CUDA extension. The
+import takes 0.1 s and most sessions never need it, so it is deferred.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.masks.logits import BoolArray, Float32Array, Int8Array, LogitMask
+from sam2_widget._utils.arrays import BoolArray, Float32Array, Int8Array
+from sam2_widget.masks.logits import LogitMask
 
 LabelArray = npt.NDArray[np.int32]
 
@@ -23,7 +24,7 @@ def _cv2() -> Any:
 
 
 def _regions(cells: BoolArray, *, corners: bool) -> tuple[LabelArray, npt.NDArray[np.int32]]:
-    """Number of the region of each cell, 0 outside, and the cells of each region.
+    """Number of the region of each cell, 0 outside, and the cell count of each region.
 
     `corners`: whether cells that touch at a corner are connected.
     """
@@ -36,20 +37,54 @@ def _regions(cells: BoolArray, *, corners: bool) -> tuple[LabelArray, npt.NDArra
     return labels, areas
 
 
+def connected(pixels: BoolArray) -> tuple[LabelArray, list[tuple[int, int, int, int]]]:
+    """The connected regions of a mask, (h, w) bool; pixels that touch at a corner connect.
+
+    Returns
+    -------
+    (h, w) int32 ndarray
+        0 outside, else the region's number from 1.
+    list of (x, y, width, height)
+        The box of each region.
+    """
+    _, labels, stats, _ = _cv2().connectedComponentsWithStats(
+        pixels.astype(np.uint8), connectivity=8
+    )
+    return labels, [(x, y, w, h) for x, y, w, h, _ in stats[1:].tolist()]
+
+
+def cleaned(mask: LogitMask, cleaning: tuple[int, int], size: tuple[int, int]) -> LogitMask:
+    """The mask with small holes filled and small specks removed.
+
+    Parameters
+    ----------
+    mask : LogitMask
+    cleaning : (int, int)
+        Largest areas of holes and of specks in image pixels; the mask is unchanged if both are 0.
+    size : (int, int)
+        (height, width) of the image.
+    """
+    if not any(cleaning):
+        return mask
+    cells = mask.width * mask.height / (size[0] * size[1])
+    holes, specks = (area * cells for area in cleaning)
+    return clean(mask, holes=holes, specks=specks)
+
+
 def clean(mask: LogitMask, *, holes: float, specks: float) -> LogitMask:
-    """Fill holes and drop specks of a mask's logits.
+    """Fill holes and remove specks of a mask's logits.
 
     Parameters
     ----------
     mask : LogitMask
     holes, specks : float
-        Largest area that is filled and dropped, in cells of the logits; 0 for none.
+        Largest area that is filled or removed, in cells of the logits; 0 for none.
 
     Returns
     -------
     LogitMask
-        Logits with another sign where something was filled or dropped: what stays keeps its edge.
-        The largest region is never dropped.
+        Logits with the opposite sign where regions were filled or removed; all other edges are
+        unchanged. The largest region is never removed.
     """
     logits = mask.logits.copy()
     if specks and (logits > 0).any():
@@ -66,7 +101,7 @@ def clean(mask: LogitMask, *, holes: float, specks: float) -> LogitMask:
 
 
 def _flip(logits: Int8Array, where: BoolArray) -> None:
-    # Exactly 0 is outside: it needs a sign of its own.
+    # A logit of 0 is outside, and so is its negation.
     logits[where] = np.where(logits[where] == 0, 1, -logits[where])
 
 

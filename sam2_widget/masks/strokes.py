@@ -1,7 +1,7 @@
-"""Edits by hand on top of a mask: brush and eraser, exact to the pixel.
+"""Brush and eraser strokes on top of a mask, exact to the pixel.
 
-The browser paints strokes by the same arithmetic (``js/src/strokes.js``), in doubles and in this
-order of operations, so that the overlay shows exactly the pixels that Python returns.
+The browser paints strokes by the same arithmetic (``js/src/pixels/strokes.js``), in doubles and in
+this order of operations, so that the overlay shows exactly the pixels that Python returns.
 """
 
 from __future__ import annotations
@@ -13,23 +13,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sam2_widget.kinds import Point, Prompt, Stroke
+from sam2_widget._utils.arrays import BoolArray, Float32Array
 from sam2_widget.masks.brush import segments, under
-from sam2_widget.masks.logits import (
-    BoolArray,
-    Float32Array,
-    LogitMask,
-    MaskCrop,
-    PixelMask,
-    tight,
-)
+from sam2_widget.masks.logits import LogitMask, MaskCrop, PixelMask, tight
+from sam2_widget.prompts.types import Point, Prompt, Stroke
 
 Base: TypeAlias = LogitMask | PixelMask
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What the model says, or what was given, with the strokes laid on top in their order.
+    """A predicted or given mask, with strokes drawn over it in their order.
 
     Attributes
     ----------
@@ -68,7 +62,7 @@ class Mask:
 
 
 def shrunk(mask: Mask, scale: float) -> Mask:
-    """A mask of logits for a picture of `scale` times the image's size, strokes included."""
+    """A mask of logits with its strokes for a picture of `scale` times the image's size."""
     return Mask(mask.base, tuple(_shrunk(stroke, scale) for stroke in mask.strokes))
 
 
@@ -80,7 +74,7 @@ def _shrunk(stroke: Stroke, scale: float) -> Stroke:
 def _extent(
     crop: MaskCrop, strokes: tuple[Stroke, ...], height: int, width: int
 ) -> tuple[int, int, int, int]:
-    """The pixels (x0, y0, x1, y1) that a mask and the brush can reach, within the image."""
+    """Bounding box (x0, y0, x1, y1) of a mask and the strokes that add, within the image."""
     boxes = [crop.bbox] if crop.pixels.size else []
     boxes += [_reach(stroke, (0, 0, width, height)) for stroke in strokes if stroke.label]
     if not boxes:
@@ -90,7 +84,7 @@ def _extent(
 
 
 def _reach(stroke: Stroke, within: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """The pixels (x0, y0, x1, y1) of a part of the image that a stroke can reach."""
+    """Bounding box (x0, y0, x1, y1) of a stroke within a part of the image."""
     x0, y0, x1, y1 = stroke.bounds
     left, right = (int(np.clip(x, within[0], within[2])) for x in (math.floor(x0), math.ceil(x1)))
     top, bottom = (int(np.clip(y, within[1], within[3])) for y in (math.floor(y0), math.ceil(y1)))
@@ -98,7 +92,7 @@ def _reach(stroke: Stroke, within: tuple[int, int, int, int]) -> tuple[int, int,
 
 
 def standing_strokes(prompts: tuple[Prompt, ...]) -> tuple[Stroke, ...]:
-    """Strokes that no later click of the opposite label has given back to the model."""
+    """Strokes in effect: a later click of the opposite label on a stroke removes it."""
     standing: list[Stroke] = []
     for prompt in prompts:
         if isinstance(prompt, Stroke):
@@ -142,10 +136,10 @@ def draw_into(
 @lru_cache(maxsize=256)
 def _cells_under(stroke: Stroke, rows: int, columns: int, size: tuple[int, int]) -> BoolArray:
     """Which of `rows` x `columns` equal cells of the image are under a stroke."""
-    # Kept, because every later click draws all strokes again.
+    # Cached, because every later click draws all strokes again.
     cell_height, cell_width = size[0] / rows, size[1] / columns
     ys = np.arange(0.5, rows) * cell_height
     xs = np.arange(0.5, columns) * cell_width
-    # A thin line must not slip between coarse cells.
+    # A thin line must not pass between the centres of coarse cells.
     radius = max(stroke.radius, cell_height / 2, cell_width / 2)
     return under(segments(stroke.vertices, radius), xs, ys)

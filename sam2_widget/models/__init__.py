@@ -1,1 +1,1 @@
-"""Models: names → weights, what runs them, and the embeddings that they make."""
+"""Models: checkpoints by name, the threads that run them, and image embeddings."""

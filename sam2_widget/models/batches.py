@@ -1,4 +1,4 @@
-"""Questions of several users, answered together."""
+"""Decoding for several users in one run of the model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ask:
-    """What `Predictor.predict` is asked."""
+class DecodeRequest:
+    """The arguments of `Predictor.predict`."""
 
     embedding: Embedding
     prompts: PromptArrays
@@ -22,7 +22,7 @@ class Ask:
 
     @property
     def shape(self) -> tuple[int, bool, bool, bool]:
-        """What must be equal in questions that are answered in one run of the decoder."""
+        """Key that is equal for requests that can share a run of the decoder."""
         prompts = self.prompts
         parts = prompts.box is not None, prompts.logits is not None
         return len(prompts.points), *parts, self.multimask
@@ -30,32 +30,32 @@ class Ask:
 
 @runtime_checkable
 class BatchPredictor(Predictor, Protocol):
-    """A predictor that can answer several questions in one run."""
+    """A predictor that can decode several requests in one run."""
 
-    def predict_many(self, asks: Sequence[Ask], *, size: int) -> list[Candidates]:
+    def predict_many(self, requests: Sequence[DecodeRequest], *, size: int) -> list[Candidates]:
         """Decode in runs of `size`, see `in_batches`."""
 
 
 def in_batches(
-    asks: Sequence[A],
+    requests: Sequence[A],
     kind: Callable[[A], Hashable],
-    answer: Callable[[Sequence[A]], Sequence[T]],
+    decode: Callable[[Sequence[A]], Sequence[T]],
     *,
     size: int,
 ) -> list[T]:
-    """Answers to `asks`, in their order, by runs of exactly `size` that are all of one kind.
+    """Results for `requests`, in their order, computed in batches of exactly `size` and one kind.
 
-    A run is filled up by repeating its last question. Libraries compute with other kernels, and so
-    with other roundings, for other sizes of a batch: with one size only, an answer does not depend
-    on how many others ask at that moment.
+    A smaller batch is padded by repeating its last request. Libraries use other kernels, and so
+    other roundings, for other batch sizes: with a constant size a result does not depend on how
+    many requests arrive at the same time.
     """
     kinds: dict[Hashable, list[int]] = {}
-    for index, ask in enumerate(asks):
-        kinds.setdefault(kind(ask), []).append(index)
+    for index, request in enumerate(requests):
+        kinds.setdefault(kind(request), []).append(index)
     found: dict[int, T] = {}
     for indices in kinds.values():
         for start in range(0, len(indices), size):
             run = indices[start : start + size]
             full = run + run[-1:] * (size - len(run))
-            found |= zip(run, answer([asks[index] for index in full])[: len(run)], strict=True)
-    return [found[index] for index in range(len(asks))]
+            found |= zip(run, decode([requests[index] for index in full])[: len(run)], strict=True)
+    return [found[index] for index in range(len(requests))]

@@ -5,62 +5,52 @@ torch is imported only when a model is loaded.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
+from sam2_widget import config
+from sam2_widget._utils.hashing import sha256_of
+from sam2_widget._utils.regular_files import open_regular
 from sam2_widget.errors import (
     CheckpointError,
     DeviceError,
     DownloadError,
     ModelError,
+    SettingError,
     UnknownModelError,
 )
 from sam2_widget.models import worker
+from sam2_widget.models.published import (
+    AUTHORS,
+    CONFIG,
+    HUB_IDS,
+    HUGGING_FACE_FILE,
+    IMAGE_SIZES,
+    SHA256,
+    known_file,
+)
 from sam2_widget.predictor import Predictor
 
 T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[str, float | None], None]
-"""Told ``(what, fraction)`` while a checkpoint is downloaded: its hub id, and how much is here,
-0..1, or None where the hub does not say how large it is."""
+"""Called with ``(what, fraction)`` during a download: the hub id, and the fraction that has been
+downloaded, 0..1, or None if the size is unknown."""
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "bundled.safetensors"
-BUNDLED_SHA256 = "be9ab4ac405b03ad397b0008dffe2fbf73a2b65f8b38f56e07ad2b09bbce2779"
-
-AUTHORS = "facebook/sam2"
-"""What the hub ids of SAM 2's authors start with."""
-
-HUB_IDS = {
-    "tiny": "facebook/sam2.1-hiera-tiny",
-    "small": "facebook/sam2.1-hiera-small",
-    "base-plus": "facebook/sam2.1-hiera-base-plus",
-    "large": "facebook/sam2.1-hiera-large",
-}
-
-SHA256 = {
-    "sam2_hiera_tiny.pt": "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
-    "sam2_hiera_small.pt": "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
-    "sam2_hiera_base_plus.pt": "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
-    "sam2_hiera_large.pt": "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
-    "sam2.1_hiera_tiny.pt": "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-    "sam2.1_hiera_small.pt": "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-    "sam2.1_hiera_base_plus.pt": "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-    "sam2.1_hiera_large.pt": "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-}
-"""Of the files that SAM 2's authors have published, as several programs that use them state it."""
+BUNDLED_SHA256 = "eb75e6f0d604dd27a10efcaaa325e26e73d80f5440245459642ebbefd6d6203b"
 
 MEMORY_NEEDED = {"large": 6e9, "base-plus": 4e9, "small": 3e9}
-"""Free GPU memory in bytes below which ``"auto"`` takes the next smaller model: weights and one
-image being encoded, with room to spare."""
+"""Free GPU memory in bytes below which ``"auto"`` uses the next smaller model: enough for the
+weights and for encoding one image, with a margin."""
 
 _DESCRIPTIONS = {
     "auto": "the best that this machine can run; bundled if no checkpoint is in reach",
@@ -69,13 +59,14 @@ _DESCRIPTIONS = {
     "small": "SAM 2.1 Hiera small, 184 MB",
     "base-plus": "SAM 2.1 Hiera base plus, 324 MB",
     "large": "SAM 2.1 Hiera large, 898 MB",
+    "edgetam": "EdgeTAM, SAM 2 distilled for small devices, needs the extra 'edgetam'",
 }
 
 CONNECT_TIMEOUT = 10.0
 """Seconds after which the hub counts as unreachable."""
 
 RETRY_AFTER = 300.0
-"""Seconds for which ``"auto"`` does not ask again a hub that could not be reached."""
+"""Seconds for which ``"auto"`` does not retry a hub that could not be reached."""
 
 _SUFFIXES = (".pt", ".pth", ".safetensors")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -83,7 +74,7 @@ _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
 ModelLike: TypeAlias = "str | os.PathLike[str] | Predictor"
-"""What a user may pass as a model: a name, a path, or what `load_model` returned."""
+"""A model as users pass it: a name, a path, or a predictor as `load_model` returns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,43 +84,47 @@ class Checkpoint:
     Attributes
     ----------
     name : str
-        What the model is called from now on.
+        Name of the model.
     path : Path
     note : str
-        One sentence that the user must know, or empty.
+        A sentence for the user, or empty.
+    image_size : int or None
+        Side of the model's square input in pixels, if the user gave it.
     """
 
     name: str
     path: Path
     note: str = ""
+    image_size: int | None = None
 
 
 def available_models() -> dict[str, str]:
-    """Names that `load_model` and `SegmentWidget` take, each with one line about it.
+    """Names that `load_model` and `SegmentWidget` accept, each with a one-line description.
 
-    A Hugging Face hub id (``"owner/name"``) and the path of a SAM 2 checkpoint are taken as well.
+    A Hugging Face hub id (``"owner/name"``), the path of a SAM 2 checkpoint, and a folder in which
+    `transformers` has saved a SAM 2 or an EdgeTAM are accepted, too.
     """
     return {name: text + _downloaded(name) for name, text in _DESCRIPTIONS.items()}
 
 
 def _downloaded(name: str) -> str:
     hub_id = HUB_IDS.get(name)
-    return ", downloaded" if hub_id and _cached(hub_id, _known_file(hub_id)) else ""
+    return ", downloaded" if hub_id and _cached(hub_id, known_file(hub_id)) else ""
 
 
 def check_model(model: object) -> None:
-    """Raise `UnknownModelError` unless `model` is a predictor, or something that can be loaded."""
+    """Raise `UnknownModelError` unless `model` is a predictor, or a model that can be loaded."""
     usable = hasattr(model, "embed") and hasattr(model, "predict")
     if isinstance(model, type) or not usable:
         check_name(model)
 
 
 def check_name(name: object) -> None:
-    """Raise `UnknownModelError` if nothing of that name can be loaded. Quick, asks no server."""
+    """Raise `UnknownModelError` if no model of that name can be loaded. Accesses no network."""
     if not isinstance(name, (str, os.PathLike)):
         raise UnknownModelError(f"model must be a name or a path, got {name!r}")
     name = os.fspath(name)
-    if name in _DESCRIPTIONS or Path(name).is_file():
+    if name in _DESCRIPTIONS or _local_file(name):
         return
     if name.endswith(_SUFFIXES):
         raise UnknownModelError(f"there is no checkpoint {name!r} (in {Path.cwd()})")
@@ -141,26 +136,41 @@ def check_name(name: object) -> None:
 
 
 def check_device(device: str | None) -> None:
-    """Raise `DeviceError` if `device` is no name of a device. Does not look whether it exists."""
+    """Raise `DeviceError` if `device` is no device name. Does not check whether it exists."""
     if device is not None and not (isinstance(device, str) and _DEVICE.fullmatch(device)):
         raise DeviceError(
             f"device must be 'cpu', 'cuda', 'cuda:0', 'mps' or None for the best, got {device!r}"
         )
 
 
+def check_image_size(size: object, model: object) -> None:
+    """Raise `SettingError` if a model cannot be built for a square input of `size` pixels."""
+    if size is None:
+        return
+    if model in ("auto", "bundled", "edgetam"):
+        raise SettingError(
+            f"image_size is for checkpoints of SAM 2, got it with model={model!r}: leave it out"
+        )
+    if isinstance(size, bool) or not isinstance(size, int) or size not in IMAGE_SIZES:
+        raise SettingError(
+            f"image_size must be a multiple of {IMAGE_SIZES.step} from {IMAGE_SIZES.start} to "
+            f"{IMAGE_SIZES[-1]}, got {size!r}"
+        )
+
+
 def fetch(
     name: str | os.PathLike[str], *, device: str | None = None, progress: Progress | None = None
 ) -> Checkpoint:
-    """Find the checkpoint of a model, and download it if need be.
+    """Find the checkpoint of a model, and download it if necessary.
 
     Parameters
     ----------
     name : str
         See `available_models`.
     device : str, optional
-        Where it will run; decides what ``"auto"`` means.
+        Where it will run; ``"auto"`` depends on it.
     progress : callable, optional
-        Told how the download goes; without it a progress bar is printed.
+        Called with the progress of the download; without it a progress bar is printed.
 
     Raises
     ------
@@ -169,7 +179,7 @@ def fetch(
     DownloadError
         If the hub or the file on it cannot be reached.
     CheckpointError
-        If the file is not the one that was published.
+        If the file differs from the published one.
     """
     check_name(name)
     check_device(device)
@@ -178,10 +188,30 @@ def fetch(
         return _fetch_auto(device, progress)
     if name == "bundled":
         return Checkpoint("bundled", BUNDLED)
-    if name not in HUB_IDS and Path(name).is_file():
-        return Checkpoint(name, Path(name))
+    if name not in HUB_IDS and (path := _local_file(name)):
+        return Checkpoint(name, path)
     hub_id = HUB_IDS.get(name, name)
-    return Checkpoint(name, _download(hub_id, _find_file(hub_id), progress))
+    filename = _find_file(hub_id)
+    path = _download(hub_id, filename, progress)
+    if filename == HUGGING_FACE_FILE:
+        _fetch_config(hub_id)
+    return Checkpoint(name, path)
+
+
+def _local_file(name: str) -> Path | None:
+    """A checkpoint on this machine: a file, or a folder as `transformers` saves it."""
+    path = Path(name)
+    if path.is_dir() and (path / HUGGING_FACE_FILE).is_file():
+        return path / HUGGING_FACE_FILE
+    return path if path.is_file() else None
+
+
+def _fetch_config(hub_id: str) -> None:
+    """Put the configuration beside weights in the form of `transformers`."""
+    if _cached(hub_id, CONFIG) is None:
+        import huggingface_hub  # noqa: PLC0415
+
+        _call_hub(hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, CONFIG))
 
 
 _unreachable_since: float | None = None
@@ -219,24 +249,18 @@ def _best_for(device: str | None) -> str:
 
 def _free_gpu_memory(device: str | None) -> int | None:
     """Bytes free on the GPU that `device` names; None without one."""
-    from sam2_widget.models import sam2_predictor  # noqa: PLC0415 - imports torch
+    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415 - imports torch
 
     return sam2_predictor.free_gpu_memory(device)
 
 
 def on_this_machine(name: str) -> Checkpoint | None:
-    """The checkpoint of a model that need not be downloaded."""
+    """The checkpoint of a model if it is on this machine, else None."""
     if name == "bundled":
         return Checkpoint(name, BUNDLED)
     hub_id = HUB_IDS[name]
-    found = _cached(hub_id, _known_file(hub_id))
+    found = _cached(hub_id, known_file(hub_id))
     return Checkpoint(name, found) if found else None
-
-
-def _known_file(hub_id: str) -> str:
-    """Name of the checkpoint in a repository of SAM 2's authors."""
-    stem = hub_id.rsplit("/", maxsplit=1)[1].replace("-", "_")
-    return f"{stem}.pt"
 
 
 def _cached(hub_id: str, filename: str) -> Path | None:
@@ -247,12 +271,12 @@ def _cached(hub_id: str, filename: str) -> Path | None:
 
 
 def _find_file(hub_id: str) -> str:
-    """Name of the one checkpoint in a repository that we do not know."""
-    if hub_id.startswith(AUTHORS):
-        return _known_file(hub_id)
+    """Name of the only checkpoint in a repository."""
+    if hub_id.startswith(AUTHORS) or hub_id in HUB_IDS.values():
+        return known_file(hub_id)
     import huggingface_hub  # noqa: PLC0415
 
-    files: list[str] = _asked(hub_id, lambda: huggingface_hub.list_repo_files(hub_id))
+    files: list[str] = _call_hub(hub_id, lambda: huggingface_hub.list_repo_files(hub_id))
     weights = [file for file in files if file.endswith(_SUFFIXES)]
     if len(weights) != 1:
         raise DownloadError(
@@ -264,33 +288,42 @@ def _find_file(hub_id: str) -> str:
 
 def _download(hub_id: str, filename: str, progress: Progress | None) -> Path:
     known = SHA256.get(filename) if hub_id.startswith(AUTHORS) else None
-    # Weights never change under one name, so what is here need not be asked for again.
+    # Weights of one name never change, so a cached file needs no request.
     found = _cached(hub_id, filename)
     if found is not None:
         return check_sha256(found, known)
     import huggingface_hub  # noqa: PLC0415
 
-    # The download itself would try for half a minute before it says that nobody is there.
+    # The download itself would retry for half a minute before it fails.
     url = huggingface_hub.hf_hub_url(hub_id, filename)
-    told = _asked(
+    metadata = _call_hub(
         hub_id, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_TIMEOUT)
     )
     bar = _reporter(hub_id, progress) if progress else None
-    path = _asked(hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, filename, tqdm_class=bar))
-    # For large files the hub's ETag is their SHA-256; for small ones it is of another kind.
-    is_sha256 = re.fullmatch("[0-9a-f]{64}", told.etag or "")
-    return check_sha256(Path(path), known or (told.etag if is_sha256 else None))
+    path = _call_hub(
+        hub_id, lambda: huggingface_hub.hf_hub_download(hub_id, filename, tqdm_class=bar)
+    )
+    # The hub's ETag is the SHA-256 of large files, but not of small ones.
+    is_sha256 = re.fullmatch("[0-9a-f]{64}", metadata.etag or "")
+    return check_sha256(Path(path), known or (metadata.etag if is_sha256 else None))
 
 
 def check_sha256(path: Path, expected: str | None) -> Path:
-    """`path`; CheckpointError if its content is not the `expected`, where that is known.
+    """`path`; CheckpointError if its checksum differs from `expected`, where that is known.
 
-    Caches are shared by users, downloads cut off, and a changed file may load and segment nonsense.
+    Caches are shared by users, downloads may be truncated, and a changed file may load without an
+    error and give wrong masks.
     """
     if expected is None:
         return path
-    with path.open("rb") as file:
-        found = _sha256(file)
+    try:
+        with open_regular(path) as file:
+            found = sha256_of(file)
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} cannot be read: {error.strerror}; delete it, so that "
+            "it is downloaded again"
+        ) from error
     if found != expected:
         raise CheckpointError(
             f"the checkpoint {str(path)!r} is truncated or altered: its SHA-256 is {found[:12]}…, "
@@ -299,22 +332,15 @@ def check_sha256(path: Path, expected: str | None) -> Path:
     return path
 
 
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _asked(hub_id: str, question: Callable[[], T]) -> T:
-    """Answer of the hub, its failures as ours."""
+def _call_hub(hub_id: str, call: Callable[[], T]) -> T:
+    """Call the hub's API, and raise its errors as `DownloadError`."""
     import huggingface_hub.constants  # noqa: PLC0415
     import huggingface_hub.errors  # noqa: PLC0415
 
     endpoint = huggingface_hub.constants.ENDPOINT
     advice = "check the network, use model='bundled', or pass the path of a downloaded checkpoint"
     try:
-        return question()
+        return call()
     except huggingface_hub.errors.GatedRepoError as error:
         raise DownloadError(
             f"{hub_id!r} needs a licence accepted on {endpoint}: do so, then log in with `hf auth "
@@ -327,7 +353,7 @@ def _asked(hub_id: str, question: Callable[[], T]) -> T:
         ) from error
     except huggingface_hub.errors.RemoteEntryNotFoundError as error:
         raise DownloadError(f"{hub_id!r} on {endpoint} has no checkpoint: {error}") from error
-    except Exception as error:  # the network, a proxy, a full disk: each has errors of its own
+    except Exception as error:  # network, proxy, disk: each raises other exceptions
         raise DownloadError(
             f"{hub_id!r} could not be fetched from {endpoint}: {_reason(error)}; {advice}"
         ) from error
@@ -338,7 +364,7 @@ def _reason(error: Exception) -> str:
 
 
 def _reporter(hub_id: str, progress: Progress) -> Any:
-    """Class of a progress bar that draws nothing and tells `progress` instead."""
+    """Class of a progress bar that calls `progress` instead of drawing."""
     from tqdm import tqdm  # noqa: PLC0415 - only here
 
     class Reporter(tqdm):  # type: ignore[type-arg]
@@ -353,14 +379,16 @@ def _reporter(hub_id: str, progress: Progress) -> Any:
     return Reporter
 
 
-# Touched on the model thread only. What nobody uses goes, but for the newest of each device: a cell
-# that is run again finds its model still there.
-_loaded: WeakValueDictionary[tuple[Path, int, str, str | None], Predictor] = WeakValueDictionary()
+# Used on the models' thread only. Models without other references are dropped, except the newest of
+# each device, so that a cell that is run again finds its model.
+_loaded: WeakValueDictionary[tuple[Path, int, str, bool, int | None, str], Predictor] = (
+    WeakValueDictionary()
+)
 _newest: dict[str, Predictor] = {}
 
 
 def loaded_models() -> list[Predictor]:
-    """The models that this kernel holds."""
+    """The models that are loaded in this kernel."""
     return list(_loaded.values())
 
 
@@ -368,24 +396,29 @@ def load_model(
     name: str | os.PathLike[str] = "auto",
     *,
     device: str | None = None,
+    image_size: int | None = None,
     progress: Progress | None = None,
 ) -> Predictor:
-    """Load a model, or return the one that this kernel has loaded already.
+    """Load a model, or return it if it is loaded in this kernel.
 
     Parameters
     ----------
     name : str
-        ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``, a Hugging
-        Face hub id, or the path of a SAM 2 checkpoint.
+        ``"auto"``, ``"bundled"``, ``"tiny"``, ``"small"``, ``"base-plus"``, ``"large"``,
+        ``"edgetam"``, a Hugging Face hub id, or the path of a SAM 2 checkpoint, or of a folder in
+        which `transformers` has saved a SAM 2 or an EdgeTAM.
     device : str, optional
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best there is by default.
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; the best available by default.
+    image_size : int, optional
+        Side in pixels of the square input that the model was trained for. Weights do not contain
+        it; by default the ``image_size`` stored beside the weights is used, else 1024.
     progress : callable, optional
         Called with the hub id and a fraction while it downloads; else a progress bar is printed.
 
     Returns
     -------
     Predictor
-        To be passed to `segment` and `SegmentWidget` as `model`, if so wished.
+        May be passed to `segment` and `SegmentWidget` as `model`.
 
     Raises
     ------
@@ -396,9 +429,12 @@ def load_model(
     CheckpointError
         If the checkpoint is broken or of another architecture.
     DeviceError
-        If the device is not there or has too little memory.
+        If the device does not exist or has too little memory.
+    SettingError
+        If the model does not support `image_size`.
     """
-    found = fetch(name, device=device, progress=progress)
+    check_image_size(image_size, name)
+    found = replace(fetch(name, device=device, progress=progress), image_size=image_size)
     if found.note:
         warnings.warn(found.note, stacklevel=2)
     return load_checkpoint(found, device=device)
@@ -407,45 +443,50 @@ def load_model(
 def load_checkpoint(
     checkpoint: Checkpoint, *, device: str | None = None, half: bool = False
 ) -> Predictor:
-    """Load what `fetch` found, or return it if this kernel has loaded it already.
+    """Load a checkpoint from `fetch`, or return its model if it is loaded in this kernel.
 
-    With `half`, its weights take half the memory. Raises the same errors as `load_model`, but for
-    those of `fetch`.
+    With `half`, its weights take half the memory. Raises the errors of `load_model`, except those
+    of `fetch`.
     """
     return worker.local.run(lambda: _load(checkpoint, device, half=half))
 
 
 def resolve_device(device: str | None) -> str:
-    """Name of the device that `device` means here; imports torch."""
-    from sam2_widget.models import sam2_predictor  # noqa: PLC0415
+    """Name of the device that is used for `device`; imports torch."""
+    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415
 
     return sam2_predictor.resolve_device(device)
 
 
 def is_half(device: str) -> bool:
     """Whether models are in half precision on `device` by default; imports torch."""
-    from sam2_widget.models import sam2_predictor  # noqa: PLC0415
+    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415
 
     return sam2_predictor.is_half(device)
 
 
 def _load(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predictor:
     try:
-        from sam2_widget.models import sam2_predictor  # noqa: PLC0415 - imports torch
+        from sam2_widget.models import predictors  # noqa: PLC0415 - imports torch
     except ImportError as error:
         raise ModelError(
             f"SAM 2 is not installed properly: {error}; see 'Install' in the README"
         ) from error
-    resolved = sam2_predictor.resolve_device(device)
-    # A checkpoint that was trained on and saved again is another one.
+    resolved = resolve_device(device)
+    # A file that was written again is another model.
     version = checkpoint.path.stat().st_mtime_ns if checkpoint.path.exists() else 0
-    key = (checkpoint.path.resolve(), version, resolved, "half" if half else None)
+    backend = config.current().cpu_backend if resolved == "cpu" else ""
+    key = (checkpoint.path.resolve(), version, resolved, half, checkpoint.image_size, backend)
     found = _loaded.get(key)
-    if found is None:
+    if found is None or getattr(found, "outdated", False):
         if checkpoint.name == "bundled":
             check_bundled(checkpoint.path)
-        found = sam2_predictor.load(
-            checkpoint.path, name=checkpoint.name, device=resolved, half=half
+        found = predictors.load_file(
+            checkpoint.path,
+            name=checkpoint.name,
+            device=resolved,
+            half=half,
+            image_size=checkpoint.image_size,
         )
         _loaded[key] = found
     _newest[resolved] = found
@@ -453,13 +494,13 @@ def _load(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predicto
 
 
 def check_bundled(path: Path) -> None:
-    """Raise `CheckpointError` unless the bundled checkpoint is the one that came with the package.
+    """Raise `CheckpointError` if the bundled checkpoint has been changed.
 
-    A changed file may well load, and then segments nonsense.
+    A changed file may load without an error and give wrong masks.
     """
     try:
-        with path.open("rb") as file:
-            found = _sha256(file)
+        with open_regular(path) as file:
+            found = sha256_of(file)
     except OSError as error:
         raise CheckpointError(
             f"the bundled checkpoint {str(path)!r} cannot be read: {error}; "

@@ -1,4 +1,4 @@
-"""Models that nobody uses leave the GPU, for others are waiting for its memory."""
+"""Moves idle models off the GPU, whose memory other users may need."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import time
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from sam2_widget import resources
+from sam2_widget import config
 from sam2_widget.models import worker
-from sam2_widget.models.cache import embeddings
+from sam2_widget.models.embeddings.cache import embeddings
 
 
-class Rests(Protocol):
-    """A model that can leave its device and come back."""
+class Offloadable(Protocol):
+    """A model that can be moved from its device to the host's memory and back."""
 
-    resting: bool
+    offloaded: bool
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """Device that it computes on."""
 
-    def rest(self) -> None:
-        """Leave the device."""
+    def offload(self) -> None:
+        """Move to the host's memory."""
 
 
 _changed = threading.Condition()
-_last_use: WeakKeyDictionary[Rests, float] = WeakKeyDictionary()
+_last_use: WeakKeyDictionary[Offloadable, float] = WeakKeyDictionary()
 _watch: threading.Thread | None = None
 
 
-def used(model: Rests) -> None:
-    """`model` is at work: it may stay for some time from now."""
-    if model.device == "cpu" or not resources.current().idle_minutes:
+def used(model: Offloadable) -> None:
+    """Record that a model is used now, which keeps it on its device for some time."""
+    if model.device == "cpu" or not config.current().idle_minutes:
         return
     global _watch  # noqa: PLW0603 - one for all models
     with _changed:
@@ -44,47 +44,49 @@ def used(model: Rests) -> None:
 
 
 def _watch_models() -> None:
-    """Send models to rest as long as there are any that do not."""
+    """Offload idle models until none is left on a GPU."""
     global _watch  # noqa: PLW0603
     while True:
         with _changed:
-            wait = _next_rest()
+            wait = _next_offload()
             if wait is None:
                 _watch = None
                 return
             if wait > 0:
                 _changed.wait(wait)
                 continue
-        rest_idle()
+        offload_idle()
 
 
-def _next_rest() -> float | None:
-    """Seconds until a model is to rest; None if there is none to wait for."""
-    limit = 60 * resources.current().idle_minutes
-    if not _last_use or not limit:
+def _next_offload() -> float | None:
+    """Seconds until the next model counts as idle; None if there is no model."""
+    limit = 60 * config.current().idle_minutes
+    # Copied: the weak dictionary drops freed models at any moment.
+    times = list(_last_use.values())
+    if not times or not limit:
         return None
-    return limit - (time.monotonic() - min(_last_use.values()))
+    return limit - (time.monotonic() - min(times))
 
 
-def rest_idle() -> None:
-    """Have models rest whose time has come."""
-    limit = 60 * resources.current().idle_minutes or math.inf
+def offload_idle() -> None:
+    """Offload all models that have been idle for long enough."""
+    limit = 60 * config.current().idle_minutes or math.inf
     with _changed:
         now = time.monotonic()
-        due = [model for model, last in _last_use.items() if now - last >= limit]
+        due = [model for model, last in list(_last_use.items()) if now - last >= limit]
         for model in due:
-            del _last_use[model]
+            _last_use.pop(model, None)
     for model in due:
-        # After whatever waits for the model thread; used again meanwhile, it stays.
-        worker.local.submit(lambda model=model: _rest_unless_used(model))  # type: ignore[misc]
+        # After all pending jobs of the model's thread; a model that these use stays.
+        worker.local.submit(lambda model=model: _offload_unless_used(model))  # type: ignore[misc]
 
 
-def _rest_unless_used(model: Rests) -> None:
+def _offload_unless_used(model: Offloadable) -> None:
     with _changed:
         if model in _last_use:
             return
     embeddings.release_device(model.device)
-    model.rest()
+    model.offload()
 
 
 def _settings_changed() -> None:
@@ -92,4 +94,4 @@ def _settings_changed() -> None:
         _changed.notify_all()
 
 
-resources.subscribe(_settings_changed)
+config.subscribe(_settings_changed)

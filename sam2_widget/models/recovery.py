@@ -1,13 +1,12 @@
-"""What is done when memory runs out: this, in this order, and each step is told to the user.
+"""Recovery from out-of-memory errors by these steps, in this order, each shown to the user.
 
-1. Cached embeddings leave the device, models that are not at work leave it, too, and the
-   allocator's cache is emptied. Then the same again, with the same answer to the bit.
-2. The model in half precision, where it is not so by default.
-3. A smaller model, if that is allowed and it is on this machine (`resources.configure`).
-4. The CPU.
+1. Cached embeddings and models that are not in use are moved off the device, and the allocator's
+   cache is emptied. The job is repeated and gives the same result, bit by bit.
+2. The model is used in half precision, unless that is the default.
+3. A smaller model is used, if that is allowed and it is on this machine (`config.configure`).
+4. The CPU is used.
 
-After the last the user is told that there is too little memory. Masks that there are stay through
-all of it: they need no model.
+After the last step an error is raised. Existing masks stay: they need no model.
 """
 
 from __future__ import annotations
@@ -20,12 +19,13 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from sam2_widget import resources
-from sam2_widget.errors import ClusterError, OutOfMemoryError
+from sam2_widget import config
+from sam2_widget.errors import OutOfMemoryError
 from sam2_widget.models import checkpoints, worker
-from sam2_widget.models.cache import embeddings
 from sam2_widget.models.checkpoints import Checkpoint
-from sam2_widget.predictor import Predictor
+from sam2_widget.models.embeddings.cache import embeddings
+from sam2_widget.models.out_of_memory import is_out_of_memory
+from sam2_widget.predictor import Predictor, RemotePredictor
 
 logger = logging.getLogger(__name__)
 
@@ -33,31 +33,22 @@ T = TypeVar("T")
 
 BY_SIZE = ("large", "base-plus", "small", "tiny", "bundled")
 
-_SAYINGS = (
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "out of memory",
-    "bad_alloc",
-)
-"""How torch and its libraries say it where they have no exception for it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which model is used, and how.
+    """How a model is loaded.
 
     Attributes
     ----------
     checkpoint : Checkpoint or None
     device : str or None
-        None for the best there is.
+        None for the best available.
     half : bool
         Whether its weights are in half precision.
     given : Predictor or None
-        Instead of a checkpoint: what the user passed, of which nobody knows where to get another.
+        A predictor that the user passed instead of a name; it cannot be loaded differently.
     was_auto : bool
-        Whether the user left it to us which model it is.
+        Whether the user passed ``"auto"``.
     """
 
     checkpoint: Checkpoint | None = None
@@ -67,8 +58,10 @@ class Plan:
     was_auto: bool = False
 
     def load(self) -> Predictor:
-        """The model; loaded once per kernel."""
+        """Load the model, once per kernel."""
         if self.given is not None:
+            if not isinstance(self.given, RemotePredictor):
+                worker.check_process()
             return self.given
         assert self.checkpoint is not None  # noqa: S101 - for the type checker
         found = checkpoints.load_checkpoint(self.checkpoint, device=self.device, half=self.half)
@@ -77,7 +70,7 @@ class Plan:
 
     @property
     def place(self) -> str:
-        """Where it computes."""
+        """Name of the device in messages."""
         return self.given.device if self.given else checkpoints.resolve_device(self.device)
 
 
@@ -85,12 +78,12 @@ _plans: WeakKeyDictionary[Predictor, Plan] = WeakKeyDictionary()
 
 
 def plan_of(model: Predictor) -> Plan:
-    """How `model` was had, if it was by a plan; else it is taken as given."""
+    """The plan by which a model was loaded; a plan with `given` for any other predictor."""
     return _plans.get(model, Plan(given=model))
 
 
-def attempt(plan: Plan, job: Callable[[Plan], T], *, tell: Callable[[str], None]) -> T:
-    """Do `job` by `plan`, and if memory runs out, by what each step makes of it.
+def attempt(plan: Plan, job: Callable[[Plan], T], *, report: Callable[[str], None]) -> T:
+    """Run `job` with `plan`, and if memory runs out, with the plan of each further step.
 
     Raises
     ------
@@ -103,20 +96,20 @@ def attempt(plan: Plan, job: Callable[[Plan], T], *, tell: Callable[[str], None]
     place, tried = plan.place, []
     for what, changed in steps(plan):
         tried.append(what)
-        said = f"{place} is out of memory: {what}"
-        logger.info(said)  # told, so no warning
-        tell(said)
-        make_room(place)
+        message = f"{place} is out of memory: {what}"
+        logger.info(message)  # shown to the user by `report`, so it is no warning
+        report(message)
+        make_room(place, changed)
         done, found = _tried(job, changed)
         if done:
             return found[0]
     raise OutOfMemoryError(
-        f"there is too little memory on {place}, also after {', '.join(tried)}: {_way_out(plan)}"
+        f"there is too little memory on {place}, also after {', '.join(tried)}: {_advice(plan)}"
     )
 
 
-def _way_out(plan: Plan) -> str:
-    """What the user can do where nothing helps."""
+def _advice(plan: Plan) -> str:
+    """Advice for the user when no step has helped."""
     if plan.given is None:
         return "close other notebooks, or use a smaller model"
     return (
@@ -127,18 +120,18 @@ def _way_out(plan: Plan) -> str:
 
 
 def _tried(job: Callable[[Plan], T], plan: Plan) -> tuple[bool, list[T]]:
-    """Whether memory sufficed, and the result."""
+    """Run the job; returns whether memory sufficed, and the result."""
     try:
         return True, [job(plan)]
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-    # Out here the error is gone, and with it the tensors that its traceback held.
+    # Outside the handler the error is freed, and with it the tensors of its traceback.
     return False, []
 
 
 def steps(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    """What is tried, with the words for it."""
+    """The plans to be tried, with a description of each for the user."""
     yield "making room and trying again", plan
     if plan.checkpoint is None:
         return
@@ -153,7 +146,7 @@ def steps(plan: Plan) -> Iterator[tuple[str, Plan]]:
 
 def _smaller(plan: Plan) -> Iterator[Checkpoint]:
     assert plan.checkpoint is not None  # noqa: S101
-    allowed = resources.current().smaller_model
+    allowed = config.current().smaller_model
     name = plan.checkpoint.name
     if (plan.was_auto if allowed is None else allowed) and name in BY_SIZE:
         for smaller in BY_SIZE[BY_SIZE.index(name) + 1 :]:
@@ -162,33 +155,20 @@ def _smaller(plan: Plan) -> Iterator[Checkpoint]:
                 yield found
 
 
-def make_room(device: str) -> None:
-    """Free what can be had again."""
-    worker.local.run(lambda: _make_room(device))
+def make_room(device: str, plan: Plan | None = None) -> None:
+    """Free all memory of a device that can be restored, except the model of `plan`."""
+    worker.local.run(lambda: _make_room(device, plan))
 
 
-def _make_room(device: str) -> None:
+def _make_room(device: str, plan: Plan | None) -> None:
     if device == "cpu":
         embeddings.clear()
     else:
         embeddings.release_device(device)
         for model in checkpoints.loaded_models():
-            if model.device == device and hasattr(model, "rest"):
-                model.rest()
+            if model.device == device and hasattr(model, "offload") and plan_of(model) != plan:
+                model.offload()
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory has run out."""
-    if isinstance(error, ClusterError):
-        return False  # not of this machine: nothing that is freed here helps there
-    if isinstance(error, (MemoryError, OutOfMemoryError)):
-        return True
-    # Without importing torch, which may be what failed.
-    if type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, (RuntimeError, OSError)) and any(said in text for said in _SAYINGS)

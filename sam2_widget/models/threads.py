@@ -1,7 +1,7 @@
-"""How many threads torch may use on the CPU, on a machine that others use, too.
+"""Number of CPU threads of torch on shared machines.
 
-torch starts one for each core that it sees. In a container or under a batch system it may use far
-fewer, and threads that wait for their turn make each other slow.
+torch starts a thread for each core of the machine. In a container or under a batch system far fewer
+may be allowed, and more threads than cores make each other slow.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sam2_widget import resources
+from sam2_widget import config
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -21,29 +22,37 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def wanted(now: int) -> int:
-    """How many threads to use, where torch would use `now`.
+    """Number of threads to use; `now` is torch's own choice.
 
-    What `configure(threads=)` or ``SAM2_WIDGET_THREADS`` says; else what ``OMP_NUM_THREADS`` says,
-    which torch knows already; else no more than this process may use.
+    It is set by `configure(threads=)` or ``SAM2_WIDGET_THREADS``, else by ``OMP_NUM_THREADS``,
+    which torch respects itself, else limited to the cores that this process may use.
     """
-    given = resources.current().threads
+    given = config.current().threads
     if given is not None:
         return given
     return now if "OMP_NUM_THREADS" in os.environ else max(1, min(now, allowed()))
 
 
 def spread(job: Callable[[S], T], items: Sequence[S]) -> list[T]:
-    """Do a job that is not torch's for each item, on as many cores as this process may use.
+    """Run a job that does not use torch for each item, on the cores that this process may use.
 
-    These threads sleep when they wait, so what ``OMP_NUM_THREADS`` says of those that spin does not
-    bind them; ``configure(threads=)`` does.
+    ``configure(threads=)`` limits these threads. ``OMP_NUM_THREADS`` does not: unlike those of
+    OpenMP they do not spin while they wait.
     """
-    most = min(resources.current().threads or allowed(), len(items))
+    most = min(config.current().threads or allowed(), len(items))
     if most < 2:  # noqa: PLR2004 - one is this thread
         return [job(item) for item in items]
     with ThreadPoolExecutor(most - 1) as others:
-        later = [others.submit(job, item) for item in items[1:]]
-        return [job(items[0]), *(each.result() for each in later)]
+        results = [_submit(others, job, item) for item in items[1:]]
+        return [job(items[0]), *(result() for result in results)]
+
+
+def _submit(pool: ThreadPoolExecutor, job: Callable[[S], T], item: S) -> Callable[[], T]:
+    """Start a job; returns a function that waits for its result."""
+    try:
+        return pool.submit(job, item).result
+    except RuntimeError:  # at interpreter exit, pools accept no more jobs
+        return partial(job, item)
 
 
 def allowed() -> int:

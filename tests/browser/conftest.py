@@ -1,22 +1,37 @@
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
+from tests.waiting import PATIENCE
+
+from .forked_kernels import forked_kernels
 from .lab import Notebook, chromium, jupyter_lab
+from .open_lab import OpenLab, OpenPage, OpenPages, close_notebooks, shut_down_kernels
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
-# Said by JupyterLab about itself, on a machine without a network.
+# JupyterLab's own messages on a machine without a network.
 HARMLESS = ("favicon", "ERR_INTERNET_DISCONNECTED", "ERR_NAME_NOT_RESOLVED")
+
+
+# Playwright's own 5 seconds are too few for a busy machine.
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "own_page: a page that no other test has used, and a kernel that is not forked"
+    )
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """What JupyterLab serves: a copy of the notebooks."""
+    """The folder that JupyterLab serves: a copy of the notebooks."""
     folder = tmp_path_factory.mktemp("lab")
     for notebook in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(notebook, folder)
@@ -25,7 +40,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def lab(folder):
-    with jupyter_lab(folder) as base:
+    kernel_specs = folder / ".home" / "data" / "kernels"
+    with forked_kernels(folder, kernel_specs), jupyter_lab(folder) as base:
         yield base
 
 
@@ -48,27 +64,66 @@ def page_options():
 
 @pytest.fixture
 def console(request):
-    """Errors of the page; a test that expects some takes them out."""
+    """Errors of the page; a test that expects errors removes them from the list."""
     return []
 
 
+@pytest.fixture(scope="session")
+def open_pages(browser):
+    pages = OpenPages(browser)
+    yield pages
+    pages.close_all()
+
+
 @pytest.fixture
-def page(browser, page_options, console, request):
-    context = browser.new_context(**page_options)
-    page = context.new_page()
-    page.on("console", lambda m: m.type == "error" and console.append(f"{m.text} {m.location}"))
-    page.on("pageerror", lambda error: console.append(str(error)))
-    yield page
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
-    context.close()
-    errors = [text for text in console if not any(word in text for word in HARMLESS)]
+def open_page(browser, open_pages, page_options, console, request):
+    """A page that stays open for the next test, unless this one fails or is marked `own_page`."""
+    own = request.node.get_closest_marker("own_page")
+    open_page = OpenPage(browser, page_options) if own else open_pages.take(page_options)
+    open_page.errors = console
+    yield open_page
+    # Closing a notebook whose kernel still sends makes JupyterLab log errors of its own.
+    open_page.errors = []
+    errors = unexpected(console)
+    # A kernel of 500 MB for every test would add up.
+    if own or errors or request.node.stash.get(FAILED, default=False):
+        shut_down_kernels(open_page.page)
+        open_pages.close(open_page)
+    else:
+        close_notebooks(open_page.page)
     assert not errors, errors
 
 
 @pytest.fixture
-def notebook(page, lab, folder):
-    notebook = Notebook(page, lab, folder)
-    yield notebook
-    # A kernel of 500 MB for every test would add up.
-    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+def page(open_page):
+    return open_page.page
+
+
+def unexpected(console):
+    return [text for text in console if not any(word in text for word in HARMLESS)]
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Keep a picture of the page of a test that fails."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+        page = item.funcargs.get("page")
+        if page and not page.is_closed():
+            ARTIFACTS.mkdir(exist_ok=True)
+            with contextlib.suppress(Error):
+                page.screenshot(path=ARTIFACTS / f"{item.name}.png", timeout=5_000)
+    return report
+
+
+@pytest.fixture
+def notebook(open_page, lab, folder, request):
+    notebook = OpenLab(open_page, lab, folder)
+    if request.node.get_closest_marker("own_page"):
+        # Not forked: a forked kernel closes comms of other tabs when it ends, and these log errors.
+        notebook.kernel = Notebook.kernel
+    return notebook

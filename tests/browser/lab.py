@@ -1,24 +1,35 @@
-"""A live JupyterLab and a page on it, for tests that do what a user does."""
+"""A running JupyterLab and a page that shows it, for tests that simulate a user."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nbformat
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
+from deploy.try_hub import free_port
 from tests.processes import interrupts, stop
+from tests.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FloatRect, Locator, Page, Position
+    from typing_extensions import Self
 
 
-def chromium():
+def chromium() -> str:
     """Path of the browser."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
@@ -26,21 +37,15 @@ def chromium():
     raise RuntimeError("no Chromium on this machine: `make test-browser` installs it")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 OTHER_HOSTS = ("@jupyter-notebook/lab-extension", "@voila-dashboards/jupyterlab-preview")
 
 
 @contextmanager
-def jupyter_lab(folder: Path, options=()):
+def jupyter_lab(folder: Path, options: Sequence[str] = ()) -> Iterator[str]:
     """A JupyterLab over `folder` on loopback; yields its address."""
     home = folder / ".home"
     be_quiet(home / "settings")
-    # The other hosts, if they are in this environment, put buttons of theirs into JupyterLab.
+    # Other hosts that are installed in this environment add their buttons to JupyterLab.
     write_json(
         home / "config" / "labconfig" / "page_config.json",
         {"disabledExtensions": dict.fromkeys(OTHER_HOSTS, True)},
@@ -55,20 +60,35 @@ def jupyter_lab(folder: Path, options=()):
         yield base
 
 
-def be_quiet(settings):
-    """Keep JupyterLab from asking whether it may bring news."""
+def set_theme(page: Page, theme: str) -> None:
+    """Change the theme, and wait until clicks arrive again: JupyterLab covers itself meanwhile."""
+    page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', { theme: t })", theme)
+    page.wait_for_function(
+        "t => document.body.dataset.jpThemeName === t"
+        " && !document.getElementById('jupyterlab-splash')",
+        arg=theme,
+    )
+
+
+def painted(page: Page) -> None:
+    """Wait until changes are painted on the screen."""
+    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
+def be_quiet(settings: Path) -> None:
+    """Disable JupyterLab's prompt about fetching news."""
     no_news = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
     path = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     write_json(settings / path, no_news)
 
 
-def write_json(path, value):
+def write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
 
 
-def jupyter_options(folder, port):
-    """What every server of Jupyter's is told."""
+def jupyter_options(folder: Path, port: int) -> list[str]:
+    """Command-line options of all Jupyter servers."""
     return [
         *["--no-browser", "--allow-root", f"--port={port}"],
         *["--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"],
@@ -78,8 +98,16 @@ def jupyter_options(folder, port):
 
 
 @contextmanager
-def serving(command, folder, port, *, ready="/", python_path=None, more=None):
-    """Run a Python module as a server over `folder`; yields its address when `ready` answers.
+def serving(
+    command: Sequence[str],
+    folder: Path,
+    port: int,
+    *,
+    ready: str = "/",
+    python_path: Path | str | None = None,
+    more: dict[str, str] | None = None,
+) -> Iterator[str]:
+    """Run a Python module as a server over `folder`; yields its address when `ready` responds.
 
     `more` is added to its environment.
     """
@@ -87,7 +115,7 @@ def serving(command, folder, port, *, ready="/", python_path=None, more=None):
     home.mkdir(exist_ok=True)
     environment = {
         **os.environ,
-        # A configuration of its own: the developer's must not matter.
+        # Separate configuration, independent of the developer's.
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -115,7 +143,7 @@ def serving(command, folder, port, *, ready="/", python_path=None, more=None):
         stop(server)
 
 
-def wait_for(url, server, log, timeout=60):
+def wait_for(url: str, server: subprocess.Popen[Any], log: Path, timeout: float = 60) -> None:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -136,66 +164,93 @@ IDLE = """
 """
 
 
+IS_ERROR = '[data-mime-type="application/vnd.jupyter.error"]'
+"""Selects outputs that are tracebacks."""
+
+
 class Notebook:
     """A notebook open in JupyterLab, driven as a user drives it."""
 
     where = "lab/tree"
+    kernel = "python3"
+    path = ""
 
-    def __init__(self, page, base, folder):
+    def __init__(self, page: Page, base: str, folder: Path) -> None:
         self.page, self.base, self.folder = page, base, folder
+        # Playwright's own 30 seconds are too few for a busy machine.
+        page.context.set_default_timeout(PATIENCE * 1000)
 
-    def open(self, cells, name="test.ipynb"):
+    def open(
+        self, cells: Sequence[str], name: str = "test.ipynb", kernel: str | None = None
+    ) -> Self:
         """Open a new notebook with these code cells."""
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in cells]
         )
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        spec = {"name": kernel or self.kernel, "display_name": "Python 3"}
+        notebook.metadata["kernelspec"] = spec
+        self.path = name
         nbformat.write(notebook, self.folder / name)
-        self.visit(name)
+        self.show(name)
         return self
 
-    def visit(self, name):
+    def show(self, name: str) -> None:
+        """Show an existing notebook."""
+        self.visit(name)
+
+    def visit(self, name: str) -> None:
+        """Load the host's page with this notebook."""
         self.page.goto(f"{self.base}/{self.where}/{name}?reset", wait_until="domcontentloaded")
         self.wait_idle()
 
-    def wait_idle(self):
-        self.page.wait_for_function(IDLE, timeout=90_000)
+    def wait_idle(self) -> None:
+        self.page.wait_for_function(IDLE)
 
-    def command(self, command):
-        # The promise is not waited for: it is kept only when a cell has run.
+    def command(self, command: str) -> None:
+        # The promise is not awaited: it resolves only after a cell has run.
         self.page.evaluate("c => { window.jupyterapp.commands.execute(c); }", command)
 
-    def run_all(self):
+    def run_all(self) -> Self:
         self.command("notebook:run-all-cells")
         return self
 
     @property
-    def running(self):
-        """The prompt of the cell that runs. The kernel's status is no help: clicks make it idle."""
+    def running(self) -> Locator:
+        """The prompt of the running cell. The kernel's status is no use: clicks make it idle."""
         return self.page.locator(".jp-InputPrompt", has_text="[*]")
 
-    def interrupt(self):
+    def interrupt(self) -> None:
         self.command("notebook:interrupt-kernel")
         self.running.wait_for(state="detached")
 
-    def save(self):
+    def save(self) -> None:
         self.command("docmanager:save")
 
-    def run(self, source):
-        """Run a new cell at the end and return the text that it prints."""
+    def run(self, source: str) -> str:
+        """Run a new cell at the end and return the text that it prints.
+
+        Raises
+        ------
+        AssertionError
+            With the cell's traceback, if it raised an error.
+        """
         marker = f"done-{time.monotonic_ns()}"
         self.start(f"{source}\nprint({marker!r})")
-        output = self.page.locator(".jp-OutputArea-output", has_text=marker).last
-        output.wait_for(timeout=90_000)
-        text = output.inner_text()
-        return text.replace(marker, "").strip()
+        cell = self.page.locator(".jp-CodeCell", has_text=marker)
+        error = cell.locator(f".jp-OutputArea-output{IS_ERROR}")
+        # A traceback may quote the line with the marker.
+        printed = cell.locator(f".jp-OutputArea-output:not({IS_ERROR})", has_text=marker)
+        printed.or_(error).last.wait_for()
+        if error.count():
+            raise AssertionError(f"the cell failed:\n{error.last.inner_text()}")
+        return printed.last.inner_text().replace(marker, "").strip()
 
-    def start(self, source):
+    def start(self, source: str) -> None:
         """Run a new cell at the end, without waiting for it."""
         self.add(source)
         self.command("notebook:run-cell")
 
-    def add(self, source):
+    def add(self, source: str) -> None:
         """Put a new cell at the end and select it."""
         self.page.evaluate(
             """source => {
@@ -209,47 +264,57 @@ class Notebook:
             source,
         )
 
-    def value(self, expression):
+    def value(self, expression: str) -> Any:
         """A JSON-able value from the kernel."""
         return json.loads(self.run(f"import json\nprint(json.dumps({expression}))"))
 
-    def widget(self, index=0):
+    def widget(self, index: int = 0) -> Widget:
         return Widget(self.page, self.page.locator(".sam2-widget").nth(index))
 
 
 class Widget:
     """A widget in the page."""
 
-    def __init__(self, page, root):
+    def __init__(self, page: Page, root: Locator) -> None:
         self.page, self.root = page, root
         self.stage = root.locator("canvas.sam2-stage")
 
-    def wait(self, timeout=90_000, **data):
+    def wait(self, **data: object) -> Self:
         """Wait until the root carries these data attributes, e.g. ``ready="true"``."""
-        selector = "".join(f'[data-{key}="{value}"]' for key, value in data.items())
-        self.root.and_(self.page.locator(selector)).wait_for(timeout=timeout)
+        selector = "".join(
+            f'[data-{key.replace("_", "-")}="{value}"]' for key, value in data.items()
+        )
+        self.root.and_(self.page.locator(selector)).wait_for()
         return self
 
-    def ready(self):
+    def ready(self) -> Self:
         self.wait(ready="true")
         self.stage.scroll_into_view_if_needed()
         return self
 
-    def settled(self):
-        """Wait until what was asked for is painted."""
+    def settled(self) -> Self:
+        """Wait until the result of the last request is painted."""
         return self.wait(pending="false")
 
-    def at(self, x, y, image):
-        """Position of an image pixel on the stage, in CSS pixels."""
+    def box(self) -> FloatRect:
+        """Where the stage is in the page, in CSS pixels."""
         box = self.stage.bounding_box()
+        assert box is not None
+        return box
+
+    def at(self, x: float, y: float, image: Sequence[float]) -> Position:
+        """Position of an image pixel on the stage, in CSS pixels."""
+        box = self.box()
         return {"x": x * box["width"] / image[0], "y": y * box["height"] / image[1]}
 
-    def click(self, x, y, image, **options):
+    def click(self, x: float, y: float, image: Sequence[float], **options: Any) -> Self:
         self.stage.click(position=self.at(x, y, image), **options)
         return self.settled()
 
-    def drag(self, start, end, image):
-        box = self.stage.bounding_box()
+    def drag(
+        self, start: tuple[float, float], end: tuple[float, float], image: Sequence[float]
+    ) -> Self:
+        box = self.box()
         a, b = self.at(*start, image), self.at(*end, image)
         mouse = self.page.mouse
         mouse.move(box["x"] + a["x"], box["y"] + a["y"])
@@ -259,15 +324,15 @@ class Widget:
         mouse.up()
         return self.settled()
 
-    def press(self, key):
+    def press(self, key: str) -> Self:
         self.stage.press(key)
         return self.settled()
 
-    def button(self, action):
+    def button(self, action: str) -> Self:
         self.root.locator(f'[data-action="{action}"]').click()
         return self.settled()
 
-    def colors(self, points, image):
+    def colors(self, points: Sequence[Any], image: Sequence[float]) -> Any:
         """Painted colours at the centres of these image pixels, as [r, g, b]."""
         return self.stage.evaluate(
             """(canvas, [points, [width, height]]) => points.map(([x, y]) => {
@@ -277,3 +342,21 @@ class Widget:
             })""",
             [points, list(image)],
         )
+
+    def screen(self, points: Iterable[Any], image: Sequence[float]) -> NDArray[np.int_]:
+        """Colours on the screen at the centres of these image pixels: (n, 3) integers."""
+        shot = np.asarray(Image.open(io.BytesIO(self.stage.screenshot())).convert("RGB"), int)
+        height, width = shot.shape[:2]
+        return np.array(
+            [
+                shot[int((y + 0.5) * height / image[1]), int((x + 0.5) * width / image[0])]
+                for x, y in points
+            ]
+        )
+
+
+def adjusted(color: Any, brightness: float, contrast: float) -> NDArray[np.float64]:
+    """A colour as the widget shows it: CSS's ``brightness()`` and then its ``contrast()``."""
+    scaled = np.clip(np.asarray(color) / 255 * (1 + brightness), 0, 1)
+    slope = 1 + contrast if contrast < 0 else 1 + 3 * contrast
+    return 255 * np.clip(slope * (scaled - 0.5) + 0.5, 0, 1)

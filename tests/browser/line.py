@@ -1,4 +1,4 @@
-"""A TCP proxy of our own: a line that delays, stalls, swallows and breaks."""
+"""A TCP proxy that simulates a bad connection: delays, stalls, drops data and disconnects."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import asyncio
 import random
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 CHUNK = 64 * 1024
-# TCP sends again what is lost, and nothing behind it arrives before: loss is a stall.
+# TCP resends lost data, and later data arrives only after it: loss becomes a stall.
 STALL = (0.2, 0.4)
 
 
 class Line:
-    """Carries connections to 127.0.0.1:`target`.
+    """Forwards connections to 127.0.0.1:`target`.
 
     Parameters
     ----------
@@ -26,20 +28,20 @@ class Line:
     delay : float
         Seconds in each direction.
     loss : float
-        Share of chunks that stall.
+        Fraction of chunks that stall.
     swallowing : frozenset of str
-        Directions, of ``"up"`` (to the server) and ``"down"``, in which all is lost. A connection
-        on which something was lost is of no use any more, so `cut` it then, which ends this.
+        Directions, ``"up"`` (to the server) or ``"down"``, in which all data is dropped. After that
+        a connection cannot be used any more: call `cut`, which also ends the dropping.
     open : bool
-        Whether new connections are taken.
+        Whether new connections are accepted.
     slow_to_acknowledge : bool
-        What the server sends is acknowledged late (40 ms), unless something is sent to it before:
-        what Linux does to a socket that writes soon after it has read, and others always.
+        Data from the server is acknowledged late (after 40 ms), unless data is sent to it before.
+        Linux does so for sockets that write soon after reading, other systems for all sockets.
     swallowed : int
-        Chunks lost so far.
+        Chunks dropped so far.
     """
 
-    def __init__(self, target):
+    def __init__(self, target: int) -> None:
         self.target = target
         self.delay = self.loss = 0.0
         self.swallowing = frozenset()
@@ -49,14 +51,14 @@ class Line:
         self._random = random.Random(7)
         self._loop = asyncio.new_event_loop()
         self._writers = set()
-        self._server = None
+        self._server: Any = None
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @contextmanager
-    def running(self):
+    def running(self) -> Iterator[Line]:
         thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         thread.start()
         self._server = self._run(asyncio.start_server(self._carry, "127.0.0.1", 0))
@@ -73,14 +75,14 @@ class Line:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     def cut(self):
-        """Break all connections; what is on its way is lost."""
+        """Break all connections; data in transit is lost."""
         self._run(self._cut())
 
     async def _cut(self):
         writers, self._writers = self._writers, set()
         for writer in writers:
             writer.transport.abort()
-        # The next connection may come at once, and of that nothing is lost.
+        # The next connection may be opened at once, and none of its data must be dropped.
         self.swallowing = frozenset()
 
     async def _carry(self, reader, writer):

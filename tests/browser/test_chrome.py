@@ -1,10 +1,14 @@
-"""All that is around the image: candidates, the list, settings, the keyboard, accessibility."""
+"""The controls around the image: candidates, list, settings, keyboard, accessibility."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
+
 from .conftest import ARTIFACTS
+from .lab import adjusted, painted, set_theme
 
 SIZE = (451, 300)
 CAT, EAR, CUSHION = (220, 190), (395, 20), (420, 100)
@@ -25,18 +29,13 @@ def widget(notebook):
     return notebook.widget().ready()
 
 
-def painted(page):
-    """Wait until what was set is on the screen."""
-    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
-
-
 def announced(widget, text):
-    """Wait until a screen reader was told this."""
+    """Wait until a text is announced to screen readers."""
     widget.root.locator(".sam2-spoken", has_text=text).wait_for(state="attached")
 
 
 def ask_ambiguously(notebook, widget):
-    """Click where the answer is ambiguous; the model decides where that is."""
+    """Click at a point with an ambiguous mask, which is found with the model."""
     for x, y in [CAT, CUSHION, EAR, (100, 150), (300, 60), (60, 60)]:
         widget.click(x, y, SIZE)
         if widget.root.get_attribute("data-candidates") == "3":
@@ -52,7 +51,7 @@ def shown_mask(notebook):
 # --- candidates -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["digit", "tab", "mouse"])
+@pytest.mark.parametrize("how", ["digit", "letter", "mouse"])
 def test_a_candidate_can_be_chosen(notebook, page, widget, how):
     ask_ambiguously(notebook, widget)
     cards = widget.root.locator(".sam2-card")
@@ -63,9 +62,8 @@ def test_a_candidate_can_be_chosen(notebook, page, widget, how):
     wanted = chosen + 1 if chosen < 2 else chosen - 1
     if how == "digit":
         widget.press(str(wanted + 1))
-    elif how == "tab":
-        widget.press("Tab" if wanted > chosen else "Shift+Tab")
-        assert widget.stage.evaluate("e => e.matches(':focus')")
+    elif how == "letter":
+        widget.press("c" if wanted > chosen else "Shift+C")
     else:
         cards.nth(wanted).click()
         widget.settled()
@@ -76,7 +74,7 @@ def test_a_candidate_can_be_chosen(notebook, page, widget, how):
     assert shown_mask(notebook)[0] == sizes[chosen]
 
 
-def test_candidates_go_with_the_next_point_and_nothing_moves(notebook, widget):
+def test_candidates_disappear_with_the_next_point_without_a_layout_shift(notebook, widget):
     before = [widget.stage.bounding_box(), widget.root.bounding_box()]
     ask_ambiguously(notebook, widget)
     assert [widget.stage.bounding_box(), widget.root.bounding_box()] == before
@@ -153,7 +151,7 @@ def test_the_list_by_keyboard(notebook, page):
         """e => e.querySelector('[aria-posinset="1"] input').value === 'b'""",
         arg=widget.root.element_handle(),
     )
-    # The line kept the focus on its way up.
+    # The line kept the focus while it moved up.
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Delete")
     widget.wait(objects=2).settled()
@@ -164,7 +162,7 @@ def test_the_list_by_keyboard(notebook, page):
     announced(widget, "Editing object 2 of 2, c")
 
 
-def test_a_thousand_objects_are_a_few_lines_and_can_be_found(notebook, page):
+def test_a_list_of_a_thousand_objects_is_virtual_and_searchable(notebook, page):
     many = (
         "import numpy as np\n"
         "for i in range(1000):\n"
@@ -211,9 +209,9 @@ def test_labels_stay_text(notebook, page, label):
     assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
-def test_a_class_is_added_in_the_widget_and_stays_for_the_next_object(notebook, page, widget):
+def test_a_class_added_in_the_widget_is_used_for_the_next_object(notebook, page, widget):
     widget.click(*CAT, SIZE)
-    widget.root.locator(".sam2-classes select").select_option(label="New class…")
+    widget.root.locator(".sam2-classes select").select_option(label="New label…")
     page.keyboard.type("cat")
     page.keyboard.press("Enter")
     widget.settled()
@@ -225,14 +223,34 @@ def test_a_class_is_added_in_the_widget_and_stays_for_the_next_object(notebook, 
     notebook.run("w.labels = ['cat', 'cushion']")
     widget.root.locator(".sam2-classes option", has_text="cushion").wait_for(state="attached")
     widget.stage.focus()
-    widget.press("Shift+Digit2")
+    widget.press("2")
     assert rows_of(notebook, "label") == ["cat", "cushion"]
+
+
+def test_a_key_opens_the_label_field_with_labels_used_so_far(notebook, page, widget):
+    notebook.run(f"w.add_point({CAT[0]}, {CAT[1]}); w.commit('cow')")
+    widget.wait(objects=1)
+    widget.click(*CUSHION, SIZE)
+    widget.stage.press("t")
+    field = widget.root.locator(".sam2-classes input")
+    offered = field.evaluate("e => [...e.list.options].map(option => option.value)")
+    assert offered == ["cow"]
+    page.keyboard.type("dog")
+    page.keyboard.press("Enter")
+    assert widget.stage.evaluate("e => e.matches(':focus')")
+    # A cell may be run before the message about the label is.
+    widget.settled()
+    assert rows_of(notebook, "label") == ["cow", "dog"]
+    for row in widget.root.locator(".sam2-object select").all():
+        assert row.locator("option").all_inner_texts()[1:-1] == ["dog", "cow"]
+    widget.press("2")
+    assert rows_of(notebook, "label") == ["cow", "cow"]
 
 
 # --- settings -------------------------------------------------------------------------------------
 
 
-def test_settings_reach_python_and_python_reaches_them(notebook, page, widget):
+def test_settings_are_synced_with_python_in_both_directions(notebook, page, widget):
     widget.press(",")
     settings = widget.root.locator(".sam2-settings")
     settings.wait_for()
@@ -240,12 +258,12 @@ def test_settings_reach_python_and_python_reaches_them(notebook, page, widget):
     settings.locator("label", has_text="Contour").click()
     settings.locator('[data-option="fill-holes"]').fill("40")
     settings.locator('[data-option="drop-specks"]').fill("25")
-    settings.locator("label", has_text="Cut out").click()
+    settings.locator("label", has_text=re.compile("^Remove$")).click()
     settings.locator('[data-option="hover-preview"]').check()
     widget.wait(preview="on").settled()
     expected = [0.8, "contour", 40, 25, "cut out", True]
     read = "[w.opacity, w.mask_style, w.fill_holes, w.drop_specks, w.overlap, w.hover_preview]"
-    # Options are sent when they rest.
+    # Options are sent when they have not changed for a while.
     assert any(notebook.value(read) == expected for _ in range(5))
     notebook.run("w.opacity = 0.3; w.mask_style = 'fill'; w.fill_holes = 0; w.tool = 'brush'")
     widget.wait(tool="brush")
@@ -258,18 +276,35 @@ def test_settings_reach_python_and_python_reaches_them(notebook, page, widget):
     assert widget.stage.evaluate("e => e.matches(':focus')")
 
 
-def test_brightness_is_for_viewing_only(notebook, page, widget):
-    points = [(x, 150) for x in range(20, 440, 20)]
-    before = widget.colors(points, SIZE)
+# Bands of even colour, 30 pixels wide.
+BANDS = """
+import numpy as np
+from sam2_widget import SegmentWidget
+from sam2_widget.testing import FakePredictor
+levels = np.repeat(np.arange(0, 240, 16, np.uint8), 30)
+colors = np.stack([levels, levels[::-1], np.roll(levels, 210)], axis=-1)
+w = SegmentWidget(np.tile(colors, (300, 1, 1)), model=FakePredictor())
+w"""
+
+
+@pytest.mark.parametrize(("brightness", "contrast"), [(0.5, 0), (-0.3, 0.25), (0, -0.6)])
+def test_brightness_is_for_viewing_only(notebook, page, brightness, contrast):
+    notebook.open([BANDS]).run_all()
+    widget, size = notebook.widget().ready(), (450, 300)
+    points = [(x, 150) for x in range(15, 450, 30)]
+    before = widget.screen(points, size)
     image = notebook.value("int(w.image.sum())")
-    notebook.run("w.brightness = 0.5")
+    notebook.run(f"w.brightness, w.contrast = {brightness}, {contrast}")
     painted(page)
-    after = widget.colors(points, SIZE)
-    assert sum(map(sum, after)) > sum(map(sum, before))
+    expected = adjusted(before, brightness, contrast)
+    assert widget.screen(points, size) == pytest.approx(expected, abs=2)
     assert notebook.value("int(w.image.sum())") == image
+    notebook.run("w.brightness = w.contrast = 0")
+    painted(page)
+    assert widget.screen(points, size) == pytest.approx(before)
 
 
-def test_the_height_by_pointer_by_keys_and_by_python(notebook, page, widget):
+def test_the_height_is_set_by_pointer_keys_and_python(notebook, page, widget):
     bar = widget.root.locator(".sam2-resizer")
     start = bar.bounding_box()
     high = round(widget.stage.bounding_box()["height"])
@@ -289,6 +324,8 @@ def test_the_height_by_pointer_by_keys_and_by_python(notebook, page, widget):
     bar.focus()
     page.keyboard.press("ArrowDown")
     is_now(high - 44)
+    # The page sends heights one after the other: the last one must not arrive after the cell.
+    wait_until(lambda: notebook.value("w.height") == high - 44, "the height")
     notebook.run("w.height = 300")
     is_now(300)
     bar.dblclick()
@@ -308,6 +345,13 @@ def test_full_screen_and_back(notebook, page, widget):
     widget.press("f")
     page.wait_for_function("() => !document.fullscreenElement")
     assert notebook.value("len(w.masks)") == 1
+
+
+def test_tab_moves_the_focus_without_side_effects(notebook, page, widget):
+    ask_ambiguously(notebook, widget)
+    page.keyboard.press("Tab")
+    assert not widget.stage.evaluate("e => e.matches(':focus')")
+    assert notebook.value("[type(p).__name__ for p in w.prompts[0].prompts]") == ["Point"]
 
 
 # --- keyboard and screen reader -------------------------------------------------------------------
@@ -375,7 +419,7 @@ def test_five_objects_by_the_keyboard_alone(notebook, page, widget):
     assert all(area > 0 for area in rows_of(notebook, "area")[1:])
 
 
-def test_what_happens_is_announced(notebook, page, widget):
+def test_actions_are_announced_to_screen_readers(notebook, page, widget):
     widget.click(*CAT, SIZE)
     announced(widget, "px, score 0.")
     area = notebook.value("int(w.mask.sum())")
@@ -390,13 +434,13 @@ def test_what_happens_is_announced(notebook, page, widget):
     assert widget.root.get_attribute("data-polarity") == "negative"
 
 
-def test_help_shows_every_key_and_gives_the_focus_back(notebook, page, widget):
+def test_help_shows_every_key_and_restores_the_focus(notebook, page, widget):
     widget.press("?")
     help_ = widget.root.locator(".sam2-help")
     help_.wait_for()
     assert help_.evaluate("e => e.matches(':focus')")
     assert help_.locator("dt").count() > 25
-    # Not as narrow as the terms of lists are in JupyterLab's outputs: hardly any key breaks.
+    # Wider than the terms of lists in JupyterLab's outputs, so that hardly any key wraps.
     high = "nodes => nodes.filter(node => node.getBoundingClientRect().height > 30).length"
     assert help_.locator("dt").evaluate_all(high) < 3
     page.keyboard.press("Escape")
@@ -404,7 +448,7 @@ def test_help_shows_every_key_and_gives_the_focus_back(notebook, page, widget):
     assert widget.stage.evaluate("e => e.matches(':focus')")
 
 
-def test_a_held_key_hides_the_masks_and_nothing_sticks(notebook, page, widget):
+def test_a_held_key_hides_the_masks_until_it_is_released(notebook, page, widget):
     points = [(x, y) for x in range(80, 370, 15) for y in (60, 120, 180, 240)]
     widget.drag((60, 5), (380, 290), SIZE)
     page.mouse.move(0, 0)
@@ -414,7 +458,7 @@ def test_a_held_key_hides_the_masks_and_nothing_sticks(notebook, page, widget):
     page.keyboard.down("m")
     painted(page)
     assert widget.colors(points, SIZE) != shown
-    # The release is never seen where the focus has gone elsewhere.
+    # The release of the key is not reported if the focus has moved elsewhere.
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.up("m")
     painted(page)
@@ -424,13 +468,8 @@ def test_a_held_key_hides_the_masks_and_nothing_sticks(notebook, page, widget):
 THEMES = ["JupyterLab Light", "JupyterLab Dark"]
 
 
-def set_theme(page, theme):
-    page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', { theme: t })", theme)
-    page.wait_for_function("t => document.body.dataset.jpThemeName === t", arg=theme)
-
-
 @pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing(notebook, page, theme):
+def test_axe_finds_no_accessibility_problem(notebook, page, theme):
     notebook.open([cell(options=", labels=['cat', 'cushion']", more=THREE)]).run_all()
     widget = notebook.widget().ready()
     set_theme(page, theme)

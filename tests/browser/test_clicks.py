@@ -1,8 +1,8 @@
 """Prompts, masks and objects by mouse and keyboard, with the bundled model behind them."""
 
-import time
-
 import pytest
+
+from tests.waiting import wait_until
 
 SIZE = (451, 300)
 CELL = """
@@ -60,7 +60,7 @@ def test_a_click_paints_exactly_the_mask_of_python(notebook, widget):
 
 
 @pytest.mark.parametrize("how", ["alt", "right", "toggle", "key"])
-def test_a_negative_point_by_every_way(notebook, widget, how):
+def test_a_negative_point_by_every_kind_of_input(notebook, widget, how):
     widget.click(*CAT, SIZE)
     if how == "alt":
         widget.click(*EAR, SIZE, modifiers=["Alt"])
@@ -73,17 +73,17 @@ def test_a_negative_point_by_every_way(notebook, widget, how):
     assert notebook.page.locator(".jp-ThemedContainer .lm-Menu").count() == 0
 
 
-# A file, because a cell that asks would scroll the image away from under the button.
-TELL = """
+# A file, because running a cell would scroll the image away from the pointer.
+REPORT_PREDICTIONS = """
 from pathlib import Path
-predictor = w._annotator.engine.answers.predictor
+predictor = w._annotator.model.predictions.predictor
 predict = predictor.predict
-def told(embedding, prompts, **options):
+def predict_and_report(embedding, prompts, **options):
     found = predict(embedding, prompts, **options)
     with Path("asked").open("a") as file:
         file.write(f"{len(prompts.points)} ")
     return found
-predictor.predict = told
+predictor.predict = predict_and_report
 """
 
 
@@ -94,8 +94,8 @@ def hold(widget, place):
     widget.page.mouse.down()
 
 
-def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
-    notebook.run(TELL)
+def test_a_press_starts_a_speculative_prediction(notebook, widget):
+    notebook.run(REPORT_PREDICTIONS)
     file, mouse = notebook.folder / "asked", notebook.page.mouse
     file.write_text("")
     widget.ready()
@@ -107,7 +107,7 @@ def test_a_press_is_worked_at_until_it_is_released(notebook, widget):
     assert file.read_text() == "1 "
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
     assert notebook.value("bool(w.mask.any())")
-    # What becomes a drag is no point.
+    # A press that becomes a drag places no point.
     widget.ready()
     hold(widget, EAR)
     wait_until(lambda: file.read_text() == "1 2 ")
@@ -136,8 +136,8 @@ threading.Thread(target=watch, daemon=True).start()
 """
 
 
-def test_the_mask_of_a_press_is_there_with_its_release_whatever_the_model_does(notebook, widget):
-    notebook.run(TELL + SHUT)
+def test_the_mask_of_a_press_is_shown_on_release_even_if_the_model_is_busy(notebook, widget):
+    notebook.run(REPORT_PREDICTIONS + SHUT)
     folder = notebook.folder
     (folder / "asked").write_text("")
     widget.ready()
@@ -168,7 +168,7 @@ canvas => {
 """
 
 
-def test_a_pointer_that_passes_by_paints_nothing_and_a_press_its_mark(notebook, page, widget):
+def test_a_passing_pointer_paints_nothing_and_a_press_paints_its_mark(notebook, page, widget):
     widget.click(*CAT, SIZE)
     widget.stage.evaluate(COUNT)
     mark = widget.colors([EAR], SIZE)
@@ -185,15 +185,7 @@ def test_a_pointer_that_passes_by_paints_nothing_and_a_press_its_mark(notebook, 
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
 
 
-def wait_until(holds, patience=30):
-    """Wait for what no page shows."""
-    end = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
-def test_a_negative_point_removes(notebook, widget):
+def test_a_negative_point_removes_a_region(notebook, widget):
     bare = dict(zip(GRID, widget.colors(GRID, SIZE), strict=True))
     widget.click(*CAT, SIZE)
     before = notebook.value("int(w.mask.sum())")
@@ -285,7 +277,7 @@ def test_the_list_selects_renames_and_removes(notebook, widget):
     assert notebook.value("[o.label for o in w.objects]") == ["cat"]
 
 
-def test_fast_clicks_are_all_honoured_in_their_order(notebook, widget):
+def test_fast_clicks_are_all_processed_in_order(notebook, widget):
     where = [(150 + 10 * i, 150) for i in range(8)]
     for x, y in where:
         widget.stage.click(position=widget.at(x, y, SIZE), delay=0)
@@ -317,24 +309,107 @@ def test_python_and_mouse_work_on_the_same_object(notebook, widget):
     assert mask_at(notebook, [(430, 120)]) == [True]
 
 
-def test_the_keyboard_alone_is_enough(notebook, widget):
+def test_an_object_is_segmented_by_the_keyboard_alone(notebook, widget):
     widget.stage.focus()
-    for key in ["ArrowRight", "Shift+ArrowRight", "ArrowDown", "Space"]:
+    for key in ["Space", "ArrowRight", "Shift+ArrowRight", "ArrowDown"]:
         widget.stage.press(key)
+    assert notebook.value("len(w.masks)") == 0, "Space only shows the crosshair at first"
+    widget.stage.press("Space")
     widget.settled()
     assert notebook.value("len(w.masks)") == 1
+
+
+def test_space_outside_the_image_adds_no_prompt(notebook, page, widget):
+    widget.click(*CAT, SIZE)
+    widget.root.locator(".sam2-head").hover()
+    page.keyboard.press("Space")
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
 
 
 def test_no_shortcut_of_jupyterlab_fires_and_no_menu_opens(notebook, widget):
     widget.click(*CAT, SIZE)
     cells = "() => jupyterapp.shell.currentWidget.content.model.cells.length"
     before = notebook.page.evaluate(cells)
-    for key in ["d", "d", "a", "b", "m", "0", "0", "Shift+Enter", "?", "Escape"]:
+    for key in ["d", "d", "a", "b", "m", "0", "0", "x", "Control+x", "?", "Escape"]:
         widget.stage.press(key)
     assert notebook.page.evaluate(cells) == before
     assert notebook.page.locator(".jp-Dialog").count() == 0
     widget.stage.click(position=widget.at(*EAR, SIZE), button="right")
     assert notebook.page.locator(".lm-Menu-content").count() == 0
+
+
+RUN_COUNTER = "import builtins\nbuiltins.count = getattr(builtins, 'count', 0) + 1\ncount"
+
+
+def test_shortcuts_of_jupyterlab_still_work(notebook, page):
+    """Run the cell, run and advance, save, open a panel: from the image, a button and a slider."""
+    notebook.open([f"{RUN_COUNTER}\n{CELL}"]).run_all()
+    for k, key in enumerate(["Control+Enter", "Shift+Enter"]):
+        widget = notebook.widget().ready()
+        widget.click(*CAT, SIZE)
+        if key == "Shift+Enter":
+            widget.stage.press("Escape")
+            widget.root.locator("[data-action=settings]").focus()
+        page.keyboard.press(key)
+        widget.wait(objects="0")
+        assert notebook.value("count") == k + 2
+    widget.ready().click(*CAT, SIZE)
+    dirty = "() => jupyterapp.shell.currentWidget.context.model.dirty"
+    assert page.evaluate(dirty)
+    widget.stage.press("Control+s")
+    page.wait_for_function(f"() => !({dirty})()")
+    widget.stage.press("Control+Shift+c")
+    page.locator("#modal-command-palette").wait_for(state="visible")
+    page.keyboard.press("Escape")
+
+
+def test_keys_work_after_a_slider_or_a_switch_was_used(page, widget):
+    widget.click(*CAT, SIZE)
+    widget.press(",")
+    for control in ("opacity", "hover-preview"):
+        widget.root.locator(f'[data-option="{control}"]').click()
+        page.keyboard.press("x")
+    widget.wait(polarity="positive")
+    opacity = widget.root.locator('[data-option="opacity"]')
+    opacity.focus()
+    before = float(opacity.input_value())
+    page.keyboard.press("b")
+    page.keyboard.press("ArrowRight")
+    widget.wait(tool="brush")
+    assert float(opacity.input_value()) > before
+
+
+def test_page_keys_scroll_the_notebook_where_there_are_no_planes(notebook, page):
+    notebook.open([CELL, *["print('\\n' * 30)"] * 3]).run_all()
+    widget = notebook.widget().ready()
+    widget.click(*CAT, SIZE)
+    top = widget.stage.bounding_box()["y"]
+    page.keyboard.press("PageDown")
+    page.wait_for_function(
+        "([canvas, top]) => canvas.getBoundingClientRect().y < top - 50",
+        arg=[widget.stage.element_handle(), top],
+    )
+
+
+def test_escape_and_backspace_go_back_a_step_at_a_time(notebook, widget):
+    widget.click(*CAT, SIZE)
+    widget.click(*EAR, SIZE)
+    widget.press("Backspace")
+    assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
+    widget.press("Escape")
+    widget.click(*CUSHION, SIZE)
+    widget.wait(objects="2")
+    widget.press("Backspace")
+    widget.wait(objects="1")
+
+
+def test_alt_and_an_arrow_reorder_from_the_image(notebook, widget):
+    widget.click(*CAT, SIZE)
+    widget.press("n")
+    widget.click(*CUSHION, SIZE)
+    widget.press("Alt+ArrowUp")
+    places = "[round(o.prompts[0].x) for o in w.prompts]"
+    assert notebook.value(places) == [pytest.approx(x, abs=1) for x in (CUSHION[0], CAT[0])]
 
 
 def test_the_wheel_scrolls_the_notebook(notebook, page):
@@ -350,7 +425,7 @@ def test_the_wheel_scrolls_the_notebook(notebook, page):
     )
 
 
-def test_where_the_time_of_a_click_went_is_told(notebook, widget):
+def test_timings_of_a_click_are_reported(notebook, widget):
     widget.click(*CAT, SIZE)
     widget.click(*EAR, SIZE, modifiers=["Alt"])
     notebook.run("w.timings")  # asks the page

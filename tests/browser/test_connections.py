@@ -1,12 +1,14 @@
-"""On a bad line: what is lost is said again, once, and the user sees what is going on."""
-
-import time
+"""Bad connections: lost messages are repeated, carried out once, and the user is informed."""
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.waiting import wait_until
+
 from .lab import Notebook, Widget
 from .line import Line
+
+pytestmark = pytest.mark.own_page
 
 SIZE = (451, 300)
 CELL = """
@@ -26,7 +28,7 @@ def line(lab):
         yield line
 
 
-# JupyterLab tells of a broken line in a dialog that takes all clicks and keys, at times of its own.
+# JupyterLab reports a broken connection in a dialog that blocks all input, at unpredictable times.
 CLOSE_DIALOG = """
   const close = '.jp-Dialog[aria-label^="Server Connection Error"] button';
   new MutationObserver(() => document.querySelector(close)?.click())
@@ -42,7 +44,7 @@ def notebook(page, line, folder, console):
     line.open, line.delay, line.loss = True, 0, 0
     page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     page.goto("about:blank")
-    # What the browser and JupyterLab say of a broken line.
+    # Errors that the browser and JupyterLab log about a broken connection.
     console[:] = [text for text in console if not any(said in text for said in BROKEN)]
 
 
@@ -56,23 +58,20 @@ def widget(notebook):
 
 
 def tap(widget, x, y):
-    """Click, and wait for nothing."""
+    """Click without waiting for the result."""
     widget.stage.click(position=widget.at(x, y, SIZE))
 
 
 def swallow(line, way, deed):
-    """Do something whose messages are lost for good, with the connection that they were on."""
+    """Run `deed` while its messages are lost, together with their connection."""
     line.swallowed, line.swallowing = 0, frozenset({way})
     deed()
-    deadline = time.monotonic() + 30
-    while not line.swallowed:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: line.swallowed, "a message")
     line.cut()
 
 
 def break_off(notebook, line):
-    """Break the line while JupyterLab asks for something, so that it tells of that."""
+    """Break the connection during a request of JupyterLab, so that it reports the failure."""
     line.open = False
     line.cut()
     notebook.page.evaluate("() => jupyterapp.serviceManager.sessions.refreshRunning()")
@@ -89,7 +88,7 @@ def test_a_click_lost_with_its_connection_is_sent_again(notebook, line, widget, 
     widget.click(*WALL, SIZE)
     swallow(line, way, lambda: tap(widget, *CAT))
     widget.settled()
-    # The manager of widgets still waits for the answer that was lost; the next click does not.
+    # The widget manager still waits for the lost reply; the next click does not.
     widget.click(*CUSHION, SIZE)
     assert clicked(notebook) == [3]
     assert notebook.value(HEADLESS)
@@ -108,7 +107,7 @@ def test_a_commit_lost_with_its_connection_is_carried_out_once(notebook, line, w
     widget.wait(connection="up", objects=2)
 
 
-def test_while_the_line_is_down_the_user_is_told_and_nothing_is_lost(notebook, line, widget):
+def test_a_lost_connection_is_shown_and_no_edit_is_lost(notebook, line, widget):
     widget.click(*CAT, SIZE)
     line.open = False
     line.cut()
@@ -117,24 +116,37 @@ def test_while_the_line_is_down_the_user_is_told_and_nothing_is_lost(notebook, l
     widget.root.get_by_text("Reconnecting").wait_for()
     widget.wait(pending="true", connection="lost")
     line.open = True
-    widget.wait(connection="up", pending="false", timeout=120_000)
+    widget.wait(connection="up", pending="false")
     assert clicked(notebook) == [2]
     assert notebook.value(HEADLESS)
 
 
-def test_what_python_does_while_the_line_breaks_is_seen_after(notebook, line, widget, lab):
+EDIT_LATER = """
+import pathlib, time
+pathlib.Path("started").touch()
+while not pathlib.Path("begin").exists():
+    time.sleep(0.02)
+w.commit(); w.add_point(420, 100); w.commit()
+pathlib.Path("done").touch()
+"""
+
+
+def test_edits_from_python_during_a_disconnection_are_shown_afterwards(notebook, line, widget, lab):
     widget.click(*CAT, SIZE)
-    notebook.start("import time; time.sleep(2); w.commit(); w.add_point(420, 100); w.commit()")
-    notebook.running.wait_for()
+    started, begin, done = (notebook.folder / name for name in ("started", "begin", "done"))
+    notebook.start(EDIT_LATER)
+    # Not the prompt of the cell: the page shows it before the kernel has received the cell.
+    wait_until(started.exists, "the cell")
     line.open = False
     line.cut()
     widget.wait(connection="lost")
-    time.sleep(3)
+    begin.touch()
+    wait_until(done.exists, "the edits")
     line.open = True
-    widget.wait(connection="up", objects=2, pending="false", timeout=120_000)
+    widget.wait(connection="up", objects=2, pending="false")
 
 
-def test_thirty_fast_clicks_and_commits_on_a_slow_line_that_loses(notebook, line, widget):
+def test_thirty_fast_clicks_and_commits_arrive_over_a_slow_lossy_connection(notebook, line, widget):
     line.delay, line.loss = 0.1, 0.01
     for k in range(30):
         tap(widget, 40 + 12 * k, 60 + 40 * (k % 5))
@@ -142,13 +154,13 @@ def test_thirty_fast_clicks_and_commits_on_a_slow_line_that_loses(notebook, line
             widget.stage.press("n")
         if k in (10, 21):
             break_off(notebook, line)
-    widget.wait(objects=10, pending="false", connection="up", timeout=120_000)
+    widget.wait(objects=10, pending="false", connection="up")
     line.delay = line.loss = 0
     assert clicked(notebook) == [3] * 10
     assert notebook.value(HEADLESS)
 
 
-def test_a_reload_in_the_middle_of_an_answer_keeps_the_click(notebook, page, widget):
+def test_a_reload_during_a_prediction_keeps_the_click(notebook, page, widget):
     notebook.run(
         "import threading\n"
         "from sam2_widget.models import worker\n"
@@ -169,18 +181,18 @@ def test_a_reload_in_the_middle_of_an_answer_keeps_the_click(notebook, page, wid
 
 
 def listed(widget, count):
-    """Texts of the list of objects, once all areas are there: a hidden tab counts none."""
+    """Texts of the list of objects, once all areas are computed: a hidden tab computes none."""
     widget.page.bring_to_front()
     rows = widget.root.locator(".sam2-object")
     rows.filter(has_text="px").nth(count - 1).wait_for()
     return rows.all_inner_texts()
 
 
-def test_two_tabs_edit_the_same_on_a_slow_line(notebook, page, line, widget):
+def test_two_tabs_edit_one_widget_over_a_slow_connection(notebook, page, line, widget):
     notebook.save()
     page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     other = page.context.new_page()
-    other.goto(f"{line.url}/doc/tree/test.ipynb", wait_until="domcontentloaded")
+    other.goto(f"{line.url}/doc/tree/{notebook.path}", wait_until="domcontentloaded")
     there = Widget(other, other.locator(".sam2-widget").first)
     there.wait(ready="true", pending="false")
     there.stage.scroll_into_view_if_needed()
@@ -195,14 +207,14 @@ def test_two_tabs_edit_the_same_on_a_slow_line(notebook, page, line, widget):
     # Labels, scores, and areas as each page computes them from its masks.
     rows = listed(there, 4)
     page.bring_to_front()
-    # Masks that come again, because the tab was hidden, are counted again.
+    # Masks are sent again because the tab was hidden, so their areas are computed again.
     expect(widget.root.locator(".sam2-object")).to_have_text(rows, use_inner_text=True)
     assert clicked(notebook) == [1] * 4
     assert notebook.value(HEADLESS)
     other.close()
 
 
-def test_a_page_that_slept_asks_what_it_has_missed(notebook, page, line, widget):
+def test_a_resumed_page_fetches_missed_updates(notebook, page, line, widget):
     widget.click(*CAT, SIZE)
     session = page.context.new_cdp_session(page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})

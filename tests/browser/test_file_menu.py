@@ -1,4 +1,4 @@
-"""The menu for files: saved to the user's own computer, and opened from there."""
+"""The file menu: saving to the user's computer, and opening from there."""
 
 import json
 
@@ -40,7 +40,7 @@ def test_masks_are_saved_and_opened_again_by_mouse(notebook, page, widget, tmp_p
     file.save_as(path)
     assert len(json.loads(path.read_text())["annotations"]) == 1
     area = notebook.value("int(w.masks.sum())")
-    # The cell that was run has the focus.
+    # The cell that was run has the focus now.
     widget.stage.press("Escape")
     widget.button("clear")
     widget.wait(objects="0")
@@ -52,7 +52,7 @@ def test_masks_are_saved_and_opened_again_by_mouse(notebook, page, widget, tmp_p
     assert notebook.value("int(w.masks.sum())") == area
 
 
-def test_the_menu_by_keys_and_what_goes_wrong(notebook, page, widget, tmp_path):
+def test_the_file_menu_by_keys_and_its_errors(notebook, page, widget, tmp_path):
     widget.click(220, 190, SIZE)
     widget.stage.press("g")
     panel = widget.root.locator(".sam2-files")
@@ -72,8 +72,8 @@ def test_the_menu_by_keys_and_what_goes_wrong(notebook, page, widget, tmp_path):
     assert notebook.value("len(w.objects)") == 1
 
 
-def test_a_file_of_many_parts_arrives_whole(notebook, page, widget, tmp_path):
-    """Eleven megabytes up, in one message they would close the socket; and down again."""
+def test_a_file_sent_in_many_parts_arrives_complete(notebook, page, widget, tmp_path):
+    """Upload and download of 11 MB, which in a single message would close the socket."""
     rng = np.random.default_rng(0)
     masks = rng.random((700, 300, 451)) > 0.5
     path = tmp_path / "masks.npy"
@@ -81,9 +81,9 @@ def test_a_file_of_many_parts_arrives_whole(notebook, page, widget, tmp_path):
     assert path.stat().st_size > 10 * 2**20
     widget.root.locator('[data-action="files"]').click()
     widget.root.locator(".sam2-files input[type=file]").set_input_files(path)
-    widget.root.locator(".sam2-files > .sam2-note", has_text="Opened").wait_for(timeout=60_000)
+    widget.root.locator(".sam2-files > .sam2-note", has_text="Opened").wait_for(timeout=180_000)
     assert notebook.value("[len(w.objects), int(w.masks.sum())]") == [80, int(masks[:80].sum())]
-    with page.expect_download(timeout=60_000) as download:
+    with page.expect_download(timeout=180_000) as download:
         widget.root.locator('[data-format="pngs"]').click()
     target = tmp_path / "down.zip"
     download.value.save_as(target)
@@ -92,3 +92,33 @@ def test_a_file_of_many_parts_arrives_whole(notebook, page, widget, tmp_path):
         "(lambda f: [w.to_pngs(f), len(f.getvalue())][1])(__import__('io').BytesIO())"
     )
     assert abs(target.stat().st_size - saved) < 100
+
+
+FILM = """
+import numpy as np
+from sam2_widget import SegmentWidget
+film = np.full((4, 120, 200, 3), (60, 70, 90), np.uint8)
+for n, frame in enumerate(film):
+    frame[30:70, 20 + 8 * n : 70 + 8 * n] = (210, 170, 60)
+w = SegmentWidget(film, axes="TYXC", model="bundled")
+w"""
+
+
+def test_the_tracks_of_all_planes_are_saved_and_opened_again_by_mouse(notebook, page, tmp_path):
+    notebook.open([FILM]).run_all()
+    widget = notebook.widget().ready()
+    notebook.run("w.add_box(20, 30, 70, 70); w.commit('coin'); w.track().wait()")
+    inside = "(w.planes.label_map > 0).tolist()"
+    volume = notebook.value(inside)
+    assert all(any(map(any, plane)) for plane in volume)
+    widget.root.locator('[data-action="files"]').click()
+    file = save(page, widget, "tracks-mots")
+    assert file.suggested_filename == "image.mots.txt"
+    path = tmp_path / file.suggested_filename
+    file.save_as(path)
+    notebook.run("w.untrack(1); w.clear()")
+    widget.wait(objects="0")
+    widget.root.locator(".sam2-files input[type=file]").set_input_files(path)
+    said(widget, "Opened image.mots.txt")
+    widget.wait(objects="1")
+    assert notebook.value(inside) == volume

@@ -22,7 +22,7 @@ w
 
 
 def safe(page, widget):
-    """No markup was made of it, in the widget or beside it."""
+    """Check that it did not become markup, neither in the widget nor elsewhere on the page."""
     assert page.evaluate("() => window.pwned") is None
     assert page.locator("img[src='x']").count() == 0
     return widget.root.evaluate("root => [root.innerText, root.outerHTML].join()")
@@ -46,7 +46,7 @@ def test_hostile_names_labels_and_errors_are_text(notebook, page):
     safe(page, widget)
 
 
-def test_what_a_page_is_told_in_hostile_words_is_text(notebook, page):
+def test_hostile_messages_from_the_kernel_are_shown_as_text(notebook, page):
     notebook.open([SHOW]).run_all()
     widget = notebook.widget().ready()
     notebook.wait_idle()

@@ -27,7 +27,7 @@ def widget(notebook):
 
 
 def at_plane(widget, plane):
-    return widget.wait(plane=plane, turning="false").settled()
+    return widget.wait(plane=plane, plane_pending="false").settled()
 
 
 def place(widget):
@@ -39,7 +39,7 @@ def difference(widget, colors):
     return float(np.abs(np.subtract(shown, colors)).mean())
 
 
-def test_planes_by_mouse_keys_and_python(notebook, page, widget):
+def test_planes_are_changed_by_mouse_keys_and_python(notebook, page, widget):
     slider = widget.root.locator("[data-option=plane]")
     assert place(widget) == "Z 1 / 10"
     widget.click(120, 120, SIZE)
@@ -73,12 +73,12 @@ def test_planes_by_mouse_keys_and_python(notebook, page, widget):
     at_plane(widget, 4)
     assert place(widget) == "Z 5 / 10"
     assert widget.root.locator(".sam2-plane-dots span").count() == 1
-    # The stage is not of the image's size, so between pixels it shows something between them.
+    # The stage is not of the image's size, so it shows interpolated values between pixels.
     assert difference(widget, notebook.value("w.planes[4].image[100, 10:250:20].tolist()")) < 12
     assert difference(widget, notebook.value("w.planes[1].image[100, 10:250:20].tolist()")) > 12
 
 
-# A press during which the plane is turned is no click: it was begun on another one.
+# A press during which the plane changes is not a click, because it began on another plane.
 CLICK = """
 (canvas, { x, y }) => {
   const { left, top } = canvas.getBoundingClientRect();
@@ -95,8 +95,8 @@ def click_at_once(widget, x, y):
     widget.stage.evaluate(CLICK, widget.at(x, y, SIZE))
 
 
-def test_a_fast_user_clicks_on_what_is_seen(notebook, page, widget):
-    """Turn and click at once, many times: each click is on the plane that was shown with it."""
+def test_fast_clicks_belong_to_the_plane_shown_at_that_time(notebook, page, widget):
+    """Change planes and click at once, many times: each click is on the plane that was shown."""
     for _ in range(6):
         widget.stage.press("PageDown")
         click_at_once(widget, 60, 60)
@@ -123,16 +123,16 @@ def test_a_page_that_opens_later_shows_the_plane_and_its_masks(notebook, page, w
     assert second.root.get_attribute("data-objects") == "0"
 
 
-# What the page asks for is heard when it says so, and before that another plane is shown, if it is
-# asked for here.
-DEAF = """
+# The kernel handles the page's requests only when the test allows it, and before that it shows
+# another plane, if the test requests one.
+BLOCKED = """
 import pathlib, time
 with w._planes.lock:
-    pathlib.Path("deaf").touch()
-    while not pathlib.Path("hear").exists():
+    pathlib.Path("blocked").touch()
+    while not pathlib.Path("unblock").exists():
         time.sleep(0.02)
 """
-TURNED = "    w.plane = 1"
+SHOW_OTHER = "    w.plane = 1"
 PLACES = "[[[round(p.x), round(p.y)] for p in o.prompts] for o in w.planes[0].prompts]"
 NOTICES = "w._publisher.state['notices']"
 
@@ -146,49 +146,49 @@ def near(*places):
     return [[pytest.approx(value, abs=1) for value in place] for place in places]
 
 
-def start_deaf(notebook, more=""):
-    """Start the cell; returns a function that lets the kernel hear, and waits."""
-    deaf, hear = notebook.folder / "deaf", notebook.folder / "hear"
-    deaf.unlink(missing_ok=True)
-    hear.unlink(missing_ok=True)
-    notebook.start(DEAF + more)
-    while not deaf.exists():
+def block_kernel(notebook, more=""):
+    """Start the cell; returns a function that lets the kernel handle messages, and waits."""
+    blocked, unblock = notebook.folder / "blocked", notebook.folder / "unblock"
+    blocked.unlink(missing_ok=True)
+    unblock.unlink(missing_ok=True)
+    notebook.start(BLOCKED + more)
+    while not blocked.exists():
         notebook.page.wait_for_timeout(20)
-    return hear.touch
+    return unblock.touch
 
 
 @pytest.mark.parametrize("by", ["python", "page before", "page after"])
 def test_a_click_after_an_undo_in_flight_stays_on_its_plane(notebook, widget, by):
     click_twice(widget)
-    hear = start_deaf(notebook, TURNED if by == "python" else "")
+    unblock = block_kernel(notebook, SHOW_OTHER if by == "python" else "")
     if by == "page before":
         widget.stage.press("PageDown")
     widget.stage.press("Control+z")
     widget.stage.click(position=widget.at(200, 200, SIZE))
     if by == "page after":
         widget.stage.press("PageDown")
-    hear()
+    unblock()
     at_plane(widget, 1)
     assert notebook.value(PLACES) == [near((60, 60), (200, 200))]
     assert notebook.value("len(w.planes[1].prompts)") == 0
     assert notebook.value(NOTICES) == {}
 
 
-def test_what_cannot_be_done_after_an_undo_in_flight_is_told_until_the_user_goes_on(
+def test_an_edit_that_fails_after_an_undo_in_flight_is_reported_until_the_next_action(
     notebook, page, widget
 ):
-    """Which of the points is removed is not known on the plane before, which is left by then."""
+    """The removed point is unknown, because the previous plane is not shown any more."""
     click_twice(widget)
-    hear = start_deaf(notebook, TURNED)
+    unblock = block_kernel(notebook, SHOW_OTHER)
     widget.stage.press("Control+z")
     widget.stage.hover(position=widget.at(60, 60, SIZE))
     widget.stage.press("Delete")
-    hear()
+    unblock()
     at_plane(widget, 1)
-    told = widget.root.locator(".sam2-message").get_by_text("changed elsewhere")
-    told.wait_for()
+    message = widget.root.locator(".sam2-message").get_by_text("changed elsewhere")
+    message.wait_for()
     assert notebook.value(PLACES) == [near((60, 60))]
-    told.wait_for()
+    message.wait_for()
     widget.click(200, 200, SIZE)
-    told.wait_for(state="detached")
+    message.wait_for(state="detached")
     assert notebook.value("len(w.planes[1].prompts)") == 1

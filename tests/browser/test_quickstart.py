@@ -1,4 +1,4 @@
-"""What a new user does first: the quickstart, a few clicks, and the arrays."""
+"""The first steps of a new user: the quickstart, a few clicks, and the arrays."""
 
 from .conftest import ARTIFACTS
 
@@ -29,7 +29,7 @@ def test_the_quickstart_from_the_first_click_to_the_arrays(notebook):
     assert found == [[True, True]] * 2
     assert notebook.value("int((w.label_map == 2).sum()) == w.objects[1].area")
 
-    # The picture of the README.
+    # For inspection after the run; `python -m docs.picture` makes the picture of the README.
     notebook.run("w.rename(0, 'cat')\nw.rename(1, 'cushion')")
     widget.settled().stage.scroll_into_view_if_needed()
     ARTIFACTS.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Masks as people make them: blobs with holes, several parts, touching and overlapping."""
+"""Hypothesis strategies and fixed masks: with holes, several parts, touching and overlapping."""
 
 import numpy as np
 from hypothesis import strategies as st

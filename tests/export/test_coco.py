@@ -1,5 +1,7 @@
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
-from sam2_widget import AnnotationError, LossWarning, RepairWarning
+from sam2_widget import AnnotationError, Categories, LossWarning, RepairWarning
 from sam2_widget.export.coco import read_coco, write_coco
-from sam2_widget.export.values import LabeledMasks
+from sam2_widget.export.values import LabeledMask, LabeledMasks, crop_of
 from tests.export.strategies import assert_same, result_of, results, ring_mask
 
 
@@ -21,8 +23,8 @@ def written(result, **options):
     return file.getvalue()
 
 
-def as_unlabelled(result):
-    """COCO has no object without a category."""
+def labels_in_coco(result):
+    """Labels after a round trip: COCO requires a category for each object."""
     return [found.label or "object" for found in result.objects]
 
 
@@ -30,7 +32,7 @@ def as_unlabelled(result):
 def test_round_trip_as_rle(result):
     read = read_coco(io.StringIO(written(result)))
     assert_same(read, result, labels=False)
-    assert [found.label for found in read] == as_unlabelled(result)
+    assert [found.label for found in read] == labels_in_coco(result)
 
 
 @pytest.mark.filterwarnings("ignore::sam2_widget.LossWarning")
@@ -51,7 +53,7 @@ def test_pycocotools_reads_the_same_pixels(tmp_path, segmentation):
     result = result_of(ring, other, labels=["cell", None], scores=[0.5, None])
     write_coco(result, path, segmentation=segmentation, file_name="µ 1.png")
     coco = COCO(str(path))
-    loaded = coco.loadAnns(coco.getAnnIds(imgIds=1))
+    loaded: list[Any] = coco.loadAnns(coco.getAnnIds(imgIds=1))
     for annotation, mask in zip(loaded, (ring, other), strict=True):
         np.testing.assert_array_equal(coco.annToMask(annotation).astype(bool), mask)
         assert annotation["area"] == mask.sum()
@@ -72,7 +74,7 @@ def test_supervision_reads_the_same_pixels(tmp_path):
     assert data.classes == ["cell"]
 
 
-def test_lost_holes_are_named():
+def test_joined_holes_are_reported():
     with pytest.warns(LossWarning, match="1 were joined"):
         written(result_of(ring_mask()), segmentation="polygons")
 
@@ -100,7 +102,7 @@ def annotation(**change):
     return GOOD["annotations"][0] | change
 
 
-def test_a_file_of_somebody_else():
+def test_file_of_another_program():
     (found,) = read({})
     assert found.label == "cat"
     assert found.bbox == (0, 0, 4, 2)
@@ -115,16 +117,16 @@ def test_ids_of_mixed_types_are_equal():
 @pytest.mark.parametrize(
     ("annotations", "message", "count"),
     [
-        ([annotation(), annotation()], "id 1 is used twice", 2),
-        ([annotation(category_id=99)], "no known category", 1),
-        ([annotation(segmentation=None, bbox=[1, 1, 3, 2])], "its box was taken", 1),
+        ([annotation(), annotation()], "id 1 occurs twice", 2),
+        ([annotation(category_id=99)], "unknown category", 1),
+        ([annotation(segmentation=None, bbox=[1, 1, 3, 2])], "its box was used instead", 1),
         ([annotation(segmentation=[], bbox=None)], "was left out", 0),
-        ([annotation(segmentation=[[0, 0, 20, 0, 20, 3, 0, 3]])], "outside the image", 1),
+        ([annotation(segmentation=[[0, 0, 20, 0, 20, 3, 0, 3]])], "extends beyond the image", 1),
         ([annotation(segmentation=[[0, 0, 6, 6, 6, 0, 0, 6]])], "crosses itself", 1),
         ([annotation(segmentation=[[0, 0, 6, 6]])], "fewer than three", 1),
     ],
 )
-def test_repairs_are_listed_and_nothing_is_lost(annotations, message, count):
+def test_repairs_are_listed_and_valid_annotations_are_kept(annotations, message, count):
     with pytest.warns(RepairWarning, match=message):
         assert len(read({"annotations": annotations})) == count
 
@@ -132,11 +134,11 @@ def test_repairs_are_listed_and_nothing_is_lost(annotations, message, count):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": []}, "describes no image"),
+        ({"images": []}, "has no image"),
         ({"images": GOOD["images"] * 2}, "describes 2 images: pass image="),
         ({"images": [{"id": 1, "width": 10**9, "height": 10**9}]}, "the limit is"),
-        ({"images": [{"id": 1, "width": -3, "height": 6}]}, "no sensible size"),
-        ({"images": [{"id": 1}]}, "no sensible size"),
+        ({"images": [{"id": 1, "width": -3, "height": 6}]}, "has no valid image size"),
+        ({"images": [{"id": 1}]}, "has no valid image size"),
         ({"annotations": [annotation(segmentation=[[0, 0, "x", 1]])]}, "annotation 1: a polygon"),
         ({"annotations": [annotation(segmentation=[[0, 0, 1]])]}, "flat list of numbers"),
         (
@@ -146,22 +148,22 @@ def test_repairs_are_listed_and_nothing_is_lost(annotations, message, count):
         ({"categories": [{"id": 1}]}, "name"),
     ],
 )
-def test_what_is_wrong_is_said(change, message):
+def test_error_messages_describe_the_problem(change, message):
     with pytest.raises(AnnotationError, match=message):
         read(change)
 
 
-def test_the_size_must_fit():
+def test_wrong_image_size_is_refused():
     with pytest.raises(AnnotationError, match="8 x 6 pixels, this one has 6 x 8"):
         read({}, size=(8, 6))
     assert read({"images": [{"id": 1}]}, size=(6, 8)).size == (6, 8)
 
 
-def test_one_of_several_images():
+def test_select_one_of_several_images():
     images = [*GOOD["images"], {"id": 2, "file_name": "b.jpg", "width": 5, "height": 5}]
     assert len(read({"images": images}, image="a.jpg")) == 1
     assert read({"images": images}, image=2).size == (5, 5)
-    with pytest.raises(AnnotationError, match="describes no image"):
+    with pytest.raises(AnnotationError, match="has no image"):
         read({"images": images}, image="c.jpg")
 
 
@@ -174,10 +176,53 @@ json_values = st.recursive(
 
 @pytest.mark.filterwarnings("ignore::sam2_widget.RepairWarning")
 @given(st.sampled_from(["segmentation", "bbox", "id", "category_id", "score"]), json_values)
-def test_hostile_annotations_are_read_or_refused(field, value):
+def test_malformed_annotations_are_read_or_refused(field, value):
     without = {"segmentation": None} if field == "bbox" else {}
     try:
         found = read({"annotations": [annotation(**{**without, field: value})]})
     except AnnotationError:
         return
     assert isinstance(found, LabeledMasks)
+
+
+FRONT_END_FILE = Path(__file__).parents[2] / "js/tests/data/page.coco.json"
+"""Written by the front end without a kernel: js/tests/coco.test.js and src/state/coco.js."""
+
+PAGE_SIZE = (4, 6)
+
+
+def block(x, y, width, height, **known):
+    return LabeledMask(crop_of(np.ones((height, width), bool), x, y), PAGE_SIZE, **known)
+
+
+def test_front_end_and_kernel_write_the_same_coco():
+    result = LabeledMasks(
+        (
+            block(1, 1, 2, 2, label="cat", score=0.5, number=70, crowd=True),
+            block(5, 0, 1, 1),
+            block(0, 2, 1, 2, label="dog", score=0.5, number=3),
+            block(3, 3, 3, 1, label="new", score=0.25, number=70),
+        ),
+        PAGE_SIZE,
+        Categories(("dog", "cat", "unused"), (18, 17, 90)),
+    )
+    value = json.loads(written(result, file_name="a.jpg"))
+    del value["info"]["provenance"]
+    assert json.loads(FRONT_END_FILE.read_text()) == value
+
+
+def test_file_of_the_front_end_is_read():
+    coco = COCO(str(FRONT_END_FILE))
+    loaded = coco.loadAnns(coco.getAnnIds())
+    assert [(one["id"], coco.cats[one["category_id"]]["name"]) for one in loaded] == [
+        *((70, "cat"), (71, "object"), (3, "dog"), (72, "new"))
+    ]
+    assert coco.annToMask(loaded[0]).nonzero() == (
+        pytest.approx([1, 1, 2, 2]),
+        pytest.approx([1, 2, 1, 2]),
+    )
+    found = read_coco(FRONT_END_FILE)
+    assert [(one.number, one.crowd, one.score) for one in found] == [
+        *((70, True, 0.5), (71, False, None), (3, False, 0.5), (72, False, 0.25))
+    ]
+    assert found.categories.numbers(first=1)["cat"] == 17

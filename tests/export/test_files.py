@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from sam2_widget import AnnotationError, ExistsError, ExportError, files
+from sam2_widget import AnnotationError, ExistsError, ExportError
+from sam2_widget._utils import files
+from sam2_widget._utils.files import read_bytes, read_json, write_bytes, write_json, writing
 from sam2_widget.export.coco import read_coco
-from sam2_widget.files import read_bytes, read_json, write_bytes, write_json, writing
 
 
-def test_an_existing_file_is_replaced_only_when_asked(tmp_path):
+def test_existing_file_is_replaced_only_with_overwrite(tmp_path):
     path = tmp_path / "mask ünïcode 名.json"
     write_bytes(path, b"old")
     with pytest.raises(ExistsError, match="overwrite=True"):
@@ -38,19 +39,19 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "masks.png"
     write_bytes(path, b"old")
     with pytest.raises(TypeError), writing(path, overwrite=True) as file:
-        file.write(3)
+        file.write(3)  # type: ignore[call-overload]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_came_up_meanwhile_is_not_replaced(tmp_path):
+def test_file_created_during_writing_is_not_replaced(tmp_path):
     path = tmp_path / "masks.png"
     with pytest.raises(ExistsError), writing(path):
         path.write_bytes(b"somebody else's")
     assert path.read_bytes() == b"somebody else's"
 
 
-def test_places_where_nothing_can_be_written(tmp_path):
+def test_unwritable_targets_are_clear_errors(tmp_path):
     with pytest.raises(ExportError, match="No such file"):
         write_bytes(tmp_path / "none" / "x.json", b"")
     with pytest.raises(ExportError, match="it is a folder"):
@@ -64,7 +65,7 @@ def test_places_where_nothing_can_be_written(tmp_path):
         write_bytes(None, b"")
 
 
-def test_a_link_is_followed_and_the_mode_is_kept(tmp_path):
+def test_symlink_is_followed_and_file_mode_is_kept(tmp_path):
     real, link = tmp_path / "real.json", tmp_path / "link.json"
     real.write_bytes(b"old")
     real.chmod(0o640)
@@ -87,7 +88,7 @@ def test_file_objects():
         assert read_json(file, dict) == {"a": "名"}
 
 
-def test_what_cannot_be_read(tmp_path, monkeypatch):
+def test_unreadable_sources_are_clear_errors(tmp_path, monkeypatch):
     with pytest.raises(AnnotationError, match="No such file"):
         read_bytes(tmp_path / "none.json")
     with pytest.raises(AnnotationError, match="cannot read"):
@@ -108,5 +109,5 @@ def test_broken_json_is_a_clear_error(text):
         read_coco(io.StringIO(text))
 
 
-def test_a_byte_order_mark_is_no_fault():
+def test_byte_order_mark_is_accepted():
     assert read_json(io.BytesIO(b"\xef\xbb\xbf[1]"), list) == [1]

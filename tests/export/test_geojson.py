@@ -1,5 +1,6 @@
 import io
 import json
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -31,7 +32,7 @@ def test_round_trip_with_holes_and_labels(result, transform):
 
 def test_shapely_reads_holes_and_parts():
     (feature,) = json.loads(written(result_of(ring_mask(), labels=["ring"])))["features"]
-    geometry = shapely.from_geojson(json.dumps(feature["geometry"]))
+    geometry: Any = shapely.from_geojson(json.dumps(feature["geometry"]))
     assert shapely.is_valid(geometry)
     assert geometry.area == ring_mask().sum()
     assert len(geometry.geoms) == 3
@@ -39,14 +40,15 @@ def test_shapely_reads_holes_and_parts():
 
 
 @pytest.mark.parametrize("transform", [None, MAP, TURNED])
-def test_shells_turn_as_the_standard_wants(transform):
+def test_ring_orientation_follows_rfc_7946(transform):
     (feature,) = json.loads(written(result_of(ring_mask()), transform=transform))["features"]
-    for part in shapely.from_geojson(json.dumps(feature["geometry"])).geoms:
+    geometry: Any = shapely.from_geojson(json.dumps(feature["geometry"]))
+    for part in geometry.geoms:
         assert part.exterior.is_ccw
         assert not any(hole.is_ccw for hole in part.interiors)
 
 
-def test_geopandas_reads_it_on_the_map(tmp_path):
+def test_geopandas_reads_map_coordinates(tmp_path):
     path = tmp_path / "fields.geojson"
     write_geojson(
         result_of(ring_mask(), labels=["field"], scores=[0.75]),
@@ -62,14 +64,14 @@ def test_geopandas_reads_it_on_the_map(tmp_path):
     assert frame.score[0] == 0.75
 
 
-def test_wgs84_is_written_as_rfc_7946_has_it(tmp_path):
+def test_wgs84_is_written_as_in_rfc_7946(tmp_path):
     path = tmp_path / "fields.geojson"
     write_geojson(result_of(ring_mask()), path, transform=TURNED, crs="EPSG:4326")
     assert "crs" not in json.loads(path.read_text())
     assert geopandas.read_file(path).crs.to_epsg() == 4326
 
 
-def test_empty_masks_are_named():
+def test_empty_masks_are_reported():
     with pytest.warns(LossWarning, match="1 empty"):
         written(result_of(np.zeros((3, 3), bool)))
 
@@ -86,7 +88,7 @@ def feature(geometry, **properties):
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
-def test_an_export_of_qupath():
+def test_file_exported_by_qupath():
     (found,) = read(feature(SQUARE, classification={"name": "Tumor", "color": [200, 0, 0]}))
     assert found.label == "Tumor"
     assert found.bbox == (1, 1, 4, 3)
@@ -106,7 +108,16 @@ def test_one_feature_and_collections_of_geometries():
     assert found.bbox == (1, 1, 8, 6)
 
 
-def test_points_are_left_out_and_told():
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(7, 7), ("7", 7), (7.0, 7), (0, None), (-1, None), ("PathAnnotation-1", None), ([7], None)],
+)
+def test_feature_id_becomes_the_object_number(number, expected):
+    (found,) = read(feature(SQUARE) | {"id": number})
+    assert found.number == expected
+
+
+def test_left_out_points_are_reported():
     with pytest.warns(RepairWarning, match="'Point', which has no area"):
         read(feature({"type": "Point", "coordinates": [1, 1]}))
 
@@ -123,22 +134,22 @@ def test_points_are_left_out_and_told():
         ({"features": 3}, "features"),
     ],
 )
-def test_what_is_wrong_is_said(change, message):
+def test_error_messages_describe_the_problem(change, message):
     value = {"type": "FeatureCollection", "features": []}
     with pytest.raises(AnnotationError, match=message):
         read_geojson(io.StringIO(json.dumps(value | change)), size=(6, 8))
 
 
-def test_the_size_must_be_known():
+def test_image_size_is_required():
     with pytest.raises(AnnotationError, match="pass size="):
         read(feature(SQUARE), size=None)
 
 
 @pytest.mark.parametrize("transform", [(1, 2), (0, 0, 0, 0, 0, 0), (1, 0, np.nan, 0, 1, 0)])
-def test_a_transform_must_be_one(transform):
-    with pytest.raises(AnnotationError, match="six numbers"):
+def test_invalid_transform_is_refused(transform):
+    with pytest.raises(AnnotationError, match="six finite numbers"):
         written(result_of(ring_mask()), transform=transform)
-    with pytest.raises(AnnotationError, match="give transform"):
+    with pytest.raises(AnnotationError, match="got crs='EPSG:32633' without transform"):
         written(result_of(ring_mask()), crs="EPSG:32633")
 
 
@@ -151,9 +162,21 @@ def test_a_transform_must_be_one(transform):
     ),
     st.sampled_from(["Polygon", "MultiPolygon", "GeometryCollection", "x"]),
 )
-def test_hostile_geometries_are_read_or_refused(coordinates, kind):
+def test_malformed_geometries_are_read_or_refused(coordinates, kind):
     try:
         found = read(feature({"type": kind, "coordinates": coordinates}))
     except AnnotationError:
         return
     assert isinstance(found, LabeledMasks)
+
+
+def test_empty_ring_is_left_out():
+    square = [[1, 1], [4, 1], [4, 3], [1, 3]]
+    features = [
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings}}
+        for rings in ([[]], [square])
+    ]
+    file = io.BytesIO(json.dumps({"type": "FeatureCollection", "features": features}).encode())
+    with pytest.warns(RepairWarning, match="fewer than three vertices and was left out"):
+        found = read_geojson(file, size=(6, 8))
+    assert [one.area for one in found] == [0, 6]

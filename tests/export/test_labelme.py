@@ -35,7 +35,7 @@ def bar():
     return mask
 
 
-def test_the_form_is_that_of_labelme():
+def test_file_has_the_structure_of_labelme():
     value = json.loads(written(result_of(ring_mask(), bar(), labels=["ring", "bar"])))
     assert set(value) == {
         *("version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth")
@@ -63,11 +63,11 @@ def test_supervision_reads_the_polygons(tmp_path):
     _, _, found = data[0]
     assert data.classes == ["bar"]
     painted = found.mask.any(axis=0)
-    assert (painted >= bar()).all()  # it paints the outline of a polygon, too
+    assert (painted >= bar()).all()  # supervision also draws the outline
     assert painted.sum() == 11 * 21 + 6 * 21
 
 
-def test_what_is_lost_is_named():
+def test_losses_are_reported():
     with pytest.warns(LossWarning, match="1 were filled"):
         read = read_labelme(io.StringIO(written(result_of(ring_mask()), shapes="polygons")))
     assert read[0].mask[18, 30]
@@ -89,7 +89,7 @@ def read(*shapes, **options):
     return read_labelme(io.StringIO(json.dumps(value)), **options)
 
 
-def test_shapes_of_somebody_else():
+def test_shapes_of_other_programs():
     rectangle = SHAPE | {"shape_type": "rectangle", "points": [[6, 5], [2, 1]]}
     circle = SHAPE | {"shape_type": "circle", "points": [[4, 3], [4, 6]]}
     found = read(SHAPE, rectangle, circle)
@@ -98,11 +98,37 @@ def test_shapes_of_somebody_else():
     assert abs(found[2].area - np.pi * 9) < 4
 
 
-def test_a_group_is_one_object():
+def test_shapes_of_a_group_become_one_object():
     other = SHAPE | {"points": [[5, 3], [8, 3], [8, 6]], "group_id": 1}
     found = read(SHAPE | {"group_id": 1}, other, SHAPE)
     assert len(found) == 2
     assert found[0].bbox == (0, 0, 8, 5)
+
+
+def test_group_id_becomes_the_object_number_unless_labels_differ():
+    lone = SHAPE | {"group_id": 7, "score": 0.25}
+    pair = [SHAPE | {"group_id": 3}, SHAPE | {"group_id": 3, "label": "b"}]
+    found = read(lone, *pair, SHAPE | {"group_id": "x"}, SHAPE | {"group_id": 0}, SHAPE)
+    assert [one.number for one in found] == [7, None, None, None, None, None]
+    assert [one.score for one in found] == [0.25, None, None, None, None, None]
+
+
+def test_objects_without_numbers_get_unique_group_ids():
+    first, second = bar(), np.roll(bar(), 30, axis=1)
+    shapes = json.loads(written(result_of(first, second, labels=["bar", "bar"])))["shapes"]
+    assert [shape["group_id"] for shape in shapes] == [1, 1, 2, 2]
+    assert all("score" not in shape and shape["flags"] == {} for shape in shapes)
+
+
+@pytest.mark.parametrize(
+    ("description", "score"),
+    [("score 0.875", 0.875), ("score 1.000", 1.0), ("", None), ("score 0.9 of mine", None)],
+)
+def test_score_is_read_from_the_description_of_earlier_versions(description, score):
+    (found,) = read(SHAPE | {"description": description})
+    assert found.score == score
+    (newer,) = read(SHAPE | {"description": description, "score": 0.125})
+    assert newer.score == 0.125
 
 
 @pytest.mark.parametrize(
@@ -116,7 +142,7 @@ def test_a_group_is_one_object():
                 "points": [[6, 4], [9, 6]],
                 "mask": png(np.ones((3, 4), bool)),
             },
-            "outside",
+            "extends beyond the image",
         ),
         (
             SHAPE
@@ -125,7 +151,7 @@ def test_a_group_is_one_object():
                 "points": [[0, 0], [9, 9]],
                 "mask": png(np.ones((3, 4), bool)),
             },
-            "does not fill",
+            "does not fit its box",
         ),
     ],
 )
@@ -139,7 +165,7 @@ def test_repairs_are_listed(shape, message):
     [
         (SHAPE | {"shape_type": "mask", "points": [[0, 0], [1, 1]], "mask": "!"}, "not base64"),
         (SHAPE | {"shape_type": "mask", "points": [[0, 0], [1, 1]], "mask": "AAAA"}, "its PNG"),
-        (SHAPE | {"shape_type": "mask", "points": [[0, 0], [1, 1]]}, "needs a box"),
+        (SHAPE | {"shape_type": "mask", "points": [[0, 0], [1, 1]]}, "must have a box"),
         (
             SHAPE
             | {
@@ -150,16 +176,16 @@ def test_repairs_are_listed(shape, message):
             "far larger",
         ),
         (SHAPE | {"points": [["x", 1]]}, "float"),
-        ({"label": 3, "points": []}, "str"),
+        ({"label": [3], "points": []}, "str"),
     ],
 )
-def test_what_is_wrong_is_said(shape, message):
+def test_error_messages_describe_the_problem(shape, message):
     with pytest.raises(AnnotationError, match=message):
         read(shape)
 
 
-def test_the_size_must_fit():
-    with pytest.raises(AnnotationError, match="one was scaled"):
+def test_wrong_image_size_is_refused():
+    with pytest.raises(AnnotationError, match="undo the scaling"):
         read(SHAPE, size=(60, 80))
 
 
@@ -170,7 +196,7 @@ def test_the_size_must_fit():
     st.none() | st.just(png(np.eye(3, dtype=bool))) | st.text(max_size=9),
     st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=1),
 )
-def test_hostile_shapes_are_read_or_refused(kind, points, mask, group):
+def test_malformed_shapes_are_read_or_refused(kind, points, mask, group):
     try:
         found = read(
             {"label": "", "points": points, "shape_type": kind, "mask": mask, "group_id": group}

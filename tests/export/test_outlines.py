@@ -10,37 +10,41 @@ from pycocotools import mask as coco_mask
 
 from sam2_widget import AnnotationError, RepairWarning
 from sam2_widget.export import rle
+from sam2_widget.export.bridges import join_rings
 from sam2_widget.export.notes import Repairs
-from sam2_widget.export.outlines import fill, joined, outline, rings
-from sam2_widget.export.values import clipped, crop_of
+from sam2_widget.export.outlines import fill, outline, rings
+from sam2_widget.export.values import clip_to_image, crop_of
 from sam2_widget.masks.logits import MaskCrop
+from sam2_widget.masks.rle import run_lengths
 
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
-def full(crop, size):
+def on_canvas(crop, size):
     mask = np.zeros(size, bool)
     crop.paste(mask, value=True)
     return mask
 
 
 @given(masks)
-def test_an_outline_is_the_pixels_edges_and_back(mask):
+def test_outline_round_trips_exactly(mask):
     polygon = outline(crop_of(mask))
     assert shapely.is_valid(polygon)
     assert polygon.area == mask.sum()
     repairs = Repairs()
-    np.testing.assert_array_equal(full(fill(rings(polygon), mask.shape, repairs), mask.shape), mask)
-    assert not repairs._notes
+    np.testing.assert_array_equal(
+        on_canvas(fill(rings(polygon), mask.shape, repairs), mask.shape), mask
+    )
+    assert not repairs._lines
 
 
 @given(masks)
-def test_rings_joined_by_lines_of_no_width_are_the_same_area(mask):
-    whole = [joined(part) for part in rings(outline(crop_of(mask)))]
+def test_holes_joined_by_bridges_keep_the_pixels(mask):
+    whole = [join_rings(part) for part in rings(outline(crop_of(mask)))]
     repairs = Repairs()
     read = fill([[ring] for ring in whole], mask.shape, repairs)
-    np.testing.assert_array_equal(full(read, mask.shape), mask)
-    assert not repairs._notes
+    np.testing.assert_array_equal(on_canvas(read, mask.shape), mask)
+    assert not repairs._lines
     if whole:
         flat = [ring.ravel().tolist() for ring in whole]
         coco = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, *mask.shape)))
@@ -48,15 +52,15 @@ def test_rings_joined_by_lines_of_no_width_are_the_same_area(mask):
 
 
 @given(masks)
-def test_all_parts_joined_to_one_ring_are_the_same_area(mask):
+def test_parts_joined_to_one_ring_keep_the_pixels(mask):
     parts = rings(outline(crop_of(mask)))
     if parts:
-        one = joined([ring for part in parts for ring in part])
+        one = join_rings([ring for part in parts for ring in part])
         read = fill([[one]], mask.shape, Repairs())
-        np.testing.assert_array_equal(full(read, mask.shape), mask)
+        np.testing.assert_array_equal(on_canvas(read, mask.shape), mask)
 
 
-def test_an_outline_has_holes_and_shells_turn_one_way():
+def test_outline_has_holes_and_a_counter_clockwise_shell():
     mask = np.ones((5, 7), bool)
     mask[1:4, 2:5] = False
     polygon = outline(MaskCrop(10, 20, mask))
@@ -66,7 +70,7 @@ def test_an_outline_has_holes_and_shells_turn_one_way():
     assert polygon.exterior.is_ccw
 
 
-def test_tolerance_makes_fewer_vertices():
+def test_tolerance_reduces_the_number_of_vertices():
     y, x = np.mgrid[:60, :60]
     crop = crop_of(np.hypot(y - 30, x - 30) < 25)
     exact, rough = outline(crop), outline(crop, tolerance=1.0)
@@ -74,55 +78,55 @@ def test_tolerance_makes_fewer_vertices():
     assert shapely.hausdorff_distance(exact, rough) <= 1.0 + 1e-9
 
 
-def noted(shells, size):
+def fill_with_repairs(shells, size):
     repairs = Repairs()
     crop = fill([[np.array(ring, float) for ring in part] for part in shells], size, repairs)
-    return full(crop, size), repairs._notes
+    return on_canvas(crop, size), repairs._lines
 
 
 def test_a_bow_tie_is_read_by_the_even_odd_rule():
-    mask, notes = noted([[[(0, 0), (8, 8), (8, 0), (0, 8)]]], (8, 8))
+    mask, repairs = fill_with_repairs([[[(0, 0), (8, 8), (8, 0), (0, 8)]]], (8, 8))
     assert mask[4, 0]
     assert mask[4, 7]
     assert not mask[0, 4]
-    assert notes == ["a polygon crosses itself and was read by the even-odd rule"]
+    assert repairs == ["a polygon crosses itself and was read by the even-odd rule"]
 
 
-def test_what_reaches_outside_is_cut_off():
-    mask, notes = noted([[[(-1e9, -5), (4, -5), (4, 1e9), (-1e9, 1e9)]]], (6, 8))
+def test_polygons_are_clipped_to_the_image():
+    mask, repairs = fill_with_repairs([[[(-1e9, -5), (4, -5), (4, 1e9), (-1e9, 1e9)]]], (6, 8))
     np.testing.assert_array_equal(mask, np.tile(np.arange(8) < 4, (6, 1)))
-    assert "outside the image" in notes[0]
-    mask, notes = noted([[[(20, 20), (30, 20), (30, 30)]]], (6, 8))
+    assert "extends beyond the image" in repairs[0]
+    mask, repairs = fill_with_repairs([[[(20, 20), (30, 20), (30, 30)]]], (6, 8))
     assert not mask.any()
-    assert "outside the image" in notes[0]
+    assert "extends beyond the image" in repairs[0]
 
 
-def test_holes_of_a_broken_shell_are_no_shells():
-    mask, notes = noted([[[(1, 1), (5, 5)], [(0, 0), (4, 0), (4, 4)]], []], (6, 8))
+def test_holes_of_an_invalid_shell_are_left_out():
+    mask, repairs = fill_with_repairs([[[(1, 1), (5, 5)], [(0, 0), (4, 0), (4, 4)]], []], (6, 8))
     assert not mask.any()
-    assert len(notes) == 2
+    assert len(repairs) == 2
 
 
-def test_too_few_vertices_are_no_polygon():
-    mask, notes = noted([[[(1, 1), (5, 5), (1, 1)]]], (6, 8))
+def test_polygon_with_too_few_vertices_is_left_out():
+    mask, repairs = fill_with_repairs([[[(1, 1), (5, 5), (1, 1)]]], (6, 8))
     assert not mask.any()
-    assert "fewer than three" in notes[0]
+    assert "fewer than three" in repairs[0]
 
 
 @given(st.lists(st.tuples(st.floats(-20, 30), st.floats(-20, 30)), min_size=0, max_size=12))
-def test_any_polygon_is_read_or_noted(ring):
-    mask, notes = noted([[np.array(ring).reshape(-1, 2)]], (10, 10))
+def test_any_polygon_is_read_or_reported(ring):
+    mask, repairs = fill_with_repairs([[np.array(ring).reshape(-1, 2)]], (10, 10))
     assert mask.shape == (10, 10)
-    assert mask.any() or notes or shapely.Polygon(ring).area < 2
+    assert mask.any() or repairs or shapely.Polygon(ring).area < 2
 
 
-def test_a_polygon_that_is_not_finite_is_refused():
-    with pytest.raises(AnnotationError, match="not finite"):
-        noted([[[(0, 0), (np.nan, 1), (2, 2)]]], (5, 5))
+def test_polygon_with_nan_is_refused():
+    with pytest.raises(AnnotationError, match="NaN or infinite"):
+        fill_with_repairs([[[(0, 0), (np.nan, 1), (2, 2)]]], (5, 5))
 
 
 @given(masks, st.integers(0, 3), st.integers(0, 3))
-def test_rle_is_what_pycocotools_reads(mask, x, y):
+def test_rle_equals_that_of_pycocotools(mask, x, y):
     size = (mask.shape[0] + 2 * y, mask.shape[1] + 2 * x)
     placed = np.zeros(size, bool)
     placed[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
@@ -132,13 +136,13 @@ def test_rle_is_what_pycocotools_reads(mask, x, y):
         == coco_mask.encode(np.asfortranarray(placed, np.uint8))["counts"]
     )
     np.testing.assert_array_equal(coco_mask.decode(encoded).astype(bool), placed)
-    np.testing.assert_array_equal(full(rle.decode(encoded, size), size), placed)
-    plain = {"size": list(size), "counts": rle.run_lengths(crop_of(placed), size).tolist()}
-    np.testing.assert_array_equal(full(rle.decode(plain, size), size), placed)
+    np.testing.assert_array_equal(on_canvas(rle.decode(encoded, size), size), placed)
+    plain = {"size": list(size), "counts": run_lengths(crop_of(placed), size).tolist()}
+    np.testing.assert_array_equal(on_canvas(rle.decode(plain, size), size), placed)
 
 
 @given(st.text(max_size=12) | st.binary(max_size=12) | st.lists(st.integers(-5, 50)) | st.none())
-def test_a_broken_rle_is_refused_or_covers_the_image(counts):
+def test_broken_rle_is_refused_or_stays_inside_the_image(counts):
     try:
         crop = rle.decode({"size": [5, 4], "counts": counts}, (5, 4))
     except AnnotationError:
@@ -152,29 +156,29 @@ def test_a_broken_rle_is_refused_or_covers_the_image(counts):
     ("value", "message"),
     [
         ({"size": [5, 4], "counts": [3]}, "add up to 3 pixels, the image has 20"),
-        ({"size": [4, 5], "counts": [20]}, r"is of \(4, 5\)"),
+        ({"size": [4, 5], "counts": [20]}, r"must have the size .* got \(4, 5\)"),
         ({"size": [5, 4], "counts": "5"}, "add up"),
         ({"size": [5, 4], "counts": "o"}, "damaged"),
         ({"size": [5, 4], "counts": "o" * 99}, "damaged"),
-        ({"size": [5, 4], "counts": [1.5]}, "whole numbers"),
+        ({"size": [5, 4], "counts": [1.5]}, "a list of integers, got"),
         ({"counts": [20]}, "must have 'size'"),
         ([1, 2], "must have 'size'"),
     ],
 )
-def test_what_is_wrong_with_an_rle_is_said(value, message):
+def test_error_messages_for_invalid_rle(value, message):
     with pytest.raises(AnnotationError, match=message):
         rle.decode(value, (5, 4))
 
 
 @given(masks, st.integers(-15, 15), st.integers(-15, 15))
-def test_clipped_is_what_lies_inside(mask, x, y):
-    crop = clipped(MaskCrop(x, y, mask), (10, 9))
+def test_clip_to_image(mask, x, y):
+    crop = clip_to_image(MaskCrop(x, y, mask), (10, 9))
     wide = np.zeros((60, 60), bool)
     wide[y + 20 : y + 20 + mask.shape[0], x + 20 : x + 20 + mask.shape[1]] = mask
-    np.testing.assert_array_equal(full(crop, (10, 9)), wide[20:30, 20:29])
+    np.testing.assert_array_equal(on_canvas(crop, (10, 9)), wide[20:30, 20:29])
 
 
-def test_repairs_are_told_in_one_warning_at_the_line_that_asked():
+def test_repairs_are_one_warning_at_the_line_of_the_caller():
     repairs = Repairs()
     for number in range(25):
         repairs.add(f"note {number}")

@@ -8,8 +8,19 @@ import torch
 import xarray as xr
 from skimage.measure import regionprops
 
-from sam2_widget import AnnotationError, LossWarning, Point, Prompts, read_masks, segment
+from sam2_widget import (
+    AnnotationError,
+    Categories,
+    LabeledMask,
+    LabeledMasks,
+    LossWarning,
+    Point,
+    Prompts,
+    read_masks,
+    segment,
+)
 from sam2_widget.errors import MissingLibraryError
+from sam2_widget.export.values import crop_of
 from sam2_widget.testing import FakePredictor
 from tests.export.strategies import assert_same, result_of
 
@@ -47,7 +58,7 @@ def test_every_format_is_recognised_and_read_back(tmp_path, name):
     assert_same(read_masks(str(path), size=(60, 80)), result, labels=False)
 
 
-def test_a_cutout_is_recognised(tmp_path):
+def test_cutout_is_recognised(tmp_path):
     result = segmentation()
     pixels = result.to_cutout(tmp_path / "cut.png", crop=False)
     np.testing.assert_array_equal(pixels[..., 3] > 0, result.masks.any(axis=0))
@@ -55,7 +66,7 @@ def test_a_cutout_is_recognised(tmp_path):
     np.testing.assert_array_equal(found[0].mask, result.masks.any(axis=0))
 
 
-def test_voc_is_written_for_the_name_of_the_image(tmp_path):
+def test_voc_files_have_the_name_of_the_image(tmp_path):
     segmentation().to_voc(tmp_path)
     assert sorted(p.name for p in tmp_path.rglob("*.*")) == ["image.png", "image.png", "image.xml"]
 
@@ -86,7 +97,7 @@ def test_arrays_and_values(value):
         assert found.labels == ("cat", "dog")
 
 
-def test_one_mask_is_one_object():
+def test_single_mask_is_one_object():
     assert len(read_masks(A)) == 1
     assert read_masks([], size=(3, 4)).masks.shape == (0, 3, 4)
     assert len(read_masks(np.zeros((5, 5), int))) == 0
@@ -99,7 +110,7 @@ def test_detections_of_supervision():
     found = read_masks(detections)
     assert found.labels == ("cat", "dog")
     np.testing.assert_array_equal(found.masks, STACK)
-    with pytest.raises(AnnotationError, match="boxes only"):
+    with pytest.raises(AnnotationError, match="only boxes"):
         read_masks(sv.Detections(xyxy=np.zeros((1, 4))))
 
 
@@ -113,20 +124,20 @@ def test_detections_of_supervision():
         ([], "there are no masks"),
         (None, "must be a path"),
         (7, "must be a path"),
-        ({"cat": "dog"}, "cannot make masks|must be a path|H, W"),
-        ("x.docx", "cannot tell the format"),
+        ({"cat": "dog"}, "cannot read masks|must be a path|H, W"),
+        ("x.docx", "unknown format of"),
         ("none.png", "No such file"),
     ],
 )
-def test_what_holds_no_masks(value, message):
+def test_values_without_masks_are_refused(value, message):
     with pytest.raises(AnnotationError, match=message):
         read_masks(value)
 
 
-def test_json_of_another_kind(tmp_path):
+def test_unknown_json_is_refused(tmp_path):
     path = tmp_path / "p.json"
     path.write_text(json.dumps({"format": "x"}))
-    with pytest.raises(AnnotationError, match=r"neither COCO, LabelMe nor GeoJSON.*'format'"):
+    with pytest.raises(AnnotationError, match=r"must be COCO, LabelMe or GeoJSON.*'format'"):
         read_masks(path)
 
 
@@ -136,7 +147,7 @@ def test_yolo_needs_a_size(tmp_path):
         read_masks(tmp_path / "a.txt")
 
 
-def test_a_table():
+def test_to_frame():
     result = segmentation()
     frame = result.to_frame()
     assert frame.index.tolist() == [1, 2]
@@ -151,7 +162,7 @@ def test_a_table():
     assert isinstance(frame, pd.DataFrame)
 
 
-def test_regionprops_agree():
+def test_regionprops_gives_the_same_measurements():
     result = segmentation()
     for found, region in zip(result.objects, regionprops(result.to_labels()), strict=True):
         assert region.area == found.area
@@ -161,7 +172,7 @@ def test_regionprops_agree():
         assert found.bbox == (x0, y0, x1, y1)
 
 
-def test_supervision():
+def test_to_supervision():
     result = segmentation()
     found = result.to_supervision()
     np.testing.assert_array_equal(found.mask, result.masks)
@@ -172,28 +183,29 @@ def test_supervision():
     np.testing.assert_array_equal(read_masks(found).masks, result.masks)
 
 
-def test_hidden_pixels_are_told():
+def test_hidden_pixels_are_reported():
     image = np.zeros((60, 80, 3), np.uint8)
     result = segment(image, [[Point(40, 30)], [Point(44, 30)]], model=FakePredictor())
     with pytest.warns(LossWarning, match="belong to several"):
         result.to_labels()
 
 
-def test_objects_know_their_outline_and_where_they_come_from():
+def test_polygon_and_provenance_of_objects():
     result = segmentation()
     found = result.objects[0]
     assert found.polygon.area == found.area
     assert found.polygon.bounds == found.bbox
     assert found.provenance is result.provenance
-    told = result.provenance.to_dict()
-    assert told["model"] == "fake"
-    assert told["image"]["shape"] == [60, 80, 3]
-    assert set(told["versions"]) <= {"sam2-widget", "sam2", "torch", "numpy"}
-    assert told["versions"]["numpy"] == np.__version__
-    json.dumps(told)
+    provenance = result.provenance.to_dict()
+    assert provenance["model"] == "fake"
+    assert provenance["implementation"] == ""
+    assert provenance["image"]["shape"] == [60, 80, 3]
+    assert set(provenance["versions"]) <= {"sam2-widget", "sam2", "torch", "numpy"}
+    assert provenance["versions"]["numpy"] == np.__version__
+    json.dumps(provenance)
 
 
-def test_files_tell_how_their_masks_were_made(tmp_path):
+def test_files_contain_the_provenance(tmp_path):
     result = segmentation()
     result.to_npz(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as loaded:
@@ -204,7 +216,7 @@ def test_files_tell_how_their_masks_were_made(tmp_path):
     assert info["provenance"]["image"]["dtype"] == "uint8"
 
 
-def test_a_provenance_of_odd_numbers_can_be_written(tmp_path):
+def test_provenance_with_numpy_numbers_can_be_written(tmp_path):
     result = segment(
         np.zeros((6, 8, 9), np.uint16),
         [],
@@ -217,7 +229,7 @@ def test_a_provenance_of_odd_numbers_can_be_written(tmp_path):
     assert 'channels={2: "red"}, contrast_limits=[0, 9]' in result.to_code()
 
 
-def test_a_missing_library_is_named(monkeypatch):
+def test_error_names_the_missing_library(monkeypatch):
     import sam2_widget.export.notes as notes  # noqa: PLC0415, PLR0402
 
     def missing(name):
@@ -226,3 +238,37 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setattr(notes, "import_module", missing)
     with pytest.raises(MissingLibraryError, match=r"pip install 'sam2-widget\[export\]'"):
         segmentation().to_frame()
+
+
+def test_numbers_scores_and_crowds_of_values_are_kept():
+    objects = (
+        LabeledMask(crop_of(A), A.shape, "cat", 0.5, "#102030", 17, crowd=True),
+        LabeledMask(crop_of(B), B.shape, "dog", 0.25, None, 4),
+    )
+    result = LabeledMasks(objects, A.shape, Categories(("dog", "cat"), (3, 9)))
+    for value in (result, list(objects), objects):
+        found = read_masks(value, A.shape)
+        assert found.numbers == (17, 4)
+        assert [(o.label, o.score, o.color, o.crowd) for o in found] == [
+            ("cat", 0.5, "#102030", True),
+            ("dog", 0.25, None, False),
+        ]
+        np.testing.assert_array_equal(found.masks, STACK)
+    assert read_masks(result).categories == result.categories
+    with pytest.raises(AnnotationError, match="mask 1 is for an image of 3 x 4"):
+        read_masks([objects[0], LabeledMask(crop_of(np.ones((4, 3), bool)), (4, 3))])
+
+
+def test_detections_keep_their_class_numbers():
+    detections = sv.Detections(
+        xyxy=np.zeros((2, 4)),
+        mask=STACK,
+        class_id=np.array([17, 3]),
+        confidence=np.array([0.5, np.nan]),
+        tracker_id=np.array([8, 2]),
+    )
+    found = read_masks(detections)
+    assert found.labels == ("17", "3")
+    assert found.categories.numbers(first=0) == {"3": 3, "17": 17}
+    assert [o.score for o in found] == [0.5, None]
+    assert found.numbers == (8, 2)

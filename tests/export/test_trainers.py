@@ -1,4 +1,4 @@
-"""The data sets that trainers load: torchvision's own readers, image and masks side by side."""
+"""torchvision's data set readers load the written annotations with their images."""
 
 import json
 
@@ -34,7 +34,7 @@ def save_image(folder, suffix):
     Image.fromarray(np.full((H, W, 3), 90, np.uint8)).save(folder / f"{NAME}{suffix}")
 
 
-@pytest.mark.filterwarnings("ignore:COCO polygons know no holes")
+@pytest.mark.filterwarnings("ignore:COCO polygons cannot have holes")
 @pytest.mark.parametrize("segmentation", ["rle", "polygons"])
 def test_torchvision_trains_on_our_coco(masks, tmp_path, segmentation):
     save_image(tmp_path / "images", ".png")

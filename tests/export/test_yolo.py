@@ -31,7 +31,7 @@ def test_round_trip_keeps_holes_and_parts(result):
 
 
 @pytest.mark.filterwarnings("ignore::sam2_widget.LossWarning")
-def test_it_is_exact_in_a_large_image():
+def test_coordinates_are_exact_in_a_large_image():
     mask = np.zeros((301, 20_011), bool)
     mask[100:200, 7:19_003] = True
     mask[150:160, 9_001:9_003] = False
@@ -40,7 +40,7 @@ def test_it_is_exact_in_a_large_image():
 
 
 @pytest.mark.filterwarnings("ignore::sam2_widget.LossWarning")
-def test_supervision_reads_it_and_its_outlines_are_a_pixel_thick(tmp_path):
+def test_supervision_reads_yolo_and_paints_the_outline_too(tmp_path):
     ring, square = ring_mask(), np.zeros((40, 60), bool)
     square[5:15, 40:55] = True
     Image.new("RGB", (60, 40)).save(tmp_path / "photo.jpg")
@@ -55,7 +55,7 @@ def test_supervision_reads_it_and_its_outlines_are_a_pixel_thick(tmp_path):
     _, _, found = data[0]
     assert data.classes == ["yes", "no: #1"]
     assert found.class_id.tolist() == [0, 1]
-    # It paints the outline of the polygon, too: one pixel more to the right and below.
+    # supervision also draws the outline: one pixel more to the right and below.
     grown = binary_dilation(square, np.array([[0, 0, 0], [0, 1, 1], [0, 1, 1]]).T)
     assert (found.mask[1] >= square).all()
     assert (found.mask[1] <= binary_dilation(grown)).all()
@@ -63,14 +63,14 @@ def test_supervision_reads_it_and_its_outlines_are_a_pixel_thick(tmp_path):
     assert not found.mask[0][18, 27]  # the hole is one
 
 
-def test_what_is_lost_is_named():
+def test_losses_are_reported():
     with pytest.warns(LossWarning, match="3 holes and parts"):
         written(result_of(ring_mask()))
     with pytest.warns(LossWarning, match="1 were left out"):
         assert written(result_of(np.zeros((3, 3), bool))) == ""
 
 
-def test_class_files(tmp_path):
+def test_class_names_from_files(tmp_path):
     text = "1 0 0 1 0 1 1\n"
     (tmp_path / "classes.txt").write_text("cat\nbig dog\n")
     (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  1: big dog\n")
@@ -82,7 +82,7 @@ def test_class_files(tmp_path):
         read_yolo(io.StringIO(text), size=(4, 4), classes=tmp_path / "data.yaml")
 
 
-def test_neither_file_is_written_if_one_is_there(tmp_path):
+def test_no_file_is_written_if_one_exists(tmp_path):
     (tmp_path / "data.yaml").write_text("mine")
     with pytest.raises(ExistsError):
         write_yolo(result_of(ring_mask()), tmp_path / "a.txt", data=tmp_path / "data.yaml")
@@ -92,16 +92,16 @@ def test_neither_file_is_written_if_one_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cat 0 0 1 0 1 1", "line 1 .* else than numbers"),
-        ("\n0 0 0 1", "line 2 .* is not 'class"),
-        ("0 0 0 1 0 1", "is not 'class"),
-        ("-1 0 0 1 0 1 1", "is not 'class"),
-        ("0.5 0 0 1 0 1 1", "is not 'class"),
-        ("0 nan 0 1 0 1 1", "not finite"),
-        ("\x00\xff", "else than numbers"),
+        ("cat 0 0 1 0 1 1", "line 1 .* must contain only numbers"),
+        ("\n0 0 0 1", "line 2 .* must be 'class"),
+        ("0 0 0 1 0 1", "must be 'class"),
+        ("-1 0 0 1 0 1 1", "must be 'class"),
+        ("0.5 0 0 1 0 1 1", "must be 'class"),
+        ("0 nan 0 1 0 1 1", "NaN or infinite"),
+        ("\x00\xff", "must contain only numbers"),
     ],
 )
-def test_what_is_wrong_is_said(text, message):
+def test_error_messages_describe_the_problem(text, message):
     with pytest.raises(AnnotationError, match=message):
         read_yolo(io.StringIO(text), size=(4, 4))
 
@@ -115,6 +115,6 @@ def test_boxes_and_unknown_classes():
 
 @pytest.mark.filterwarnings("ignore::sam2_widget.RepairWarning")
 @given(st.text(alphabet="0123456789.-e \n", max_size=60))
-def test_hostile_labels_are_read_or_refused(text):
+def test_malformed_labels_are_read_or_refused(text):
     with contextlib.suppress(AnnotationError):
         assert isinstance(read_yolo(io.StringIO(text), size=(5, 5)), LabeledMasks)

@@ -26,7 +26,12 @@ SHARES = {
     "yolo": 1,
     "binary_files": 2,
     "images": 2,
+    "videos": 2,
+    "tracks": 2,
     "store": 1,
+    "polygons": 2,
+    "budgets": 2,
+    "labels": 2,
 }
 """How the time is divided."""
 
@@ -49,7 +54,8 @@ def child(target: str, arguments: list[str]) -> None:
     def mutate(data: bytes, size: int, seed: int) -> bytes:
         # A few plain ones, so that what is no JSON is met, too.
         if random.Random(seed).random() < 0.05:
-            return atheris.Mutate(data, size)
+            plain: bytes = atheris.Mutate(data, size)
+            return plain
         return mutated_json(data, size, seed)
 
     targets.prepare()

@@ -10,6 +10,7 @@ import json
 import warnings
 from pathlib import Path
 
+import av
 import numpy as np
 import tifffile
 from PIL import Image
@@ -17,9 +18,11 @@ from PIL import Image
 from sam2_widget import Box, Choice, MaskPrompt, Point, Prompts, Scribble, Stroke
 from sam2_widget.export import coco, geojson, label_map, labelme, npz, pngs, tiff, yolo
 from sam2_widget.export.read import read_masks
+from sam2_widget.export.tracks.formats import write_tracks
+from sam2_widget.export.values import LabeledMasks
 from sam2_widget.masks import rle
-from sam2_widget.models import store
-from sam2_widget.prompts import ObjectPrompts
+from sam2_widget.models.embeddings import store
+from sam2_widget.prompts.collections import ObjectPrompts
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -45,7 +48,7 @@ def messages():
     """A page's words, one list for each kind of action."""
     rid = {"client": "page", "n": 1}
     listed = [{"type": "point", "x": 5, "y": 5, "label": 1}]
-    fields = {
+    fields: dict[str, dict[str, object]] = {
         "commit": {"label": "a"}, "select": {"object": 0}, "delete": {"object": 0},
         "label": {"object": 0, "label": "b"}, "show": {"object": 0, "visible": False},
         "lock": {"object": 0, "locked": True}, "order": {"object": 0, "index": 1},
@@ -71,14 +74,14 @@ def messages():
     asked = {"client": "page", "n": 1, "x": 3, "y": 4}
     hover = {"type": "hover", "epoch": 0, "label": 1, **asked}
     tiles = {"type": "tiles", "client": "page", "level": 0, "tiles": [[0, 0], [1, 0]]}
-    questions = [
+    queries = [
         hover,
         {**hover, "type": "press"},
         {"type": "probe", **asked},
         tiles,
-        {"type": "nudge"},
+        {"type": "ack_probe"},
     ]
-    yield "questions", [*map(custom, questions), {"method": "request_state"}]
+    yield "queries", [*map(custom, queries), {"method": "request_state"}]
     yield "hostile", [update({"_esm": "x"}), custom({"kind": "anywidget-command", "name": "close"})]
 
 
@@ -117,6 +120,32 @@ def tif(array, **options):
     return file.getvalue()
 
 
+def film(codec, kind, pixels="yuv420p"):
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as output:
+        stream = output.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 32, 32, pixels, 4
+        for number in range(6):
+            rgb = np.full((32, 32, 3), 40 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts = number
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    return file.getvalue()
+
+
+FILMS = {
+    "mp4": ("mpeg4", "mp4"),
+    "h264 mp4": ("libx264", "mp4"),
+    "mkv": ("libx264", "matroska"),
+    "webm": ("libvpx", "webm"),
+    "avi": ("mjpeg", "avi", "yuvj420p"),
+    "ts": ("mpeg2video", "mpegts"),
+    "mpg": ("mpeg1video", "mpeg"),
+    "flv": ("flv1", "flv"),
+}
+
+
 def seeds():
     """Pairs (target, name, bytes)."""
     for name, listed in messages():
@@ -149,6 +178,11 @@ def seeds():
             f"{kind} {mode.replace(';', '')}",
             image(kind, "L" if mode == "I;16" else mode),
         )
+    frames = {0: result, 2: LabeledMasks(result.objects[:1], result.size)}
+    for name in ("youtube-vis", "mots", "csv", "tiff", "npz", "pngs"):
+        yield "tracks", name, written(write_tracks, frames, format=name)
+    for name, options in FILMS.items():
+        yield "videos", name, film(*options)
     yield "images", "tiff 16 bit", tif(np.ones((12, 16), np.uint16), compression="deflate")
     yield "images", "tiff stack", tif(np.ones((3, 12, 16), np.float32), imagej=True)
     yield "images", "npy", npy(np.ones((12, 16, 3), np.uint8))
@@ -156,8 +190,52 @@ def seeds():
     yield "store", "two", store.encode(arrays, "model", "image")
 
 
+def recipes():
+    """Pairs (target, name, description) of files that are made of a few words."""
+    image = {"width": 400, "height": 300}
+    rings = {
+        "zigzag": {"shape": "zigzag", "count": 8000, "scale": 400},
+        "zigzag within the budget": {"shape": "zigzag", "count": 200, "scale": 300},
+        "far outside": {"shape": "random", "count": 500, "scale": 3e4},
+        "farther outside": {"shape": "random", "count": 500, "scale": 1e300},
+        "star": {"shape": "star", "count": 11, "x": 200, "y": 150, "scale": 100},
+        "not finite": {"shape": "points", "points": [0, 0, 50, 0, float("nan"), 50]},
+        "huge": {"shape": "points", "points": [-1e308, 9, 1e308, 9, 1e308, 1e308]},
+    }
+    for name, ring in rings.items():
+        yield "polygons", name, {**image, "rings": [ring]}
+    circles = [{"count": 30, "x": 50 * n, "y": 90, "scale": 80} for n in range(5)]
+    yield "polygons", "group", {**image, "rings": circles, "group": True}
+    yield "polygons", "holes", {**image, "rings": circles, "holes": True}
+    for kind in ("rle", "text", "boxes", "zip", "labelme", "npz", "npy", "tiff", "stack"):
+        masks = {"kind": kind, "count": 3, "width": 40, "height": 30, "fill": 1200, "bits": 8}
+        yield "budgets", kind, masks
+        yield "budgets", f"{kind} of many", {**masks, "count": 300}
+        yield "budgets", f"{kind} of 149 megapixels", {**masks, "width": 12200, "height": 12200}
+    many = {"kind": "rle", "count": 1, "width": 40, "height": 30, "fill": 2_000_000}
+    yield "budgets", "rle of no pixels", many
+    yield "budgets", "text of no pixels", {**many, "kind": "text", "codes": "0"}
+    for packing in ("stored", "bzip2", "lzma"):
+        masks = {"count": 1, "width": 40, "height": 30, "fill": 2_000_000, "packing": packing}
+        yield "budgets", f"zip {packing}", {**masks, "kind": "zip"}
+        yield "budgets", f"npz {packing}", {**masks, "kind": "npz"}
+    texts = {
+        "plain": [["cell", 1]],
+        "half a character": [["\ud83d", 1]],
+        "millions": [["cell", 1_250_000]],
+        "control": [["\x00\x1b[31m\u202e\r\n", 1]],
+        "markup": [["<img src=x onerror=alert(1)>", 2], [" ", 1], ["é", 100]],
+    }
+    for way in ("coco.json", "labelme.json", "a.geojson", "a.npz", "b.npz", "a.png", "a.tif"):
+        yield "labels", way, {"way": way, "parts": texts["plain"]}
+    for name, parts in texts.items():
+        for way in ("a.zip", "a mapping", "c.json", "c.npz", "labelme.json"):
+            yield "labels", f"{name} {way}", {"way": way, "parts": parts}
+
+
 def main():
-    for target, name, data in seeds():
+    described = ((target, name, json.dumps(one).encode()) for target, name, one in recipes())
+    for target, name, data in (*seeds(), *described):
         path = CORPUS / target / f"seed-{name.replace(' ', '-')}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -1,12 +1,20 @@
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.conftest import browser, console, page, page_options  # noqa: F401 - fixtures
+from tests.browser.conftest import (  # noqa: F401 - fixtures and a hook
+    browser,
+    console,
+    page_options,
+    pytest_runtest_makereport,
+    unexpected,
+)
+from tests.browser.open_lab import OpenPage
 
 from .hosts import Lab, Marimo, MarimoEdit, Notebook7, Voila
 
-HOSTS = {
+HOSTS: dict[str, Any] = {
     "lab": Lab,
     "notebook": Notebook7,
     "voila": Voila,
@@ -25,8 +33,17 @@ def served(request, tmp_path_factory):
 
 
 @pytest.fixture
+def page(browser, page_options, console):  # noqa: F811
+    own = OpenPage(browser, page_options)
+    own.errors = console
+    yield own.page
+    own.context.close()
+    assert not unexpected(console)
+
+
+@pytest.fixture
 def host(served, page, console):  # noqa: F811
-    """The host in a page; nothing may go wrong there, and nothing may ask another machine."""
+    """The host in a page; fails on errors and on requests to other machines."""
     make, base, folder = served
     asked = []
     page.on("request", lambda request: asked.append(request.url))

@@ -1,4 +1,6 @@
-"""What must be the same wherever the widget is shown."""
+"""Behaviour that must be the same in every host."""
+
+import re
 
 import pytest
 
@@ -16,7 +18,7 @@ def only(*names):
     return pytest.mark.parametrize("served", names, indirect=True)
 
 
-def test_an_image_clicks_masks_undo_and_the_next_object(host, widget):
+def test_clicks_masks_undo_and_the_next_object_work(host, widget):
     shown = dict(zip(PLACES, widget.colors(PLACES, SIZE), strict=True))
     for at, color in COLORS.items():
         assert shown[at] == pytest.approx(color, abs=8)
@@ -35,7 +37,7 @@ def test_an_image_clicks_masks_undo_and_the_next_object(host, widget):
 
 # JupyterLab itself is tested at length in tests/browser.
 @only("notebook", "voila", "marimo", "marimo-edit")
-def test_the_page_keeps_its_wheel_and_the_widget_its_keys(host, page, widget):
+def test_the_page_and_the_widget_each_handle_their_own_wheel_and_keys(host, page, widget):
     widget.stage.hover()
     top = widget.stage.bounding_box()["y"]
     page.mouse.wheel(0, 200)
@@ -43,22 +45,26 @@ def test_the_page_keeps_its_wheel_and_the_widget_its_keys(host, page, widget):
         "([canvas, top]) => canvas.getBoundingClientRect().y < top - 50",
         arg=[widget.stage.element_handle(), top],
     )
-    page.evaluate("window.heard = []; addEventListener('keydown', e => heard.push(e.key)); 0")
+    listen = "addEventListener('keydown', e => e.key === 'Control' || pressed.push(e.key))"
+    page.evaluate(f"window.pressed = []; {listen}; 0")
     page.keyboard.press("Shift")
     cells = host.cells()
     widget.click(*RED, SIZE)
-    # Whatever has the focus: a notebook's shortcuts may ask which element that is.
+    # The focused element, because a notebook's shortcuts may depend on it.
     for focused in (widget.stage, widget.root.locator("button").first):
         focused.focus()
-        for key in ["d", "d", "a", "b", "j", "0", "0", "Shift+Enter", "Control+Enter", "Escape"]:
+        for key in ["d", "d", "a", "b", "j", "0", "0", "Control+x", "Delete", "Escape"]:
             page.keyboard.press(key)
         assert host.cells() == cells
         assert widget.root.is_visible()
-    assert page.evaluate("heard") == ["Shift"]
+    assert page.evaluate("pressed") == ["Shift"]
+    widget.stage.focus()
+    page.keyboard.press("Control+F9")
+    assert page.evaluate("pressed") == ["Shift", "F9"]
 
 
 @only("voila", "marimo")
-def test_each_visitor_has_a_widget_of_their_own(host, browser, widget):
+def test_each_visitor_has_their_own_widget(host, browser, widget):
     widget.click(*RED, SIZE).wait(objects=1)
     context = browser.new_context()
     other = type(host)(context.new_page(), host.base, host.folder)
@@ -102,3 +108,14 @@ def test_a_reload_of_marimos_editor_keeps_everything(host, page, widget):
     assert again.colors(PLACES, SIZE) == before
     again.click(*RED, SIZE)
     assert host.value("[len(o.prompts) for o in w.prompts]") == [1, 2]
+
+
+@only("notebook", "voila", "marimo-edit")
+def test_done_shows_the_next_image_of_a_set(host, page):
+    widget = host.start_set()
+    widget.click(*RED, SIZE).wait(objects=1)
+    page.get_by_role("button", name=re.compile(r"^\W*Done\W*$")).click()
+    widget.wait(plane=1, objects=0).settled()
+    widget.click(*GREEN, SIZE).wait(objects=1)
+    states = host.value("[[one.state, len(one.objects)] for one in w]")
+    assert states == [["done", 1], ["in progress", 1], ["untouched", 0]]

@@ -16,19 +16,20 @@ def hub(tmp_path_factory):
         yield base, folder
 
 
-# Said by JupyterLab when its page closes and its kernel ends.
+# Messages of JupyterLab when its page closes and its kernel ends.
 HARMLESS = (*LAB_HARMLESS, "/lab/api/workspaces/", "debugger state")
 
 
 @pytest.fixture
 def expected():
-    """Parts of errors in a page's console that a test brings about."""
+    """Parts of errors in a page's console that a test expects."""
     return []
 
 
 @pytest.fixture
 def log_in(hub, browser, expected, request):  # noqa: F811
     """Logs a user in, each in a browser profile of their own."""
+    address, folder = hub
     console = []
     with ExitStack() as stack:
 
@@ -38,7 +39,7 @@ def log_in(hub, browser, expected, request):  # noqa: F811
             page = context.new_page()
             page.on("console", lambda m: m.type == "error" and console.append(said(m)))
             page.on("pageerror", lambda error: console.append(str(error)))
-            user = User(page, *hub, name).log_in()
+            user = User(page, address, folder, name).log_in()
             stack.callback(leave, user, request.node.name)
             return user
 

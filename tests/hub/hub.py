@@ -1,4 +1,4 @@
-"""A live JupyterHub, and users who log in to it."""
+"""A running JupyterHub, and users who log in to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy import try_hub
-from tests.browser.lab import Notebook, be_quiet, free_port, serving
+from tests.browser.lab import Notebook, be_quiet, serving
 
 CONFIG = Path(__file__).with_name("jupyterhub_config.py")
 PASSWORD = "correct horse"
@@ -20,7 +20,7 @@ def jupyter_hub(folder):
     environment = try_hub.environment(folder, PASSWORD)
     for user in try_hub.USERS:
         be_quiet(home_of(folder, user) / ".jupyter" / "lab" / "user-settings")
-    port = free_port()
+    port = try_hub.free_port()
     module, *arguments = itertools.islice(try_hub.command(port, CONFIG), 1, None)
     with serving([module, *arguments], folder, port, ready="/hub/health", more=environment) as base:
         yield base
@@ -48,7 +48,7 @@ class User(Notebook):
         return self
 
     def fetch(self, path, method="GET", *, token=True):
-        """What the page gets from the hub; with `token`, as JupyterHub's own pages ask for it."""
+        """Response of the hub to the page; with `token`, requested as by JupyterHub's own pages."""
         return self.page.evaluate(
             """async ([path, method, token]) => {
               const cookie = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1] ?? "";
@@ -59,7 +59,7 @@ class User(Notebook):
         )
 
     def wait_until(self, came, timeout=60):
-        """Wait for something that the page is told, with its events being handled."""
+        """Wait for a condition while the page's events are handled."""
         deadline = time.monotonic() + timeout
         while not came():
             assert time.monotonic() < deadline
@@ -69,10 +69,10 @@ class User(Notebook):
         """Stop the server from the hub's page and start it again, in another tab."""
         page = self.page.context.new_page()
         page.goto(f"{self.hub}/hub/home", wait_until="domcontentloaded")
-        # Before that its buttons do nothing.
+        # Before that its buttons have no effect.
         page.wait_for_function("() => window._jupyterhub_page_loaded")
         page.get_by_role("button", name="Stop My Server").click()
-        # Kernels are given their time to end.
+        # Kernels get time to shut down.
         page.get_by_role("button", name="Start My Server").click(timeout=90_000)
         page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
         page.close()

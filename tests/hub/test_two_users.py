@@ -5,7 +5,7 @@ import pytest
 IMPORT = "from skimage import data\nfrom sam2_widget import SegmentWidget, segment\n"
 SIZES = {"chelsea": (451, 300), "astronaut": (512, 512)}
 PLACES = {"chelsea": [(220, 190), (420, 100)], "astronaut": [(220, 100), (400, 60)]}
-# The masks are those of the prompts, and of no other user's.
+# The masks belong to the prompts of this user, not of the other one.
 SAME = '(w.masks == segment(w.image, w.prompts, model="bundled").masks).all().item()'
 
 
@@ -19,16 +19,16 @@ def open_widget(user, image):
 
 
 def clicked(user):
-    """Where the user's kernel was clicked, object by object, in whole pixels."""
+    """The clicks in the user's kernel, object by object, in whole pixels."""
     return user.value("[[[round(p.x), round(p.y)] for p in o.prompts] for o in w.prompts]")
 
 
-def test_both_segment_at_once_and_see_only_their_own(alice, bob):
+def test_both_users_segment_at_once_and_see_only_their_own_objects(alice, bob):
     images = {alice: "chelsea", bob: "astronaut"}
     for user, image in images.items():
         user.open([cell(image)]).run_all()
     widgets = {user: user.widget().ready() for user in images}
-    # Neither waits for the other, nor for an answer.
+    # Neither waits for the other, nor for a mask.
     for turn in range(2):
         for user, image in images.items():
             widget = widgets[user]
@@ -42,7 +42,7 @@ def test_both_segment_at_once_and_see_only_their_own(alice, bob):
         assert user.value(SAME)
 
 
-def test_nobody_reaches_the_server_of_another(alice, bob, expected):
+def test_users_cannot_reach_the_server_of_another(alice, bob, expected):
     expected += ["403", "WebSocket"]
     open_widget(bob, "chelsea")
     kernel = bob.value("__import__('ipykernel').get_connection_file()").split("kernel-")[-1][:-5]
@@ -68,13 +68,13 @@ def test_requests_without_the_hubs_token_are_refused(alice, expected):
     assert alice.fetch("/user/alice/api/kernels", "POST", token=False) == 403
 
 
-def test_tiles_of_a_large_image_come_through_the_proxy(alice):
+def test_tiles_of_a_large_image_arrive_through_the_proxy(alice):
     came = []
 
-    def heard(frame):
+    def record_frame(frame):
         came.append(frame)
 
-    alice.page.on("websocket", lambda socket: socket.on("framereceived", heard))
+    alice.page.on("websocket", lambda socket: socket.on("framereceived", record_frame))
     big = "np.random.default_rng(0).integers(0, 255, (3000, 5000, 3), np.uint8)"
     alice.open([f"import numpy as np\n{IMPORT}w = SegmentWidget({big}, model='bundled')\nw"])
     widget = alice.run_all().widget().ready()
@@ -83,8 +83,8 @@ def test_tiles_of_a_large_image_come_through_the_proxy(alice):
     alice.wait_until(lambda: any(b'"tiles"' in frame for frame in came if type(frame) is bytes))
 
 
-def test_a_restarted_kernel_and_a_restarted_server(alice, expected):
-    # What JupyterLab says itself of a server that has gone.
+def test_the_widget_works_after_restarts_of_kernel_and_server(alice, expected):
+    # JupyterLab's own errors about a server that has stopped.
     expected += ["503", "ERR_", "WebSocket", "Failed to fetch", "424"]
     widget = open_widget(alice, "chelsea")
     widget.click(220, 190, SIZES["chelsea"])

@@ -1,4 +1,4 @@
-"""A true kernel of a given ipykernel, and pages that talk to it as JupyterLab does: no browser."""
+"""A real kernel of a given ipykernel version, and pages that simulate JupyterLab, no browser."""
 
 import json
 import os
@@ -9,30 +9,25 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import zmq
 from jupyter_client.connect import write_connection_file
 from jupyter_client.session import Session
 
+from deploy.try_hub import free_port
+from tests.waiting import PATIENCE, wait_until
+
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("6.31.0", "7.3.0", "7.4.0")
-PATIENCE = 60.0
-"""Seconds after which what was waited for counts as lost; machines are busy."""
+CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 
 
 def folder_of(version):
-    """Where the Makefile has put that ipykernel."""
+    """Folder in which the Makefile has installed that ipykernel."""
     found = ROOT / ".stamps" / "kernels" / f"ipykernel-{version}"
     assert found.is_dir(), f"{found} is missing: run `make test-kernels`"
     return found
-
-
-def until(condition, what):
-    """Wait for something that another thread will see."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.005)
 
 
 def _plain(lines):
@@ -52,10 +47,12 @@ class Kernel:
         self.displayed = []
         self.opened, self.closed = [], []
         self._file, config = write_connection_file(
-            str(folder / "kernel.json"), key=os.urandom(16).hex().encode()
+            str(folder / "kernel.json"),
+            key=os.urandom(16).hex().encode(),
+            **{f"{channel}_port": free_port() for channel in CHANNELS},
         )
         self._session = Session(key=config["key"].encode())
-        self._config = config
+        self._config = cast(dict[str, Any], config)
         self._log = (folder / "kernel.log").open("w")
         self._streams, self._idle, self._replies = {}, set(), {}
         self._stop = threading.Event()
@@ -95,14 +92,14 @@ class Kernel:
         return socket
 
     def _await_iopub(self):
-        """A subscription takes a moment: until something is heard."""
+        """Wait until a first message arrives: a subscription takes a moment."""
 
-        def heard():
+        def replied():
             self._session.send(self._shell, "kernel_info_request", {})
             time.sleep(0.1)
             return bool(self._idle)
 
-        until(heard, "the kernel")
+        wait_until(replied, "the kernel")
         while self._shell.poll(500):
             self._session.recv(self._shell)
 
@@ -127,7 +124,7 @@ class Kernel:
             if kind == "comm_open":
                 self.opened.append(content["comm_id"])
                 self.pages[content["comm_id"]] = Page(self, content["comm_id"])
-            self.pages[content["comm_id"]].heard(content["data"])
+            self.pages[content["comm_id"]].receive(content["data"])
 
     def _open_subshell(self):
         self._session.send(self._control, "create_subshell_request", {})
@@ -143,43 +140,57 @@ class Kernel:
         self._session.send(self._shell, message)
         return message["header"]["msg_id"]
 
+    def start_loop(self, code):
+        """Run a cell that does not end by itself, and wait until it is running.
+
+        ipykernel ignores an interrupt that comes before the cell has begun.
+        """
+        request = self.start(f"print('running', flush=True)\n{code}")
+        wait_until(lambda: "running" in self._streams.get(request, ""), "the start of a cell")
+        return request
+
     def finish(self, request):
-        """Wait for the end of a cell; returns the reply, and what the cell has printed."""
+        """Wait for the end of a cell; returns the reply and the printed text."""
         while request not in self._replies:
             assert self._shell.poll(PATIENCE * 1000), "a cell did not end"
             _, reply = self._session.recv(self._shell)
             self._replies[reply["parent_header"].get("msg_id")] = reply["content"]
-        until(lambda: request in self._idle, "the output of a cell")
+        wait_until(lambda: request in self._idle, "the output of a cell")
         return self._replies.pop(request), self._streams.get(request, "").strip()
 
     def run(self, code, cell=None, deleted=()):
-        """Run a cell; returns what it has printed."""
+        """Run a cell; returns the printed text."""
         content, printed = self.finish(self.start(code, cell, deleted))
         assert content["status"] == "ok", _plain(content["traceback"])
         return printed
 
     def value(self, expression):
-        """The value of an expression, by way of JSON."""
+        """The value of an expression, transferred as JSON."""
         return json.loads(self.run(f"import json; print(json.dumps({expression}))"))
 
     def interrupt(self):
-        """As the button in the toolbar does."""
+        """Interrupt the kernel as the button in the toolbar does."""
         self._process.send_signal(signal.SIGINT)
 
+    def shut_down(self):
+        """End the kernel as JupyterLab does, and wait until it has ended."""
+        self._session.send(self._control, "shutdown_request", {"restart": False})
+        wait_until(lambda: self._process.poll() is not None, "the end of the kernel")
+
     def send(self, comm_id, data):
-        """Send to a comm, over the subshell where there are such."""
+        """Send to a comm, over a subshell if the kernel supports them."""
         message = self._session.msg("comm_msg", {"comm_id": comm_id, "data": data})
         if self.subshell is not None:
             message["header"]["subshell_id"] = self.subshell
         self._session.send(self._shell, message)
 
     def page_of(self, name):
-        """The page of the widget that is called `name` there."""
+        """A page for the widget in the kernel's variable `name`."""
         return self.pages[self.run(f"print({name}.model_id)")]
 
 
 class Page:
-    """What a browser is to one widget."""
+    """Simulates a browser page with one widget."""
 
     def __init__(self, kernel, comm_id, client="page"):
         self._kernel, self._comm_id, self._client = kernel, comm_id, client
@@ -188,8 +199,8 @@ class Page:
         self.acknowledged = 0
         self.epoch = 0
 
-    def heard(self, data):
-        """Take what the kernel has sent."""
+    def receive(self, data):
+        """Handle a message of the kernel."""
         state = data.get("state", {})
         self.status = state.get("_status", self.status)
         if "_state" in state:
@@ -209,7 +220,7 @@ class Page:
         return {"rid": {"client": self._client, "n": self._n}, "epoch": self.epoch}
 
     def click(self, *prompts):
-        """All prompts of the object that is being worked on."""
+        """Send all prompts of the active object."""
         value = {**self._request(), "prompts": list(prompts)}
         self.set(_prompts=value)
 
@@ -219,15 +230,15 @@ class Page:
         self._kernel.send(self._comm_id, data)
 
     def act(self, kind, **fields):
-        """Take an action."""
+        """Send an action."""
         content = {"type": kind, **self._request(), **fields}
         self.epoch += 1
         self._kernel.send(self._comm_id, {"method": "custom", "content": content})
 
     def settle(self):
         """Wait until all that was sent is acknowledged and answered."""
-        until(lambda: self.acknowledged == self._n, "an acknowledgement")
-        until(lambda: not self._is_pending(), "an answer")
+        wait_until(lambda: self.acknowledged == self._n, "an acknowledgement")
+        wait_until(lambda: not self._is_pending(), "an answer")
 
     def _is_pending(self):
         active = self.state.get("active")

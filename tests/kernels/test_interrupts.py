@@ -1,18 +1,20 @@
-"""Interrupted cells and tracebacks: the widget goes on working, and no tensor stays behind."""
+"""Interrupted cells and tracebacks: the widget keeps working, and no tensor is leaked."""
 
 import random
 import time
 
 import pytest
 
-from .kernels import VERSIONS, Kernel, point, until
+from tests.waiting import wait_until
+
+from .kernels import VERSIONS, Kernel, point
 
 SET_UP = """
 import gc, sys, time, weakref
 import numpy as np, torch
 from sam2_widget import SegmentWidget, load_model, segment, Point
 from sam2_widget.models import worker
-from sam2_widget.models.cache import embeddings
+from sam2_widget.models.embeddings.cache import embeddings
 from sam2_widget.testing import FakePredictor
 
 image = np.random.default_rng(5).integers(0, 255, (60, 80, 3), np.uint8)
@@ -33,15 +35,15 @@ def kernel(request, tmp_path_factory):
         yield running
 
 
-def test_interrupts_at_any_moment_leave_page_and_python_agreed(kernel):
+def test_interrupts_at_any_moment_keep_page_and_python_consistent(kernel):
     kernel.run("fake = FakePredictor()\nw = SegmentWidget(image, model=fake)\n_ = w.masks")
     page = kernel.page_of("w")
     edits = "while True:\n    w.add_point(40, 30)\n    w.add_point(20, 20, 0)\n    w.commit()\n"
     edits += "    w.undo()\n    w.add_box(10, 10, 50, 50)\n    w.commit()\n"
     edits += "    if len(w.prompts) > 9:\n        w.clear()"
     for turn in range(12):
-        cell = kernel.start(edits)
-        time.sleep(0.1 + random.Random(turn).random() / 10)
+        cell = kernel.start_loop(edits)
+        time.sleep(random.Random(turn).random() / 5)
         kernel.interrupt()
         content, _ = kernel.finish(cell)
         assert content["ename"] == "KeyboardInterrupt"
@@ -50,16 +52,16 @@ def test_interrupts_at_any_moment_leave_page_and_python_agreed(kernel):
     page.act("commit", prompts=[point(60, 40)])
     page.settle()
     ids = kernel.value("[o.id for o in w.objects]")
-    until(lambda: sorted(page.objects) == sorted(ids), "what Python has on the page")
+    wait_until(lambda: sorted(page.objects) == sorted(ids), "what Python has on the page")
     assert kernel.value("bool(w.masks[-1][40, 60])")
 
 
-def test_an_interrupted_read_leaves_a_widget_that_answers(kernel):
+def test_a_widget_still_responds_after_an_interrupted_read(kernel):
     kernel.run("fake = FakePredictor()\nw = SegmentWidget(image, model=fake)\n_ = w.masks")
     page = kernel.page_of("w")
     kernel.run("fake.gate.clear()\nw.add_point(40, 30)")
-    cell = kernel.start("w.masks")
-    time.sleep(0.5)
+    cell = kernel.start_loop("w.masks")
+    time.sleep(0.2)
     kernel.interrupt()
     assert kernel.finish(cell)[0]["ename"] == "KeyboardInterrupt"
     kernel.run("fake.gate.set()")
@@ -69,9 +71,9 @@ def test_an_interrupted_read_leaves_a_widget_that_answers(kernel):
     assert kernel.value("bool(w.mask[30, 50])")
 
 
-# The model is at work when the interrupt comes, and when the error is raised.
+# The model is running when the interrupt arrives, and when the error is raised.
 SLOW = """
-from sam2_widget.models.sam2_predictor import Sam2Predictor
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 real = Sam2Predictor._decode
 def slow(self, embedding, prompts, *, multimask):
     held = embedding.maps[0] + 0
@@ -83,21 +85,26 @@ RESTORE = "Sam2Predictor._decode = real\nembeddings.clear()\nworker.local.run(la
 
 
 @pytest.mark.parametrize("call", ["w.masks", "segment(image, [Point(40, 30)], model='bundled')"])
-def test_an_interrupted_model_leaves_no_tensor(kernel, call):
+def test_an_interrupted_model_leaks_no_tensor(kernel, call, tmp_path):
+    begun = tmp_path / "begun"
     kernel.run("w = SegmentWidget(image, model='bundled')\n_ = w.masks\nembeddings.clear()")
     before = kernel.value("tensors()")
-    kernel.run(SLOW.format(what="time.sleep(2)") + "w.add_point(40, 30)")
-    cell = kernel.start(call)
-    time.sleep(1)
+    wait = f"open({str(begun)!r}, 'w').close(); released.wait()"
+    kernel.run("import threading; released = threading.Event()")
+    kernel.run(SLOW.format(what=wait) + "w.add_point(40, 30)")
+    cell = kernel.start_loop(call)
+    wait_until(begun.exists, "the model at work")
+    time.sleep(0.3)  # in the middle of the call rather than at its start
     kernel.interrupt()
     assert kernel.finish(cell)[0]["ename"] == "KeyboardInterrupt"
+    kernel.run("released.set()")
     kernel.run(RESTORE)
     assert kernel.value("sys.last_traceback is not None")
     assert kernel.value("tensors()") <= before
 
 
 @pytest.mark.parametrize("call", ["w.masks", "segment(image, [Point(40, 30)], model='bundled')"])
-def test_a_traceback_that_ipython_keeps_keeps_no_tensor(kernel, call):
+def test_a_traceback_kept_by_ipython_holds_no_tensor(kernel, call):
     kernel.run("w = SegmentWidget(image, model='bundled')\n_ = w.masks\nembeddings.clear()")
     before = kernel.value("tensors()")
     kernel.run(SLOW.format(what="raise ZeroDivisionError") + "w.add_point(40, 30)")

@@ -1,8 +1,10 @@
-"""What is left of widgets that nobody refers to, and that those stay that somebody sees."""
+"""Unreferenced widgets are garbage collected, and visible ones stay."""
 
 import pytest
 
-from .kernels import VERSIONS, Kernel, point, until
+from tests.waiting import wait_until
+
+from .kernels import VERSIONS, Kernel, point
 
 SET_UP = """
 import gc, threading, weakref
@@ -10,7 +12,7 @@ import comm, ipywidgets, numpy as np
 from IPython.display import display
 from ipywidgets.widgets.widget import _instances
 from sam2_widget import SegmentWidget
-from sam2_widget.annotator import Annotator
+from sam2_widget.annotation.annotator import Annotator
 from sam2_widget.testing import FakePredictor
 
 w = v = box = out = None
@@ -39,7 +41,7 @@ def running(request, tmp_path_factory):
 
 @pytest.fixture
 def kernel(running):
-    """A kernel in which the tests before have left nothing."""
+    """A kernel without leftovers of earlier tests."""
     yield running
     running.run(
         "w = v = box = out = None\nOut.clear()\nipywidgets.Widget.close_all()\nalive.clear()"
@@ -47,10 +49,10 @@ def kernel(running):
 
 
 def settled(kernel, *numbers):
-    until(lambda: kernel.value("count()") == list(numbers), f"the end of all but {numbers}")
+    wait_until(lambda: kernel.value("count()") == list(numbers), f"the end of all but {numbers}")
 
 
-def test_five_hundred_widgets_leave_nothing(kernel):
+def test_five_hundred_widgets_are_garbage_collected(kernel):
     kernel.run("w = make()\nw.add_point(40, 30)\n_ = w.masks\nw = None\ngc.collect()")
     settled(kernel, 0, 0, 0)
     threads = kernel.value("threading.active_count()")
@@ -68,13 +70,15 @@ def test_five_hundred_widgets_leave_nothing(kernel):
         "gc.collect()"
     )
     settled(kernel, 0, 0, 0)
-    until(lambda: kernel.value("threading.active_count()") == threads, "the end of all threads")
+    wait_until(
+        lambda: kernel.value("threading.active_count()") == threads, "the end of all threads"
+    )
     assert kernel.value("len(called)") >= 100
     kinds = "sum(isinstance(one, (SegmentWidget, Annotator)) for one in gc.get_objects())"
     assert kernel.value(kinds) == 0
 
 
-def test_a_cell_that_is_run_again_leaves_one_widget_and_no_garbage(kernel):
+def test_running_a_cell_again_leaves_one_widget_and_no_garbage(kernel):
     kernel.run("gc.disable()")
     for _ in range(3):
         kernel.run(MAKE, cell="a")
@@ -106,7 +110,7 @@ def test_a_widget_without_a_name_stays_until_its_cell_is_deleted(kernel):
     settled(kernel, 0, 0, 0)
 
 
-def test_a_name_keeps_what_is_not_shown(kernel):
+def test_a_variable_keeps_a_widget_that_is_not_shown(kernel):
     kernel.run("v = make()\nv.add_point(40, 30)\nv", cell="a")
     kernel.run("None", cell="a")
     assert kernel.value("[bool(v.masks.any()), v.status.phase]") == [True, "ready"]
@@ -115,7 +119,7 @@ def test_a_name_keeps_what_is_not_shown(kernel):
     assert kernel.value("count()[0]") == 1
 
 
-def test_instead_of_the_widget_ipython_keeps_its_prompts(kernel):
+def test_ipython_output_history_keeps_prompts_instead_of_the_widget(kernel):
     kernel.run("w = make()\nw.add_point(40, 30)\nw", cell="a")
     kernel.run("last = max(Out)", cell="b")
     kernel.run("w = 5", cell="a")
@@ -131,26 +135,26 @@ def test_instead_of_the_widget_ipython_keeps_its_prompts(kernel):
         "box = ipywidgets.HBox([make()])\nbox",
     ],
 )
-def test_where_outputs_cannot_be_told_apart_widgets_stay(kernel, code):
+def test_widgets_stay_if_outputs_cannot_be_distinguished(kernel, code):
     kernel.run(code, cell="a")
     kernel.run("gc.collect()", cell="a")
     assert kernel.value("count()[0]") == 1
 
 
-def test_without_ids_of_cells_widgets_that_were_shown_stay(kernel):
+def test_shown_widgets_stay_without_cell_ids(kernel):
     kernel.run(MAKE)
     kernel.run(MAKE)
     kernel.run("gc.collect()")
     assert kernel.value("count()[0]") == 2
 
 
-def test_a_closed_widget_can_still_be_looked_at(kernel):
+def test_the_masks_of_a_closed_widget_can_still_be_read(kernel):
     kernel.run("w = make()\nw.add_point(40, 30)\n_ = w.masks\nw.close()\nw", cell="a")
     assert kernel.value("[w.masks.any().item(), w.status.phase]") == [True, "closed"]
 
 
-def test_a_page_that_is_opened_again_gets_the_state_of_what_is_there(kernel):
+def test_a_reopened_page_gets_the_current_state(kernel):
     kernel.run("w = make()\ndel w\nw = make()", cell="a")
-    # The first goes as soon as its model has been loaded: the thread that does so knows it.
+    # The first widget is freed once its model is loaded: the loading thread refers to it.
     known = "len(ipywidgets.Widget.get_manager_state()['state'])"
-    until(lambda: kernel.value(known) == 2, "the end of the first widget")
+    wait_until(lambda: kernel.value(known) == 2, "the end of the first widget")

@@ -7,9 +7,10 @@ from itertools import zip_longest
 
 import numpy as np
 import pytest
+import torch
 
 from sam2_widget import Point, Prompts, segment
-from sam2_widget.prompts import ObjectPrompts
+from sam2_widget.prompts.collections import ObjectPrompts
 
 from .kernels import VERSIONS, Kernel, point
 
@@ -34,7 +35,7 @@ one, two, own = (SegmentWidget(image(seed), model="bundled") for seed in (1, 2, 
 _ = one.masks, two.masks, own.masks
 """
 
-# It edits a widget of its own, reads those of the pages, and sets their options in every way.
+# It edits a separate widget, reads those of the pages, and sets all their options.
 BUSY = """
 end = time.monotonic() + 4
 turn = 0
@@ -59,7 +60,7 @@ while time.monotonic() < end:
 
 
 def plan(seed):
-    """A user's clicks: an object is a click, and another one that is dragged about."""
+    """A user's clicks: each object has one click, and a second one that is moved repeatedly."""
     random = np.random.default_rng(seed)
     for _ in range(OBJECTS):
         first = random.uniform(5, 235, 2).round(1).tolist()
@@ -81,17 +82,25 @@ def clicks(page, seed):
 
 @cache
 def quiet(seed):
-    """The same objects without widget, kernel and other threads."""
+    """The same objects without widget, kernel and other threads, on one thread as in the kernel.
+
+    With more threads torch sums in another order, which may change a pixel on a mask's edge.
+    """
     objects = [(Point(*first), Point(*drags[-1])) for first, drags in plan(seed)]
     noise = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), np.uint8)
     image = noise.repeat(20, axis=0).repeat(20, axis=1)
     prompts = Prompts(tuple(ObjectPrompts(found, None) for found in objects))
-    masks = segment(image, prompts, model="bundled").masks
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        masks = segment(image, prompts, model="bundled").masks
+    finally:
+        torch.set_num_threads(threads)
     return [len(masks), hashlib.sha256(np.packbits(masks).tobytes()).hexdigest()]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_thousand_clicks_beside_a_busy_cell_give_the_masks_of_a_quiet_run(version, tmp_path):
+def test_a_thousand_clicks_during_a_busy_cell_give_the_masks_of_an_idle_kernel(version, tmp_path):
     with Kernel(version, tmp_path) as kernel:
         kernel.run(SET_UP)
         pages = [kernel.page_of("one"), kernel.page_of("two")]
@@ -104,7 +113,7 @@ def test_a_thousand_clicks_beside_a_busy_cell_give_the_masks_of_a_quiet_run(vers
         assert content["status"] == "ok", content
         for page in pages:
             page.settle()
-        # What pages show is what Python has, and that is what a quiet run has.
+        # Pages show the masks of Python, which equal those of the run without load.
         assert kernel.value("[digest(one), digest(two)]") == [quiet(1), quiet(2)]
         shown = [sorted(page.objects) for page in pages]
         assert kernel.value("[[o.id for o in w.objects] for w in (one, two)]") == shown

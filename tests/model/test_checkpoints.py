@@ -1,4 +1,4 @@
-"""Files with weights: recognised by what is in them, refused with a reason."""
+"""Files with weights: recognised by their content, refused with a reason."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine
 
 from sam2_widget import CheckpointError, Point, UnknownModelError, load_model, segment
 from sam2_widget.models.checkpoints import BUNDLED, Checkpoint, load_checkpoint
-from sam2_widget.models.sam2_files import recognise
-from sam2_widget.models.sam2_predictor import load
+from sam2_widget.models.predictors import load_file
+from sam2_widget.models.sam2.files import recognise
 
 from .conftest import random_sam2
 
@@ -27,11 +27,11 @@ def test_every_architecture_is_recognised(config):
     model = random_sam2(config)
     count = sum(p.numel() for p in model.parameters())
     assert count == pytest.approx(SIZES[config], rel=0.02)
-    # For images SAM 2 and 2.1 are of one architecture.
+    # For images SAM 2 and 2.1 have the same architecture.
     assert recognise(model.state_dict()) == config.replace("sam2/sam2_", "sam2.1/sam2.1_")
 
 
-def test_a_local_checkpoint(tiny_checkpoint):
+def test_a_local_checkpoint_is_loaded(tiny_checkpoint):
     predictor = load_model(str(tiny_checkpoint), device="cpu")
     assert predictor.device == "cpu"
     assert load_model(str(tiny_checkpoint), device="cpu") is predictor
@@ -40,7 +40,7 @@ def test_a_local_checkpoint(tiny_checkpoint):
     assert result.masks.shape == (1, 40, 50)
 
 
-def test_a_local_checkpoint_as_safetensors(tiny, tiny_checkpoint, tmp_path):
+def test_a_local_safetensors_checkpoint_is_loaded(tiny, tiny_checkpoint, tmp_path):
     path = tmp_path / "tiny.safetensors"
     save_file({k: v.contiguous() for k, v in tiny.state_dict().items()}, path)
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
@@ -57,17 +57,17 @@ def test_no_tables_are_computed_on_a_gpu_while_a_model_is_built(tiny_checkpoint,
         true_init(self, *args, warmup_cache=warmup_cache, **kwargs)
 
     monkeypatch.setattr(PositionEmbeddingSine, "__init__", init)
-    load(tiny_checkpoint, name="tiny", device="cpu")
+    load_file(tiny_checkpoint, name="tiny", device="cpu")
     assert asked == [False]
 
 
-def test_no_such_file(tmp_path):
+def test_a_missing_checkpoint_is_reported(tmp_path):
     with pytest.raises(UnknownModelError, match=r"there is no checkpoint .*none\.pt"):
         load_model(str(tmp_path / "none.pt"))
 
 
 @pytest.mark.parametrize("name", ["cut.pt", "text.pt", "cut.safetensors", "text.safetensors"])
-def test_a_broken_file_is_said_to_be_broken(tmp_path, tiny_checkpoint, name):
+def test_a_damaged_file_is_reported(tmp_path, tiny_checkpoint, name):
     path = tmp_path / name
     source = BUNDLED if name.endswith("safetensors") else tiny_checkpoint
     path.write_bytes(b"hello" * 100 if "text" in name else source.read_bytes()[:100_000])
@@ -100,7 +100,7 @@ def test_another_architecture_is_refused(tmp_path, content):
         "sam_mask_decoder.conv_s0.weight",
     ],
 )
-def test_weights_that_are_missing_are_told(tmp_path, tiny, name):
+def test_missing_weights_are_reported(tmp_path, tiny, name):
     weights = dict(tiny.state_dict())
     weights.pop(name)
     path = tmp_path / "partial.pt"
@@ -109,7 +109,7 @@ def test_weights_that_are_missing_are_told(tmp_path, tiny, name):
         load_model(str(path))
 
 
-def test_weights_of_something_else_are_refused(tmp_path, tiny):
+def test_weights_of_an_unrelated_model_are_refused(tmp_path, tiny):
     path = tmp_path / "more.pt"
     torch.save({"model": {**tiny.state_dict(), "my_head.weight": torch.zeros(1)}}, path)
     with pytest.raises(CheckpointError, match=r"Unexpected key.*my_head\.weight"):
@@ -131,7 +131,7 @@ model: {_target_: pathlib.Path.touch, self: {_target_: pathlib.Path, _args_: ["%
 """
 
 
-def test_a_configuration_beside_a_checkpoint_is_never_read(tmp_path, tiny_checkpoint, monkeypatch):
+def test_a_configuration_next_to_a_checkpoint_is_never_read(tmp_path, tiny_checkpoint, monkeypatch):
     ran = tmp_path / "ran"
     folder = tmp_path / "model"
     config = CONFIG % (ran, ran)
@@ -158,20 +158,20 @@ class Evil:
 
 
 def _spoilt(data: bytes, how: str) -> bytes:
-    """What is left of a file after an accident."""
+    """The content of a file after it was damaged."""
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
     return {"cut": data[:middle], "one bit": flipped, "empty": b""}[how]
 
 
 @pytest.mark.parametrize("how", ["cut", "one bit", "empty"])
-def test_a_spoilt_bundled_file_is_refused(tmp_path, how):
+def test_a_damaged_bundled_file_is_refused(tmp_path, how):
     path = tmp_path / "bundled.safetensors"
     path.write_bytes(_spoilt(BUNDLED.read_bytes(), how))
     with pytest.raises(CheckpointError, match=r"truncated or altered.*install the package again"):
         load_checkpoint(Checkpoint("bundled", path), device="cpu")
 
 
-def test_a_missing_bundled_file_is_told(tmp_path):
+def test_a_missing_bundled_file_is_reported(tmp_path):
     with pytest.raises(CheckpointError, match=r"cannot be read.*install the package again"):
         load_checkpoint(Checkpoint("bundled", tmp_path / "gone"), device="cpu")

@@ -10,8 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sam2_widget.models.bundled.network import (
+    build_compact,
+    draw_prompts,
+    load_compact,
+    read_metadata,
+)
 from sam2_widget.models.checkpoints import BUNDLED, BUNDLED_SHA256
-from sam2_widget.models.compact import build_compact, draw_prompts, load_compact, read_metadata
 
 WEIGHTS = BUNDLED
 CHECK = np.load(Path(__file__).parent / "data" / "compact_check.npz")
@@ -55,7 +60,7 @@ def test_trunk_gives_the_recorded_features(model) -> None:
 
 @pytest.mark.parametrize("kind", ["point", "box"])
 @torch.inference_mode()
-def test_decoder_gives_the_recorded_answers(model, kind: str) -> None:
+def test_decoder_gives_the_recorded_masks(model, kind: str) -> None:
     coords, labels = _prompt(kind)
     mask = draw_prompts(coords, labels)
     answers = [_decode(model, coords, labels, mask, multimask=m) for m in (False, True)]
@@ -77,7 +82,7 @@ def test_later_clicks_are_drawn_over_clamped_logits_and_the_box_is_not_repeated(
     assert drawn[0, 0, 10, 10] == 8
 
 
-def test_the_last_of_two_clicks_on_one_spot_wins() -> None:
+def test_the_last_of_two_clicks_on_one_pixel_has_priority() -> None:
     drawn = draw_prompts(torch.tensor([[50.0, 50.0], [50.0, 50.0]]), torch.tensor([1, 0]))
     assert drawn.min() == -12
     assert drawn.max() == 0
@@ -91,13 +96,13 @@ def test_batched_prompts_equal_single_ones() -> None:
     assert torch.equal(batch, torch.cat(singles))
 
 
-def test_the_model_card_and_the_package_are_about_this_file() -> None:
+def test_the_model_card_and_the_package_describe_this_file() -> None:
     card = (Path(__file__).parents[2] / "training" / "MODEL_CARD.md").read_text()
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == BUNDLED_SHA256
     assert BUNDLED_SHA256 in card
 
 
-def test_the_metadata_tells_what_the_file_is() -> None:
+def test_the_metadata_identify_the_file() -> None:
     metadata = read_metadata(WEIGHTS)
     assert metadata["format"] == "sam2-widget-compact"
     assert metadata["image_size"] == "256"
@@ -120,7 +125,7 @@ def test_wrong_names_shapes_and_formats_are_refused(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
-def test_folding_changes_nothing_but_the_time(model) -> None:
+def test_folding_batch_norms_does_not_change_the_output(model) -> None:
     whole = build_compact()
     whole.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
     image = _input(CHECK["image"])

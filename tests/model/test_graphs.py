@@ -1,11 +1,12 @@
-"""When the decoder is recorded, replayed and recorded anew; what a GPU does with it needs a GPU."""
+"""Recording and replaying of CUDA graphs of the decoder, with a fake graph instead of a GPU."""
 
 import logging
+from typing import Any
 
 import pytest
 import torch
 
-from sam2_widget.models import graphs
+from sam2_widget.models.sam2 import cuda_graphs as graphs
 
 
 class FakeGraph:
@@ -50,7 +51,7 @@ def _fake(monkeypatch):
     FakeGraph.made, FakeGraph.fails = 0, False
 
 
-def test_each_kind_is_recorded_the_second_time():
+def test_each_kind_of_call_is_recorded_the_second_time():
     decoder = Decoder()
     decoder.ask(1)
     assert FakeGraph.made == 0
@@ -64,7 +65,7 @@ def test_each_kind_is_recorded_the_second_time():
     assert FakeGraph.made == 4
 
 
-def test_a_model_that_has_moved_is_recorded_anew():
+def test_a_moved_model_is_recorded_again():
     decoder = Decoder()
     for _ in range(3):
         decoder.ask()
@@ -73,7 +74,7 @@ def test_a_model_that_has_moved_is_recorded_anew():
     assert FakeGraph.made == 2
 
 
-def test_what_was_cleared_is_recorded_anew():
+def test_cleared_recordings_are_recorded_again():
     decoder = Decoder()
     for _ in range(3):
         decoder.ask()
@@ -82,10 +83,36 @@ def test_what_was_cleared_is_recorded_anew():
     assert FakeGraph.made == 2
 
 
-def test_no_room_for_a_recording_costs_no_answer(caplog):
+def test_without_memory_for_a_recording_the_decoder_still_runs(caplog):
     decoder = Decoder()
     FakeGraph.fails = True
     with caplog.at_level(logging.WARNING):
         for value in (1.0, 2.0, 3.0):
             decoder.ask(value=value)
     assert caplog.text.count("cannot be recorded") == 1
+
+
+def test_a_recording_that_failed_once_is_tried_again_later(caplog):
+    decoder = Decoder()
+    FakeGraph.fails = True
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            decoder.ask()
+        FakeGraph.fails = False
+        for _ in range(graphs.PAUSE):
+            decoder.ask()
+        assert FakeGraph.made == 0
+        decoder.ask()
+    assert FakeGraph.made == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_recordings_that_always_fail_are_retried_ever_less_often():
+    decoder, tries = Decoder(), []
+    FakeGraph.fails = True
+    recorded: Any = decoder.decoder
+    replayed = recorded._replayed
+    recorded._replayed = lambda inputs: [tries.append(None), replayed(inputs)][1]
+    for _ in range(graphs.PAUSE * (1 + 2 + 4) + 4):
+        decoder.ask()
+    assert len(tries) == 3

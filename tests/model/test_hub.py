@@ -1,4 +1,4 @@
-"""The way to the hub, for real: huggingface_hub against a server of our own."""
+"""Downloads from the hub: the real huggingface_hub against a local server."""
 
 import json
 import os
@@ -14,8 +14,11 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
 
 @pytest.fixture
-def hub(tiny_checkpoint):
+def hub(tiny_checkpoint, edgetam_folder):
     files = {
+        "yonigozlan/EdgeTAM-hf": {
+            path.name: path.read_bytes() for path in edgetam_folder.iterdir()
+        },
         TINY: {"sam2.1_hiera_tiny.pt": tiny_checkpoint.read_bytes()},
         "someone/fine-tuned": {"README.md": b"hi", "model.pt": tiny_checkpoint.read_bytes()},
         "someone/two": {"a.pt": b"1", "b.safetensors": b"2"},
@@ -28,7 +31,7 @@ def hub(tiny_checkpoint):
 
 @pytest.fixture
 def python(tmp_path):
-    """Runs a script in a fresh interpreter with a cache of its own; returns what it prints."""
+    """Runs a script in a new interpreter with its own cache; returns the printed text."""
 
     def run(endpoint, script):
         environment = {
@@ -54,8 +57,8 @@ def python(tmp_path):
     return run
 
 
-# The tiny model of these tests has random weights: the hash of the published one is put out of the
-# way, but where it is what is tested.
+# The tiny model of these tests has random weights: the hash of the published one is removed, except
+# where the hash itself is tested.
 PRELUDE = """
 import json, os, warnings
 from sam2_widget.models import checkpoints
@@ -73,17 +76,17 @@ def error_of(call):
 """
 
 FETCH = """
-told = []
-path = fetch("tiny", progress=lambda what, fraction: told.append((what, fraction))).path
-print(json.dumps([path.stat().st_size, told]))
+reports = []
+path = fetch("tiny", progress=lambda what, fraction: reports.append((what, fraction))).path
+print(json.dumps([path.stat().st_size, reports]))
 """
 
 
-def test_a_download_is_shown_and_happens_once(hub, python, tiny_checkpoint):
-    size, told = python(hub.url, FETCH)
+def test_a_download_shows_progress_and_happens_once(hub, python, tiny_checkpoint):
+    size, reports = python(hub.url, FETCH)
     assert size == tiny_checkpoint.stat().st_size
-    assert {what for what, _ in told} == {TINY}
-    fractions = [fraction for _, fraction in told]
+    assert {what for what, _ in reports} == {TINY}
+    fractions = [fraction for _, fraction in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1
     assert len(fractions) > 5
@@ -93,7 +96,20 @@ def test_a_download_is_shown_and_happens_once(hub, python, tiny_checkpoint):
     assert python(NOWHERE, FETCH) == [size, []]
 
 
-def test_the_widget_shows_the_download_and_answers(hub, python):
+def test_edgetam_is_downloaded_once_with_its_configuration(hub, python):
+    script = """
+path = fetch("edgetam").path
+model = load_model("edgetam", device="cpu")
+print(json.dumps([sorted(p.name for p in path.parent.iterdir()), model.name, model.implementation]))
+"""
+    files, name, implementation = python(hub.url, script)
+    assert files == ["config.json", "model.safetensors"]
+    assert name == "edgetam"
+    assert implementation.startswith("transformers ")
+    assert python(NOWHERE, script) == [files, name, implementation]
+
+
+def test_the_widget_shows_the_download_and_then_segments(hub, python):
     shown, shape, model = python(
         hub.url,
         """
@@ -124,7 +140,7 @@ print(json.dumps(errors))
 """
 
 
-def test_what_the_hub_refuses_is_told(hub, python):
+def test_errors_of_the_hub_are_reported(hub, python):
     del hub.files[TINY]["sam2.1_hiera_tiny.pt"]
     errors = python(hub.url, ERRORS)
     assert errors["tiny"].startswith(f"DownloadError: '{TINY}' on {hub.url} has no checkpoint")
@@ -135,7 +151,7 @@ def test_what_the_hub_refuses_is_told(hub, python):
     assert "cannot be read" in errors["someone/broken"]
 
 
-def test_a_fine_tuned_model_by_its_hub_id(hub, python):
+def test_a_fine_tuned_model_is_loaded_by_its_hub_id(hub, python):
     shape = python(
         hub.url,
         'print(json.dumps(segment(image, [Point(9, 9)], model="someone/fine-tuned").masks.shape))',
@@ -163,7 +179,7 @@ print(json.dumps({
 """
 
 
-def test_an_unreachable_hub_is_told_and_auto_falls_back(python):
+def test_an_unreachable_hub_is_reported_and_auto_falls_back(python):
     found = python(NOWHERE, UNREACHABLE)
     assert found["auto"] == "bundled"
     assert "SAM 2.1 tiny is not on this machine and could not be downloaded" in found["warned"][0]
@@ -180,7 +196,7 @@ def test_an_unreachable_hub_is_told_and_auto_falls_back(python):
 
 @pytest.fixture
 def published(monkeypatch):
-    """The published hashes are known."""
+    """Keeps the hashes of the published models."""
     monkeypatch.setenv("PUBLISHED", "1")
 
 
@@ -190,14 +206,14 @@ LOAD = (
 
 
 def test_another_file_under_a_published_name_is_refused(hub, python, published):
-    for endpoint in (hub.url, NOWHERE):  # as it comes, and from the cache
+    for endpoint in (hub.url, NOWHERE):  # downloaded, and from the cache
         for error in python(endpoint, LOAD):
             assert error.startswith("CheckpointError")
             assert "not 7402e0d864fa" in error
             assert "delete" in error
 
 
-def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, python):
+def test_a_file_with_another_hash_than_on_the_hub_is_refused(hub, python):
     hub.etags["someone/fine-tuned"] = "0" * 64
     (error,) = python(
         hub.url, 'print(json.dumps([error_of(lambda: load_model("someone/fine-tuned"))]))'
@@ -205,7 +221,7 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, python):
     assert "truncated or altered" in error
 
 
-def test_the_hash_of_a_small_file_is_none(hub, python):
+def test_a_small_file_has_no_sha256(hub, python):
     hub.etags["someone/fine-tuned"] = "0" * 40
     assert python(hub.url, 'print(json.dumps(load_model("someone/fine-tuned").name))')
 

@@ -1,4 +1,4 @@
-"""Of a whole SAM 2 only what images need is in memory, and gives the same answers to the bit."""
+"""Only the parts of SAM 2 for images are in memory, and give exactly the same masks."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sam2_widget.models.sam2_files import VIDEO_ONLY, build, read
-from sam2_widget.models.sam2_predictor import Sam2Predictor, load
+from sam2_widget.models.predictors import load_file
+from sam2_widget.models.sam2.files import VIDEO_ONLY, build, read
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import PromptArrays
 
 from .conftest import random_sam2
@@ -28,13 +29,13 @@ def for_images(weights):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_all_weights_for_images_are_there_and_no_others(kind):
+def test_exactly_the_weights_for_images_are_loaded(kind):
     whole = random_sam2(ARCHITECTURES[kind]).state_dict()
     model = build(Path("whole.pt"), whole)
     found, expected = model.state_dict(), for_images(whole)
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-    # Whatever is held beside the weights has numbers, too.
+    # Tensors that are held besides the weights have data, too: none is on the meta device.
     held = [t for m in model.modules() for t in vars(m).values() if isinstance(t, torch.Tensor)]
     assert not any(tensor.is_meta for tensor in held)
     dropped = sum(weight.nbytes for weight in whole.values()) - sum(
@@ -46,7 +47,7 @@ def test_all_weights_for_images_are_there_and_no_others(kind):
 @pytest.mark.parametrize(
     ("kind", "dtype"), [("2 tiny", torch.float32), ("2.1 tiny", torch.bfloat16)]
 )
-def test_answers_are_those_of_the_whole_model(kind, dtype, tmp_path):
+def test_masks_are_those_of_the_whole_model(kind, dtype, tmp_path):
     whole = random_sam2(ARCHITECTURES[kind])
     torch.save({"model": for_images(whole.state_dict())}, tmp_path / "images.pt")
     torch.save({"model": whole.state_dict()}, tmp_path / "whole.pt")
@@ -60,7 +61,7 @@ def test_answers_are_those_of_the_whole_model(kind, dtype, tmp_path):
 
 
 def channels_last(model):
-    """As `load` does on a CPU."""
+    """As `load_file` does on a CPU."""
     model.image_encoder.to(memory_format=torch.channels_last)
     return model
 
@@ -73,7 +74,7 @@ def answers(predictor):
     return first, predictor.predict(embedding, again, multimask=False)
 
 
-def test_it_tells_the_memory_that_it_takes(tiny, tiny_checkpoint):
-    predictor = load(tiny_checkpoint, name="tiny", device="cpu")
+def test_it_reports_its_memory_size(tiny, tiny_checkpoint):
+    predictor = load_file(tiny_checkpoint, name="tiny", device="cpu")
     images = sum(p.nbytes for name, p in for_images(dict(tiny.named_parameters())).items())
     assert predictor.nbytes == images

@@ -11,14 +11,15 @@ import pytest
 import torch
 from sam2.build_sam import build_sam2
 
-from sam2_widget.models import sam2_files, sam2_predictor
+from sam2_widget.models import predictors
+from sam2_widget.models.sam2 import files as sam2_files
 
 MEMORY = """
 import json, re, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from sam2_widget.models import sam2_predictor
+from sam2_widget.models import predictors
 
 def mapped(path):
     "Bytes of the file that this process has mapped."
@@ -27,7 +28,7 @@ def mapped(path):
     return sum(int(end, 16) - int(start, 16) for start, end in spans)
 
 path = Path(sys.argv[1])
-predictor = sam2_predictor.load(path, name="tiny", device="cpu")
+predictor = predictors.load_file(path, name="tiny", device="cpu")
 print(json.dumps({"mapped": mapped(str(path.resolve())), "identity": predictor.identity}))
 """
 
@@ -40,7 +41,7 @@ def loaded(path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is mapped")
-def test_what_is_in_the_cache_of_the_hub_is_mapped(tiny_checkpoint, tmp_path):
+def test_files_in_the_hub_cache_are_memory_mapped(tiny_checkpoint, tmp_path):
     name = sam2_files.sha256_of(tiny_checkpoint)
     assert re.fullmatch("[0-9a-f]{64}", name)
     (tmp_path / "blobs").mkdir()
@@ -54,10 +55,10 @@ def test_what_is_in_the_cache_of_the_hub_is_mapped(tiny_checkpoint, tmp_path):
     assert of_hub["identity"] == of_user["identity"]
 
 
-def test_a_file_that_is_written_anew_does_not_disturb_what_was_loaded(tiny_checkpoint, tmp_path):
+def test_overwriting_a_file_does_not_change_loaded_weights(tiny_checkpoint, tmp_path):
     path = tmp_path / "mine.pt"
     path.write_bytes(tiny_checkpoint.read_bytes())
-    model = sam2_predictor.load(path, name="mine", device="cpu")._model
+    model = predictors.load_file(path, name="mine", device="cpu")._model
     with path.open("r+b") as file:
         file.truncate(100)
     assert np.isfinite(sum(float(p.sum()) for p in model.parameters()))
@@ -67,5 +68,5 @@ def test_half_precision_on_disk_is_float32_in_memory(tmp_path):
     model = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu")
     path = tmp_path / "half.pt"
     torch.save({"model": {name: t.half() for name, t in model.state_dict().items()}}, path)
-    loaded = sam2_predictor.load(path, name="half", device="cpu")._model
+    loaded = predictors.load_file(path, name="half", device="cpu")._model
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}

@@ -12,7 +12,7 @@ from benchmarks.methods import Method, ours
 from sam2_widget import load_model
 from training import cases
 from training.clicks import Click, bounding_box, first_click
-from training.pseudo import iou
+from training.datasets import iou
 
 SHAPE = (96, 128)
 
@@ -59,7 +59,7 @@ def test_every_method_finds_a_disc_and_not_its_twin(segmenter, target):
     assert iou(segmenter.in_box(bounding_box(target)), target) > 0.8
 
 
-def test_answers_are_the_same_again(segmenter):
+def test_methods_are_deterministic(segmenter):
     clicks = (first_click(LEFT), first_click(RIGHT)._replace(label=0))
     first = segmenter.clicked(clicks[:1], None)
     again = segmenter.clicked(clicks, first)
@@ -68,7 +68,7 @@ def test_answers_are_the_same_again(segmenter):
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
-def test_classical_methods_obey_every_click(name):
+def test_classical_methods_give_every_clicked_pixel_its_label(name):
     segmenter = CLASSICAL[name].begin(picture())
     clicks = tuple(Click(30 + 2 * i, 40 + i, i % 2) for i in range(1, 9))
     mask = segmenter.clicked(clicks, None)
@@ -77,27 +77,27 @@ def test_classical_methods_obey_every_click(name):
 
 @pytest.mark.parametrize("name", ["grabcut", "geodesic"])  # the random walker needs an edge
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_classical_methods_take_images_without_edges(name, value):
+def test_classical_methods_accept_images_without_edges(name, value):
     segmenter = CLASSICAL[name].begin(np.full((*SHAPE, 3), value, np.uint8))
     assert segmenter.clicked((Click(40, 40, 1),), None)[40, 40]
     assert segmenter.in_box((0, 0, SHAPE[1] - 1, SHAPE[0] - 1)).shape == SHAPE
     assert segmenter.in_box((5, 5, 5, 6)).shape == SHAPE
 
 
-def test_the_gradient_lies_on_the_edges():
+def test_the_gradient_is_largest_on_edges():
     slope = classical.gradient(picture())
     edge = cv2.morphologyEx(LEFT.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0
     assert slope[edge].mean() > 3 * slope[~edge].mean()
 
 
 class Improving:
-    """Shows half of the target, then more with every click; writes down what it is told."""
+    """Returns half of the target, then more with every click; records the prompts."""
 
     def __init__(self, target, ious):
-        self.target, self.ious, self.told = target, ious, []
+        self.target, self.ious, self.calls = target, ious, []
 
     def clicked(self, clicks, previous):
-        self.told.append((clicks, previous))
+        self.calls.append((clicks, previous))
         rows, columns = np.nonzero(self.target)
         count = round(self.ious[len(clicks) - 1] * rows.size)
         mask = np.zeros_like(self.target)
@@ -114,28 +114,51 @@ def trial_of(ious):
     return segmenter, quality.run_trial(Method("improving", lambda _: segmenter), case)
 
 
-def test_a_user_corrects_what_is_shown_until_it_is_right():
+def test_the_simulated_user_corrects_the_mask_until_it_is_right():
     segmenter, trial = trial_of([0.5, 0.8, 0.86, 1.0])
-    assert segmenter.told[0] == ((first_click(LEFT),), None)
-    assert [len(clicks) for clicks, _ in segmenter.told] == [1, 2, 3, 4]
-    assert iou(segmenter.told[2][1], LEFT) == pytest.approx(0.8, abs=1e-3)
-    assert segmenter.told[1][0][1].label == 1
+    assert segmenter.calls[0] == ((first_click(LEFT),), None)
+    assert [len(clicks) for clicks, _ in segmenter.calls] == [1, 2, 3, 4]
+    assert iou(segmenter.calls[2][1], LEFT) == pytest.approx(0.8, abs=1e-3)
+    assert segmenter.calls[1][0][1].label == 1
     assert (trial.clicks_to(0.85), trial.clicks_to(0.9)) == (3, 4)
-    assert (trial.iou_after(1), trial.iou_after(5)) == (pytest.approx(0.5, abs=1e-3), 1.0)
+    assert quality.after(trial.ious, 1) == pytest.approx(0.5, abs=1e-3)
+    assert quality.after(trial.ious, 5) == quality.after(trial.boundaries, 5) == 1
     assert trial.reached(0.9)
-    assert trial.box_iou == 1
+    assert trial.box_iou == trial.box_boundary == 1
+    assert trial.score_errors() == []
+    assert trial.best_of_three is None
 
 
-def test_a_user_gives_up_after_twenty_clicks():
+def test_the_simulated_user_gives_up_after_twenty_clicks():
     segmenter, trial = trial_of([0.7] * 20)
-    assert len(segmenter.told) == 20
+    assert len(segmenter.calls) == 20
     assert trial.clicks_to(0.85) == 20
     assert not trial.reached(0.85)
 
 
-def test_no_click_is_made_that_changes_no_figure():
+def test_an_outline_pixel_is_correct_within_two_pixels():
+    target = np.zeros((60, 60), bool)
+    target[20:40, 20:40] = True
+    shifted = [np.roll(target, shift, axis=1) for shift in (0, 2, 3)]
+    assert [quality.boundary_f(mask, target) for mask in shifted[:2]] == [1, 1]
+    # Half of the outline, the two vertical sides, is too far off.
+    assert 0.4 < quality.boundary_f(shifted[2], target) < 0.7
+    assert quality.boundary_f(np.zeros_like(target), target) == 0
+
+
+def test_the_models_iou_estimate_is_compared_with_the_true_iou():
+    trial = quality.run_trial(
+        ours(load_model("bundled", device="cpu")), cases.Case(picture(), LEFT)
+    )
+    assert len(trial.scores) == len(trial.ious)
+    assert trial.score_errors()[0] == pytest.approx(trial.scores[0] - trial.ious[0])
+    assert trial.best_of_three is not None
+    assert trial.best_of_three >= trial.ious[0]
+
+
+def test_clicks_that_change_no_metric_are_skipped():
     segmenter, _ = trial_of([0.95] * 20)
-    assert len(segmenter.told) == 5
+    assert len(segmenter.calls) == 5
 
 
 def test_the_cases_are_the_same_at_any_size(tmp_path):
@@ -172,7 +195,7 @@ def test_the_command_prints_and_writes_one_table(tmp_path, capsys):
     assert all(0.5 < float(line[2]) <= 1 for line in lines[2:])
 
 
-def test_a_missing_set_or_model_is_named(tmp_path):
+def test_the_error_names_a_missing_data_set_or_model(tmp_path):
     with pytest.raises(SystemExit, match="nowhere"):
         quality.main([str(tmp_path / "nowhere.tar")])
     with pytest.raises(SystemExit, match="images and masks"):

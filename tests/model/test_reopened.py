@@ -1,4 +1,4 @@
-"""A notebook that is opened again, in a new kernel: its images are not encoded again."""
+"""A notebook opened again in a new kernel does not encode its images again."""
 
 import json
 import os
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 torch.set_num_threads(1)
 from sam2_widget import Point, SegmentWidget, embeddings, segment
-from sam2_widget.models.sam2_predictor import Sam2Predictor
-from sam2_widget.models.compact_predictor import CompactPredictor
+from sam2_widget.models.sam2.predictor import Sam2Predictor
+from sam2_widget.models.bundled.predictor import CompactPredictor
 
 calls = []
 for kind in (Sam2Predictor, CompactPredictor):
@@ -28,7 +28,7 @@ w = SegmentWidget(image, model=sys.argv[1])
 w.add_point(80, 45)
 masks = w.masks
 embeddings.flush()
-logits = w._annotator.engine.answers._logits
+logits = w._annotator.model.predictions._logits
 digest = hashlib.sha256(b"".join(a.tobytes() for a in logits.values())).hexdigest()
 print(json.dumps({"encoded": len(calls), "logits": digest, "disk": embeddings.usage()["disk"]}))
 """
@@ -48,7 +48,7 @@ def opened(model, **environment):
 
 
 @pytest.mark.parametrize("model", ["bundled", "checkpoint"])
-def test_a_new_kernel_does_not_encode_again(model, tiny_checkpoint, tmp_path):
+def test_a_new_kernel_reuses_stored_embeddings(model, tiny_checkpoint, tmp_path):
     model = tiny_checkpoint if model == "checkpoint" else model
     first, _ = opened(model, SAM2_WIDGET_STORE=str(tmp_path))
     assert first["encoded"] == 1
@@ -57,18 +57,18 @@ def test_a_new_kernel_does_not_encode_again(model, tiny_checkpoint, tmp_path):
     assert second == {**first, "encoded": 0}
 
 
-def test_damaged_files_are_encoded_anew(tmp_path):
+def test_images_with_damaged_embedding_files_are_encoded_again(tmp_path):
     first, _ = opened("bundled", SAM2_WIDGET_STORE=str(tmp_path))
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    second, told = opened("bundled", SAM2_WIDGET_STORE=str(tmp_path))
+    second, printed = opened("bundled", SAM2_WIDGET_STORE=str(tmp_path))
     assert second == first
-    assert "is ignored" in told
+    assert "is ignored" in printed
     assert path.stat().st_size == len(whole)
 
 
-def test_nothing_is_kept_unless_asked_for(tmp_path):
+def test_embeddings_are_stored_only_if_enabled(tmp_path):
     found, _ = opened("bundled", XDG_CACHE_HOME=str(tmp_path))
     assert found["disk"] == 0
     assert not list(tmp_path.iterdir())

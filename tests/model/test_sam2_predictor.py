@@ -1,4 +1,4 @@
-"""Our predictor against sam2's own, the true architecture with random weights."""
+"""The predictor compared with sam2's own, on the real architecture with random weights."""
 
 import warnings
 
@@ -8,8 +8,8 @@ import torch
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from sam2_widget import DeviceError
-from sam2_widget.models.sam2_predictor import Sam2Predictor, resolve_device
-from sam2_widget.models.store import decode, encode
+from sam2_widget.models.embeddings.store import decode, encode
+from sam2_widget.models.sam2.predictor import Sam2Predictor, resolve_device
 from sam2_widget.predictor import PromptArrays
 
 SIZE = (90, 160)
@@ -32,7 +32,7 @@ def theirs(tiny, image):
 
 @pytest.fixture(scope="module")
 def ours(tiny):
-    """Keeps embeddings as they are, so that they can be compared to the bit."""
+    """Keeps embeddings in float32, so that masks can be compared exactly."""
     return Sam2Predictor(tiny, name="tiny", dtype=torch.float32, kept=torch.float32)
 
 
@@ -106,13 +106,13 @@ def test_masks_equal_those_of_sam2(theirs, ours, embedding, kind, with_logits):
     assert found.best == int(scores.argmax())
 
 
-def test_the_answers_depend_on_the_prompts(ours, embedding):
+def test_the_masks_depend_on_the_prompts(ours, embedding):
     one = ours.predict(embedding, arrays([(80, 40)], [1]), multimask=False)
     other = ours.predict(embedding, arrays([(10, 80)], [1]), multimask=False)
     assert not np.array_equal(one.logits, other.logits)
 
 
-def test_images_do_not_mix(ours, image, embedding):
+def test_masks_depend_on_the_image_of_their_embedding(ours, image, embedding):
     prompts = arrays([(80, 40)], [1])
     before = ours.predict(embedding, prompts, multimask=True)
     ours.embed(255 - image)
@@ -120,14 +120,14 @@ def test_images_do_not_mix(ours, image, embedding):
     np.testing.assert_array_equal(before.logits, after.logits)
 
 
-def test_an_embedding_tells_its_memory(embedding, small):
+def test_an_embedding_reports_its_memory_size(embedding, small):
     numbers = 256 * 64 * 64 + 64 * 128 * 128 + 32 * 256 * 256
     assert embedding.nbytes == 4 * numbers
     assert small.nbytes == 2 * numbers
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
-def test_half_precision_changes_next_to_nothing(ours, halved, embedding, small, kind):
+def test_half_precision_gives_nearly_the_same_masks(ours, halved, embedding, small, kind):
     points, labels, box, multimask = PROMPTS[kind]
     prompts = arrays(points, labels, box)
     exact = ours.predict(embedding, prompts, multimask=multimask)
@@ -137,7 +137,7 @@ def test_half_precision_changes_next_to_nothing(ours, halved, embedding, small, 
         assert (one & other).sum() >= 0.995 * (one | other).sum()
 
 
-def test_an_embedding_gives_the_same_answer_wherever_it_has_been(halved, small):
+def test_an_embedding_gives_the_same_mask_after_moving_or_packing(halved, small):
     prompts = arrays([(80, 40)], [1])
     expected = halved.predict(small, prompts, multimask=True)
     stored = decode(encode(halved.pack(small), "m", "i"), "m", "i")
@@ -157,7 +157,7 @@ def test_an_embedding_gives_the_same_answer_wherever_it_has_been(halved, small):
         {"size": None},
     ],
 )
-def test_what_is_no_embedding_of_this_model_is_refused(halved, small, change):
+def test_arrays_that_are_no_embedding_of_this_model_are_refused(halved, small, change):
     packed = {**halved.pack(small), **change}
     with pytest.raises(ValueError, match=next(iter(change))):
         halved.unpack({name: array for name, array in packed.items() if array is not None})
@@ -168,7 +168,7 @@ def test_an_embedding_of_another_kind_is_refused(ours):
         ours.predict(object(), arrays([(1, 1)], [1]), multimask=False)
 
 
-def test_out_of_memory_is_told_with_a_way_out(ours, image, monkeypatch):
+def test_the_out_of_memory_error_names_a_remedy(ours, image, monkeypatch):
     def fail(_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -178,7 +178,7 @@ def test_out_of_memory_is_told_with_a_way_out(ours, image, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_not_there():
+def test_a_missing_device_is_reported():
     with pytest.raises(DeviceError, match="no device 'cuda'"):
         resolve_device("cuda")
     assert resolve_device(None) in ("cpu", "mps")

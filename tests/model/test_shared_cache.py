@@ -1,4 +1,4 @@
-"""A model cache that an administrator fills and nobody else may write to, as on a hub."""
+"""A model cache that only an administrator may write to, as on a hub."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from .hub import Hub
 TINY = "facebook/sam2.1-hiera-tiny"
 NOWHERE = "http://127.0.0.1:9"  # the discard port, where nobody listens
 
-# These are random weights, not those whose hash is known.
+# These are random weights, whose hash is not that of the published model.
 NO_HASHES = """
 from sam2_widget.models import checkpoints
 checkpoints.SHA256.clear()
@@ -69,7 +69,7 @@ def run(script, home, *, endpoint, wrapper=(), **more):
 
 
 def without_roots_power():
-    """Starts a command for which permissions count: root passes them by otherwise."""
+    """Starts a command for which file permissions apply, also if the tests run as root."""
     if os.geteuid() != 0:
         return ()
     setpriv = shutil.which("setpriv")
@@ -86,7 +86,7 @@ def writable(folder, *, yes):
 
 @pytest.fixture
 def cache(tmp_path, tiny_checkpoint):
-    """HF_HOME with SAM 2.1 tiny in it, that nobody may write to."""
+    """A read-only HF_HOME that contains SAM 2.1 tiny."""
     home = tmp_path / "models"
     with Hub({TINY: {"sam2.1_hiera_tiny.pt": tiny_checkpoint.read_bytes()}}).running() as hub:
         run(FILL, home, endpoint=hub.url, HF_HUB_OFFLINE="0")
@@ -95,15 +95,15 @@ def cache(tmp_path, tiny_checkpoint):
     writable(home, yes=True)
 
 
-def test_a_cache_that_cannot_be_written_to_is_enough(cache):
+def test_a_read_only_cache_is_sufficient(cache):
     before = sorted(str(path.relative_to(cache)) for path in cache.rglob("*"))
-    told = run(USE, cache, endpoint=NOWHERE, wrapper=without_roots_power(), HF_HUB_OFFLINE="1")
-    found = json.loads(told)
+    printed = run(USE, cache, endpoint=NOWHERE, wrapper=without_roots_power(), HF_HUB_OFFLINE="1")
+    found = json.loads(printed)
     folders = sum(path.is_dir() for path in cache.rglob("*")) + 1
     assert found["refused"] == folders
     assert found["model"] == found["auto"] == "tiny"
     assert found["shape"] == [1, 40, 50]
-    assert found["status"].startswith("Ready")
+    assert found["status"].startswith("The model 'tiny' takes seconds for each image on a CPU; ")
     assert found["files"] == before
 
 
@@ -116,7 +116,9 @@ except Exception as error:
 """
 
 
-def test_a_model_that_is_not_in_it_is_told_at_once(cache):
-    told = run(MISSING, cache, endpoint=NOWHERE, wrapper=without_roots_power(), HF_HUB_OFFLINE="1")
-    assert told.startswith("DownloadError: 'facebook/sam2.1-hiera-small' could not be fetched")
-    assert "offline" in told.lower()
+def test_a_model_missing_from_the_cache_is_reported_at_once(cache):
+    printed = run(
+        MISSING, cache, endpoint=NOWHERE, wrapper=without_roots_power(), HF_HUB_OFFLINE="1"
+    )
+    assert printed.startswith("DownloadError: 'facebook/sam2.1-hiera-small' could not be fetched")
+    assert "offline" in printed.lower()

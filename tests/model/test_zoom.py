@@ -1,4 +1,4 @@
-"""Where the bundled model looks, and that looking closer keeps the seam's promises."""
+"""Windows and refined outlines of the bundled model, and its contract as a `Predictor`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam2_widget import Box, Point, load_model, segment
-from sam2_widget.answers import Answers, to_arrays
+from sam2_widget.annotation.predictions import PredictionCache, to_arrays
 from sam2_widget.masks.logits import LogitMask
-from sam2_widget.models.compact_predictor import CompactEmbedding
-from sam2_widget.models.refine import refine
-from sam2_widget.models.zoom import (
+from sam2_widget.models.bundled.crops import (
     CELLS,
     SIZES,
     WHOLE,
     Window,
     cut,
+    enforce_prompts,
     is_cut_off,
-    obey,
     paste,
     window_of,
 )
+from sam2_widget.models.bundled.outlines import refine, without_islands
+from sam2_widget.models.bundled.predictor import CompactEmbedding
 
 SIDES = st.integers(1, 5000)
 SHARES = st.floats(0, 1, width=32)
@@ -32,13 +32,13 @@ SHARES = st.floats(0, 1, width=32)
 
 @st.composite
 def points_of(draw, width: int, height: int):
-    """1 to 4 points in an image, its borders included."""
+    """1 to 4 points in an image, including its borders."""
     shares = draw(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=4))
     return [(x * width, y * height) for x, y in shares]
 
 
 @given(st.data(), SIDES, SIDES)
-def test_a_window_lies_in_the_image_and_holds_all_positive_points(data, width, height) -> None:
+def test_a_window_lies_in_the_image_and_contains_all_positive_points(data, width, height) -> None:
     points = data.draw(points_of(width, height))
     prompts = to_arrays(tuple(Point(x, y) for x, y in points))
     window = window_of(prompts, width, height, None)
@@ -94,11 +94,11 @@ def test_a_small_move_of_the_mask_keeps_the_window() -> None:
     assert window_of(to_arrays((Point(120, 120),)), 256, 256, logits) == first
 
 
-def test_nothing_selected_is_looked_for_everywhere() -> None:
+def test_without_positive_prompts_the_window_is_the_whole_image() -> None:
     assert window_of(to_arrays(()), 30, 40, np.full((4, 4), -1, np.float32)) == WHOLE
 
 
-def test_a_mask_is_cut_off_only_where_the_image_goes_on() -> None:
+def test_a_mask_is_cut_off_only_at_edges_inside_the_image() -> None:
     logits = np.full((64, 64), -1, np.float32)
     logits[10:30, 60:] = 1
     assert is_cut_off(logits, Window(50, 0, 178, 128))
@@ -106,7 +106,7 @@ def test_a_mask_is_cut_off_only_where_the_image_goes_on() -> None:
     assert not is_cut_off(np.roll(logits, -5, axis=1), Window(50, 0, 178, 128))
 
 
-def test_no_mask_ends_at_the_edge_of_a_window() -> None:
+def test_masks_extend_beyond_the_edge_of_a_window() -> None:
     image = np.full((300, 300, 3), 60, np.uint8)
     image[:, 120:170] = (210, 60, 50)
     prompts = [Point(145, 20), Point(145, 150)]
@@ -115,18 +115,18 @@ def test_no_mask_ends_at_the_edge_of_a_window() -> None:
 
 
 @given(st.integers(0, 75), st.integers(0, 75), st.sampled_from(SIZES[:-1]))
-def test_what_is_pasted_is_cut_again(x, y, side) -> None:
+def test_cutting_reverses_pasting(x, y, side) -> None:
     window = Window(x, y, x + side, y + side)
     logits = np.random.default_rng(x + y).normal(size=(side, side)).astype(np.float32)
     np.testing.assert_allclose(cut(paste(logits, window), window, side), logits, atol=1e-5)
 
 
 @given(st.data(), st.integers(1, 600), st.integers(1, 600))
-def test_every_click_is_obeyed_to_the_pixel(data, width, height) -> None:
+def test_every_clicked_pixel_has_the_label_of_its_click(data, width, height) -> None:
     x, y = data.draw(points_of(width, height))[0]
     label = data.draw(st.sampled_from([0, 1]))
     logits = np.full((CELLS, CELLS), -9.0 if label else 9.0, np.float32)
-    obey(logits, to_arrays((Point(x, y, label),)), width, height)
+    enforce_prompts(logits, to_arrays((Point(x, y, label),)), width, height)
     crop = LogitMask.from_logits(logits).crop(height, width)
     mask = np.zeros((height, width), np.uint8)
     crop.paste(mask, 1)
@@ -139,7 +139,7 @@ def _two_colours() -> tuple[np.ndarray, np.ndarray]:
     return image, image[..., 0] > 100
 
 
-def test_the_outline_follows_the_picture() -> None:
+def test_the_outline_follows_edges_of_the_image() -> None:
     image, target = _two_colours()
     vague = np.full((128, 128), -0.5, np.float32)
     vague[44:94, 34:84] = 0.5
@@ -148,7 +148,7 @@ def test_the_outline_follows_the_picture() -> None:
     assert (mask ^ target).sum() < 0.25 * ((vague > 0) ^ target).sum()
 
 
-def test_where_the_model_is_sure_the_picture_has_no_say() -> None:
+def test_refinement_keeps_the_class_of_certain_pixels() -> None:
     image, target = _two_colours()
     sure = np.where(target, -6, 6).astype(np.float32)
     np.testing.assert_array_equal(refine(image, sure, to_arrays(())) > 0, ~target)
@@ -156,12 +156,41 @@ def test_where_the_model_is_sure_the_picture_has_no_say() -> None:
 
 @pytest.mark.parametrize("colour", [0, 255])
 @pytest.mark.parametrize("level", [-9, -1, 1, 9])
-def test_a_picture_without_colours_or_sides_is_no_crash(colour, level) -> None:
+def test_refinement_works_on_images_of_one_colour(colour, level) -> None:
     image = np.full((128, 128, 3), colour, np.uint8)
     logits = np.full((128, 128), level, np.float32)
     refined = refine(image, logits, to_arrays((Point(5, 5), Point(100, 128, 0))))
     assert np.isfinite(refined).all()
     assert refined[5, 5] > 0
+
+
+def _islands(sure: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a large square and a small one, (128, 128), and the small one alone."""
+    logits = np.full((128, 128), -6, np.float32)
+    logits[20:60, 20:60], logits[90:100, 90:110] = 4, sure
+    island = np.zeros((128, 128), bool)
+    island[90:100, 90:110] = True
+    return logits, island
+
+
+def test_an_island_is_kept_only_with_high_logits_or_a_click() -> None:
+    click = to_arrays((Point(40, 40),))
+    both = to_arrays((Point(40, 40), Point(95, 95)))
+    beside = to_arrays((Point(95, 95),))
+    unsure, island = _islands(1)
+    sure, _ = _islands(3)
+    masks = [without_islands(*2 * (unsure,), prompts) > 0 for prompts in (click, both, beside)]
+    np.testing.assert_array_equal(masks[0], (unsure > 0) & ~island)
+    np.testing.assert_array_equal(masks[1], unsure > 0)
+    np.testing.assert_array_equal(masks[2], unsure > 0)
+    np.testing.assert_array_equal(without_islands(sure, sure, click), sure)
+
+
+def test_the_largest_region_is_kept_without_clicks() -> None:
+    unsure, island = _islands(1)
+    np.testing.assert_array_equal(
+        without_islands(unsure, unsure, to_arrays(())) > 0, (unsure > 0) & ~island
+    )
 
 
 @pytest.fixture(scope="module")
@@ -178,20 +207,20 @@ CUP, BESIDE, SPOON = Point(310, 150), Point(60, 350, 0), Point(480, 320)
 DIALOGUES = [(CUP,), (CUP, BESIDE), (CUP, BESIDE, SPOON), (Box(150, 45, 470, 300), BESIDE)]
 
 
-def test_what_was_asked_before_changes_no_bit(predictor, coffee) -> None:
+def test_masks_do_not_depend_on_earlier_predictions(predictor, coffee) -> None:
     shared = predictor.embed(coffee)
-    busy = Answers(predictor, lambda: shared, coffee.shape[:2])
+    busy = PredictionCache(predictor, lambda: shared, coffee.shape[:2])
     for x, y in np.random.default_rng(0).integers(0, 400, (12, 2)).tolist():
         busy((Point(x, y),))
     for prompts in DIALOGUES:
         alone = predictor.embed(coffee)
-        fresh = Answers(predictor, lambda alone=alone: alone, coffee.shape[:2])
+        fresh = PredictionCache(predictor, lambda alone=alone: alone, coffee.shape[:2])
         assert busy(prompts) == fresh(prompts)
 
 
 def test_a_later_click_on_the_same_object_needs_no_encoder(predictor, coffee, monkeypatch) -> None:
     embedding = predictor.embed(coffee)
-    answers = Answers(predictor, lambda: embedding, coffee.shape[:2])
+    answers = PredictionCache(predictor, lambda: embedding, coffee.shape[:2])
     answers((Point(480, 320),))
     encoded = []
     encode = predictor._encode
@@ -200,11 +229,11 @@ def test_a_later_click_on_the_same_object_needs_no_encoder(predictor, coffee, mo
     assert not encoded
 
 
-def test_the_memory_is_told_in_advance(predictor, coffee) -> None:
+def test_the_embedding_size_includes_a_full_window_cache(predictor, coffee) -> None:
     embedding = predictor.embed(coffee)
     assert isinstance(embedding, CompactEmbedding)
     before = embedding.nbytes
-    answers = Answers(predictor, lambda: embedding, coffee.shape[:2])
+    answers = PredictionCache(predictor, lambda: embedding, coffee.shape[:2])
     for x, y in np.random.default_rng(1).integers(0, 400, (30, 2)).tolist():
         answers((Point(x, y),))
     assert embedding.nbytes == before
@@ -212,14 +241,14 @@ def test_the_memory_is_told_in_advance(predictor, coffee) -> None:
     assert coffee.nbytes + embedding.whole.nbytes + held <= before
 
 
-def test_large_images_are_kept_small(predictor) -> None:
+def test_large_images_are_stored_scaled_down(predictor) -> None:
     embedding = predictor.embed(np.zeros((1500, 3000, 3), np.uint8))
     assert embedding.image.shape == (512, 1024, 3)
     assert (embedding.width, embedding.height) == (3000, 1500)
 
 
 @pytest.mark.parametrize("size", [(40, 60), (300, 90), (1400, 2000)])
-def test_clicks_at_the_border_and_in_the_middle_are_obeyed(size) -> None:
+def test_clicks_at_the_border_and_in_the_middle_have_their_label(size) -> None:
     height, width = size
     image = skimage.data.chelsea()[:height, :width]
     image = np.pad(image, [(0, s - n) for s, n in zip((*size, 3), image.shape, strict=True)])
@@ -230,7 +259,7 @@ def test_clicks_at_the_border_and_in_the_middle_are_obeyed(size) -> None:
         assert mask[min(int(p.y), height - 1), min(int(p.x), width - 1)] == p.label
 
 
-def test_a_box_holds_its_mask(coffee) -> None:
+def test_a_box_contains_its_mask(coffee) -> None:
     (mask,) = segment(coffee, [Box(150, 45, 470, 300)], model="bundled").masks
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     cell = np.array([400, 600]) / CELLS
@@ -240,7 +269,7 @@ def test_a_box_holds_its_mask(coffee) -> None:
     assert columns[-1] < 470 + cell[1]
 
 
-def test_one_colour_gets_an_answer_and_a_score(predictor) -> None:
+def test_an_image_of_one_colour_gets_a_mask_and_a_score(predictor) -> None:
     result = segment(np.full((200, 300, 3), 90, np.uint8), [Point(150, 100)], model="bundled")
     assert result.masks.shape == (1, 200, 300)
     assert 0 <= result.scores[0] <= 1
@@ -252,7 +281,7 @@ def test_an_embedding_of_another_kind_is_refused(predictor) -> None:
         predictor.predict(object(), to_arrays((CUP,)), multimask=False)
 
 
-def test_a_small_object_is_drawn_finer_than_the_model_sees_the_whole(predictor) -> None:
+def test_a_small_object_gets_a_finer_mask_than_the_whole_image_allows(predictor) -> None:
     image = np.full((1024, 1024, 3), 30, np.uint8)
     rows, columns = np.indices((1024, 1024))
     disk = (rows - 600) ** 2 + (columns - 300) ** 2 < 30**2

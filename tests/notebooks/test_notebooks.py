@@ -70,6 +70,19 @@ def test_the_export_notebook_writes_and_reads_every_format():
     assert "result = segment(" in code.outputs[0]["text"]
 
 
+def test_the_tracking_notebook_follows_both_coins_until_one_is_gone():
+    done = notebook("tracking")
+    assert "58 of 58 frames, done" in text(done, "job = w.track()")
+    said = next(c for c in done.cells if "w.set_absent(" in c.source).outputs[0]["text"]
+    assert said.splitlines() == [
+        "object 1: frames 0 to 29, 30 in all",
+        "object 2: frames 0 to 19, 20 in all",
+    ]
+    written = text(done, "w.planes.to_file(")
+    assert written == "((30, 200, 300), ['overlay.mp4', 'tracks.json', 'tracks.mots.txt'])"
+    assert text(done, "from sam2_widget import track") == "(30, True)"
+
+
 def test_the_microscopy_notebook_measures_nuclei():
     done = notebook("microscopy")
     assert "nucleus" in text(done, "w.to_frame()")
@@ -80,8 +93,31 @@ def test_the_microscopy_notebook_measures_nuclei():
     assert volume.startswith("([0, ")
 
 
+def test_the_proposals_are_filtered_and_accepted():
+    done = notebook("proposals")
+    found, passed = json.loads(text(done, "result = propose(").replace("(", "[").replace(")", "]"))
+    coins = text(done, "coins = result.filtered(")
+    assert found > passed > int(coins[1:].split(",")[0]) >= 15
+    assert text(done, "again = segment(") == "True"
+    assert "points, done)" in text(done, "job = w.propose(")
+    accepted = text(done, "accepted = w.accept_proposals(")
+    count = int(accepted[1:].split(",")[0])
+    assert count >= 4
+    assert accepted == f"({count}, {{'coin'}})"
+    assert text(done, "w.undo()\nlen") == f"(0, {count})"
+
+
 def test_the_correction_adds_what_was_missing():
     before, after = json.loads(
         text(notebook("correct-existing"), "splinters").replace("(", "[").replace(")", "]")
     )
     assert after > before + 200
+
+
+def test_the_data_set_is_labelled_and_written():
+    done = notebook("dataset")
+    printed = next(c for c in done.cells if "s.done()" in c.source).outputs[0]["text"]
+    assert printed == "3 of 4 done; now shown: row-3.png\n"
+    assert text(done, "s.rename_class").count("'denarius'") == 3
+    assert "'yolo/data.yaml'" in text(done, 's.save(out / "coco.json"')
+    assert text(done, "s.to_torch").startswith("(torch.Size([3, 195, 690]), torch.Size([4, 4])")

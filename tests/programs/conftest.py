@@ -77,6 +77,6 @@ def run(*command, **environment):
     return output
 
 
-def told(output):
+def last_json(output):
     """The JSON of the last line."""
     return json.loads(output.strip().splitlines()[-1])

@@ -2,7 +2,7 @@
 
 from sam2_widget.export.labelme import write_labelme
 
-from .conftest import ROOT, program, run, told
+from .conftest import ROOT, last_json, program, run
 
 OPEN = """
 import json, sys
@@ -23,7 +23,7 @@ def test_labelme_shows_bitmaps_and_polygons(masks, folder):
     path = folder / "photo ü.json"
     write_labelme(masks, path, file_name="photo ü.png")
     labelme = program("labelme", ROOT / ".stamps" / "labelme" / "bin" / "python")
-    labels, kinds, areas, points = told(run(labelme, "-c", OPEN, path))
+    labels, kinds, areas, points = last_json(run(labelme, "-c", OPEN, path))
     assert labels == ["Zelle ü", "a dog", "a dog"]
     assert kinds == ["mask", "polygon", "polygon"]
     assert areas[0] == 35 * 40 - 15 * 15

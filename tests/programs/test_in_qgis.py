@@ -4,7 +4,7 @@ import pytest
 
 from sam2_widget.export.geojson import write_geojson
 
-from .conftest import program, run, told
+from .conftest import last_json, program, run
 
 OPEN = """
 import json, sys
@@ -26,7 +26,7 @@ MAP = {"transform": (10.0, 0, 500_000, 0, -10.0, 4_600_000), "crs": "EPSG:32633"
 def test_qgis_shows_holes_parts_and_places(masks, folder, options, scale, left):
     path = folder / "masks.geojson"
     write_geojson(masks, path, **options)
-    valid, crs, features = told(run(program("qgis", "/usr/bin/python3"), "-c", OPEN, path))
+    valid, crs, features = last_json(run(program("qgis", "/usr/bin/python3"), "-c", OPEN, path))
     assert valid
     assert crs == options.get("crs", "EPSG:4326")
     assert features == [

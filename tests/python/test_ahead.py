@@ -10,22 +10,22 @@ from sam2_widget import (
     ImageStack,
     Point,
     UnknownModelError,
+    config,
     configure,
     embeddings,
     load_image,
     precompute,
     prefetch,
-    resources,
     segment,
 )
+from sam2_widget.config import Resources
 from sam2_widget.models import worker
-from sam2_widget.resources import Resources
 from sam2_widget.testing import FakePredictor
 
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr(resources, "_current", Resources())
+    monkeypatch.setattr(config, "_current", Resources())
     embeddings.clear()
     yield
     embeddings.clear()
@@ -35,7 +35,7 @@ def image(seed):
     return np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
 
 
-def test_a_set_is_encoded_once(tmp_path, capsys):
+def test_images_are_encoded_once(tmp_path, capsys):
     Image.fromarray(image(1)).save(tmp_path / "a.png")
     predictor = FakePredictor()
     images = [tmp_path / "a.png", image(2), Image.fromarray(image(3)), load_image(image(4))]
@@ -57,7 +57,7 @@ def test_planes_of_a_stack():
     assert predictor.embedded == 2
 
 
-def test_how_an_image_is_shown_counts():
+def test_display_options_change_the_embedding():
     predictor = FakePredictor()
     deep = np.arange(48, dtype=np.uint16).reshape(6, 8)
     precompute([deep], model=predictor, progress=False, contrast_limits=(0, 20))
@@ -67,7 +67,7 @@ def test_how_an_image_is_shown_counts():
     assert predictor.embedded == 2
 
 
-def test_one_bad_image_stops_no_other(tmp_path):
+def test_unreadable_image_does_not_stop_the_others(tmp_path):
     (tmp_path / "b.png").write_text("no image")
     missing = str(tmp_path / "missing.png")
     with pytest.warns(UserWarning, match=r"2 not encoded: .*missing\.png.*b\.png"):
@@ -81,7 +81,7 @@ def test_one_bad_image_stops_no_other(tmp_path):
     assert all(isinstance(error, ImageError) for error in found.failures.values())
 
 
-def test_an_encoder_that_fails_is_told_for_each_image():
+def test_encoder_errors_are_reported_per_image():
     predictor = FakePredictor()
     predictor.fail_with = RuntimeError("too hot")
     with pytest.warns(UserWarning, match="7 not encoded: .*too hot.* and 2 more"):
@@ -89,16 +89,18 @@ def test_an_encoder_that_fails_is_told_for_each_image():
     assert len(found.failures) == 7
 
 
-def test_want_of_room_is_told():
+def test_insufficient_memory_is_reported():
     configure(host_memory=2500)
     with pytest.warns(UserWarning, match=r"no room for 3 .*configure\(store=True\)"):
         precompute([image(n) for n in range(5)], model=FakePredictor(), progress=False)
 
 
-def test_nonsense_is_refused_at_once():
+def test_invalid_arguments_are_refused():
     with pytest.raises(UnknownModelError):
         precompute([image(1)], model="gigantic")
     with pytest.raises(ImageError, match="several"):
+        precompute(b"photos", model=FakePredictor())
+    with pytest.raises(ImageError, match="no folder or file 'photos'"):
         precompute("photos", model=FakePredictor())
     with pytest.raises(UnknownModelError):
         prefetch(image(1), model="gigantic")
@@ -111,7 +113,7 @@ def settled():
     worker.local.run(lambda: None)
 
 
-def test_the_next_image_is_encoded_while_nothing_else_is_to_be_done():
+def test_prefetch_encodes_while_the_worker_is_idle():
     predictor = FakePredictor()
     predictor.gate.clear()
     click = worker.local.submit(predictor.gate.wait)
@@ -124,7 +126,7 @@ def test_the_next_image_is_encoded_while_nothing_else_is_to_be_done():
     assert predictor.embedded == 1
 
 
-def test_what_goes_wrong_ahead_is_logged(caplog):
+def test_prefetch_errors_are_logged(caplog):
     predictor = FakePredictor()
     predictor.fail_with = RuntimeError("too hot")
     with caplog.at_level(logging.ERROR):

@@ -1,14 +1,17 @@
 import logging
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2_widget.models.cache import EmbeddingCache, image_key
-from sam2_widget.resources import Resources
+from sam2_widget.config import Resources
+from sam2_widget.models import worker
+from sam2_widget.models.embeddings.cache import WAITING_TO_BE_WRITTEN, EmbeddingCache, image_key
+from sam2_widget.models.embeddings.store import EmbeddingStore
 from sam2_widget.testing import FakePredictor, FakeRemotePredictor
 
 KB = 1024
@@ -55,7 +58,7 @@ def get(cache, predictor, *seeds):
 
 
 @given(st.lists(st.integers(0, 9), max_size=40))
-def test_memory_never_exceeds_the_cap(seeds):
+def test_memory_never_exceeds_the_limit(seeds):
     cache, predictor = cache_of(host_memory=3 * KB), FakePredictor()
     for seed in seeds:
         get(cache, predictor, seed)
@@ -63,7 +66,7 @@ def test_memory_never_exceeds_the_cap(seeds):
 
 
 @given(st.lists(st.integers(0, 9), max_size=40))
-def test_each_place_keeps_to_its_cap_and_the_newest_are_on_the_device(seeds):
+def test_device_and_host_limits_hold_and_newest_are_on_the_device(seeds):
     cache = cache_of(host_memory=3 * KB, device_memory=2 * KB)
     predictor = GpuFake()
     for seed in seeds:
@@ -83,14 +86,14 @@ def test_the_least_recently_used_is_dropped():
     assert predictor.embedded == 4
 
 
-def test_what_leaves_the_device_is_on_the_host_and_is_not_encoded_again():
+def test_evicted_embeddings_move_to_the_host():
     cache, predictor = cache_of(device_memory=2 * KB), GpuFake()
     get(cache, predictor, 1, 2, 3)
     assert [e.device for e in get(cache, predictor, 1, 2, 3)] == ["cpu", "cuda:0", "cuda:0"]
     assert predictor.embedded == 3
 
 
-def test_a_device_can_be_released():
+def test_release_device():
     cache, predictor = cache_of(), GpuFake()
     get(cache, predictor, 1, 2, 3)
     assert cache.release_device("cuda:1") == 0
@@ -100,7 +103,7 @@ def test_a_device_can_be_released():
     assert predictor.embedded == 3
 
 
-def test_a_released_device_does_not_burst_the_host():
+def test_released_embeddings_respect_the_host_limit():
     cache, predictor = cache_of(host_memory=2 * KB), GpuFake()
     get(cache, predictor, 1, 2, 3)
     cache.release_device("cuda:0")
@@ -109,7 +112,7 @@ def test_a_released_device_does_not_burst_the_host():
     assert predictor.embedded == 3
 
 
-def test_smaller_caps_take_hold_at_once():
+def test_reduced_limits_apply_immediately():
     limits = [Resources()]
     cache, predictor = EmbeddingCache(lambda: limits[0]), GpuFake()
     get(cache, predictor, 1, 2, 3, 4)
@@ -126,7 +129,7 @@ def test_predictors_do_not_share_embeddings():
     assert (one.embedded, two.embedded) == (1, 1)
 
 
-def test_predictors_of_one_identity_do():
+def test_predictors_with_the_same_identity_share_embeddings():
     cache = cache_of()
     one, two = GpuFake(), GpuFake()
     get(cache, one, 1)
@@ -135,19 +138,19 @@ def test_predictors_of_one_identity_do():
 
 
 @pytest.mark.parametrize("predictor", [FakePredictor(), GpuFake()])
-def test_an_embedding_over_the_cap_is_returned_all_the_same(predictor):
+def test_embedding_above_the_limit_is_still_returned(predictor):
     cache = cache_of(host_memory=10, device_memory=10)
     assert cache.source(predictor, image(1))().width == 8
     assert cache.nbytes == 0
 
 
-def test_an_embedding_over_the_cap_drives_nothing_out():
+def test_embedding_above_the_limit_evicts_nothing():
     cache, predictor = cache_of(host_memory=2 * KB, device_memory=KB - 1), GpuFake()
     get(cache, predictor, 1, 2)
     assert cache.usage()["cpu"] == 2 * KB
 
 
-def test_before_and_after_are_called_around_the_encoder_only():
+def test_callbacks_are_called_only_around_encoding():
     cache, predictor, calls = cache_of(), FakePredictor(), []
     source = cache.source(
         predictor, image(1), before=lambda: calls.append("b"), after=lambda: calls.append("a")
@@ -157,14 +160,14 @@ def test_before_and_after_are_called_around_the_encoder_only():
     assert calls == ["b", "a"]
 
 
-def test_the_key_tells_shape_and_content():
+def test_key_depends_on_shape_and_content():
     a = np.zeros((2, 8, 3), np.uint8)
     assert image_key(a) != image_key(a.reshape(8, 2, 3))
     assert image_key(a) == image_key(a.copy())
     assert image_key(a[:, ::2]) == image_key(a[:, ::2].copy())
 
 
-def test_what_is_on_disk_is_not_encoded_again(tmp_path):
+def test_embeddings_on_disk_are_not_encoded_again(tmp_path):
     first, second = GpuFake(), GpuFake()
     cache = cache_of(store=tmp_path)
     get(cache, first, 1, 2)
@@ -182,14 +185,14 @@ def test_what_is_on_disk_is_not_encoded_again(tmp_path):
     assert second.embedded == 1
 
 
-def test_without_an_identity_nothing_is_on_disk(tmp_path):
+def test_predictor_without_identity_is_not_stored(tmp_path):
     cache = cache_of(store=tmp_path)
     get(cache, FakePredictor(), 1)
     cache.flush()
     assert not list(tmp_path.iterdir())
 
 
-def test_what_the_predictor_does_not_know_is_encoded_and_replaced(tmp_path, caplog):
+def test_incompatible_stored_embedding_is_replaced(tmp_path, caplog):
     class Older(GpuFake):
         def pack(self, embedding):
             return {"breadth": np.array([1])}
@@ -204,7 +207,7 @@ def test_what_the_predictor_does_not_know_is_encoded_and_replaced(tmp_path, capl
     assert "no width" in caplog.text
 
 
-def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path, caplog):
+def test_unusable_store_folder_is_logged_and_ignored(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     cache, predictor = cache_of(store=tmp_path / "file" / "folder"), GpuFake()
     with caplog.at_level(logging.WARNING):
@@ -214,7 +217,7 @@ def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path, caplog):
     assert "cannot be stored" in caplog.text
 
 
-def test_the_cache_is_used_by_many_threads_at_once():
+def test_concurrent_use_by_many_threads():
     kept = EmbeddingCache()
     errors = []
 
@@ -226,7 +229,7 @@ def test_the_cache_is_used_by_many_threads_at_once():
                 if i % 50 == 49:
                     kept.trim()
                     kept.clear()
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:  # noqa: BLE001 - reported below
             errors.append(error)
 
     predictors = [FakePredictor(), *(FakeRemotePredictor() for _ in range(3))]
@@ -237,3 +240,110 @@ def test_the_cache_is_used_by_many_threads_at_once():
         thread.join(60)
     assert not errors
     assert kept.nbytes % 1024 == 0
+
+
+class SlowFake(GpuFake):
+    """Its embedding records the threads on which it was moved, and whether the cache was locked."""
+
+    def __init__(self, cache):
+        super().__init__(device="cuda:0")
+        self.moves = []
+        self._cache = cache
+
+    def _embed(self, image):
+        super()._embed(image)
+        predictor = self
+
+        @dataclass(frozen=True)
+        class Watched(MovableFake):
+            def to(self, device):
+                predictor.moves.append((worker.local.here, predictor._cache._lock.locked()))
+                return Watched(self.width, device)
+
+        return Watched(image.shape[1], "cuda:0")
+
+
+def test_device_memory_is_moved_on_the_model_thread_without_the_lock():
+    limits = Resources()
+    cache = EmbeddingCache(lambda: limits)
+    predictor = SlowFake(cache)
+    worker.local.run(lambda: get(cache, predictor, 1, 2, 3))
+    limits = Resources(device_memory=KB)
+    cache.trim()
+    assert predictor.moves == [(True, False)] * 2
+    assert cache.usage()["cuda:0"] == KB
+    cache.release_device("cuda:0")
+    assert set(predictor.moves) == {(True, False)}
+    assert cache.usage() == {"cpu": 3 * KB, "cuda:0": 0, "disk": 0}
+
+
+class SlowStore(EmbeddingStore):
+    """On a disk that answers when `go` is set."""
+
+    asked, go = threading.Event(), threading.Event()
+
+    def read(self, model, image):
+        assert not worker.on_model_thread()
+        self.asked.set()
+        assert self.go.wait(20)
+        return super().read(model, image)
+
+    def write(self, model, image, arrays):
+        assert not worker.on_model_thread()
+        self.asked.set()
+        assert self.go.wait(20)
+        super().write(model, image, arrays)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    monkeypatch.setattr("sam2_widget.models.embeddings.cache.EmbeddingStore", SlowStore)
+    SlowStore.asked.clear()
+    SlowStore.go.clear()
+    yield SlowStore
+    SlowStore.go.set()
+
+
+def test_slow_writes_do_not_delay_encoding(tmp_path, slow_disk):
+    cache, predictor = cache_of(store=tmp_path), GpuFake()
+    slow_disk.go.set()
+    sources = [cache.source(predictor, image(seed)) for seed in range(20)]
+    for source in sources:
+        source.fetch()
+    slow_disk.go.clear()
+    worker.local.run(lambda: [source() for source in sources])
+    assert predictor.embedded == 20
+    slow_disk.go.set()
+    cache.flush()
+    assert len(list(tmp_path.iterdir())) == WAITING_TO_BE_WRITTEN
+    for seed in range(20, 30):
+        cache.wait_for_writer()
+        worker.local.run(partial(get, cache, predictor, seed))
+    cache.flush()
+    assert len(list(tmp_path.iterdir())) == WAITING_TO_BE_WRITTEN + 10
+
+
+def test_model_thread_uses_prefetched_files_and_reads_no_disk(tmp_path, slow_disk):
+    slow_disk.go.set()
+    first = cache_of(store=tmp_path)
+    get(first, GpuFake(), 1, 2)
+    first.flush()
+    # No room in memory: what is fetched is used once.
+    cache, predictor = cache_of(store=tmp_path, host_memory=0, device_memory=0), GpuFake()
+    source = cache.source(predictor, image(1))
+    assert not source.is_loaded
+    for _ in range(2):
+        source.fetch()
+        assert source.is_loaded
+        assert worker.local.run(source).width == 8
+        assert not source.is_loaded
+    assert predictor.embedded == 0
+    worker.local.run(source)
+    assert predictor.embedded == 1
+
+
+def test_unreadable_image_fails_on_use(tmp_path):
+    source = cache_of(store=tmp_path).source(GpuFake(), lambda: 1 / 0)
+    source.fetch()
+    with pytest.raises(ZeroDivisionError):
+        source()

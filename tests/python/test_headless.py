@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam2_widget import Box, ObjectPrompts, Point, PromptError, Prompts, segment
-from sam2_widget.models.cache import embeddings
+from sam2_widget.models.embeddings.cache import embeddings
 from sam2_widget.testing import FakePredictor
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (60, 80, 3), np.uint8)
@@ -18,7 +18,7 @@ def test_one_object():
     assert result.model == "fake"
 
 
-def test_several_objects_and_the_later_on_top():
+def test_later_objects_lie_on_top():
     prompts = Prompts(
         (ObjectPrompts((Point(40, 30),), "below"), ObjectPrompts((Box(38, 28, 80, 60),), "above"))
     )
@@ -33,18 +33,18 @@ def test_several_objects_and_the_later_on_top():
     assert result.objects[1].area == result.masks[1].sum()
 
 
-def test_no_prompts_no_masks():
+def test_no_prompts_give_no_masks():
     result = segment(IMAGE, [], model=FakePredictor())
     assert result.masks.shape == (0, 60, 80)
     assert result.label_map.max() == 0
 
 
-def test_a_prompt_outside_is_refused_before_the_model_is_loaded():
+def test_prompt_outside_is_refused_before_loading_the_model():
     with pytest.raises(PromptError, match="outside"):
         segment(IMAGE, [Point(80, 0)], model="large")
 
 
-def test_equal_pixels_are_encoded_once():
+def test_identical_images_are_encoded_once():
     predictor = FakePredictor()
     segment(IMAGE, [Point(1, 1)], model=predictor)
     segment(IMAGE.copy(), [Point(2, 2)], model=predictor)

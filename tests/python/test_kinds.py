@@ -22,7 +22,7 @@ from sam2_widget import (
     Stroke,
 )
 from sam2_widget.masks import rle
-from sam2_widget.prompts import add_prompt
+from sam2_widget.prompts.collections import add_prompt
 
 finite = st.floats(-(2**20), 2**20, width=32)
 lines = st.lists(st.tuples(finite, finite), min_size=2, max_size=6)
@@ -48,7 +48,7 @@ def test_json_round_trip(prompts):
     assert Prompts.from_json(prompts.to_json()) == prompts
 
 
-def test_the_json_is_documented_by_example():
+def test_documented_json():
     prompts = (Scribble([(1, 2), (3, 4)], 0), Choice(2), Stroke([(5, 6)], 1.5))
     text = Prompts((ObjectPrompts(prompts),), Settings(overlap="cut out", drop_specks=9)).to_json()
     document = json.loads(text)
@@ -64,7 +64,7 @@ def test_the_json_is_documented_by_example():
 @pytest.mark.parametrize(
     "bad", [None, "ab", 5, [], [1, 2], [(1, 2, 3)], [("a", "b")], [[1, 2], [3]], [(True, False)]]
 )
-def test_a_line_is_pairs_of_numbers(bad):
+def test_line_must_be_pairs_of_numbers(bad):
     with pytest.raises(PromptError, match=r"pairs \(x, y\)"):
         Scribble(bad)
     with pytest.raises(PromptError, match=r"pairs \(x, y\)"):
@@ -72,14 +72,14 @@ def test_a_line_is_pairs_of_numbers(bad):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_line_is_finite(bad):
+def test_line_must_be_finite(bad):
     with pytest.raises(PromptError, match="finite"):
         Stroke([(1, bad)], 1)
     with pytest.raises(PromptError, match="finite"):
         Scribble([(1, 1), (bad, 1)])
 
 
-def test_lines_are_limited():
+def test_number_of_vertices_is_limited():
     Scribble([(0, 0)] * 256)
     Stroke([(0, 0)] * 2048, 1)
     for make in (
@@ -93,7 +93,7 @@ def test_lines_are_limited():
 
 
 @pytest.mark.parametrize("bad", [0, -1, math.nan, "1", 2.0**25])
-def test_a_radius_is_above_0(bad):
+def test_radius_must_be_positive(bad):
     with pytest.raises(PromptError, match="radius"):
         Stroke([(1, 1)], bad)
 
@@ -108,12 +108,12 @@ def test_a_stroke_must_touch_the_image_and_may_leave_it():
 
 
 @pytest.mark.parametrize("bad", [3, -1, 0.5, "1", None, True])
-def test_a_choice_is_one_of_three(bad):
+def test_choice_must_be_0_1_or_2(bad):
     with pytest.raises(PromptError, match="0, 1 or 2"):
         Choice(bad)
 
 
-def test_arrays_are_lines():
+def test_lines_from_arrays():
     assert Stroke(np.array([[1, 2], [3, 4]], np.uint8), np.float32(2)) == Stroke(
         [(1, 2), (3, 4)], 2
     )
@@ -134,7 +134,7 @@ def test_the_samples_of_a_straight_line():
     assert [p.x for p in Scribble([(0, 5), (80, 5)]).samples] == [5, 15, 25, 35, 45, 55, 65, 75]
 
 
-def test_a_new_choice_replaces_the_one_before_it_and_no_other():
+def test_new_choice_replaces_only_the_previous_one():
     point = Point(1, 1)
     assert add_prompt((point, Choice(0)), Choice(2)) == (point, Choice(2))
     chosen = (point, Choice(0), point)
@@ -146,7 +146,7 @@ def test_a_new_choice_replaces_the_one_before_it_and_no_other():
 
 
 @given(masks)
-def test_masks_are_cocos_run_lengths(mask):
+def test_mask_prompts_are_stored_as_coco_rle(mask):
     prompt = MaskPrompt.from_mask(mask)
     np.testing.assert_array_equal(rle.decode(prompt.counts, prompt.size), mask)
     encoded = coco.encode(np.asfortranarray(mask, np.uint8))
@@ -167,7 +167,7 @@ def test_a_mask_of_another_size_is_refused(mask, height, width):
 
 
 @given(st.text(max_size=12) | st.text("0123456789:;<=>?@oONPQ", max_size=30), st.integers(-1, 9))
-def test_hostile_run_lengths_are_refused_or_decoded(counts, side):
+def test_malformed_run_lengths_are_decoded_or_refused(counts, side):
     try:
         prompt = MaskPrompt((side, 7), counts)
     except PromptError:
@@ -176,18 +176,18 @@ def test_hostile_run_lengths_are_refused_or_decoded(counts, side):
 
 
 @pytest.mark.parametrize("counts", ["", "o" * 50 + "0", "P", "0O", "é", "7" * 9])
-def test_damaged_run_lengths_are_told(counts):
+def test_damaged_run_lengths_are_refused(counts):
     with pytest.raises(PromptError, match="the mask cannot be read"):
         MaskPrompt((2, 3), counts)
 
 
-def test_a_size_that_would_fill_the_memory_is_refused():
+def test_huge_mask_size_is_refused():
     with pytest.raises(PromptError, match="the limit is"):
         MaskPrompt((10**6, 10**6), "0")
 
 
 @pytest.mark.parametrize("bad", [None, "mask", np.zeros(3), np.zeros((2, 2, 2)), np.zeros((0, 4))])
-def test_what_is_no_mask_is_refused(bad):
+def test_invalid_masks_are_refused(bad):
     with pytest.raises(PromptError, match=r"shape \(H, W\)"):
         MaskPrompt.from_mask(bad)
 
@@ -199,7 +199,7 @@ def test_a_mask_comes_first():
         ObjectPrompts((Point(1, 1), mask))
 
 
-def test_keys_name_the_content():
+def test_keys_depend_on_the_content():
     assert Stroke([(1, 1)], 1).key == Stroke([(1, 1)], 1.0).key != Stroke([(1, 1)], 2).key
     ones, zeros = (MaskPrompt.from_mask(np.full((2, 2), n)) for n in (1, 0))
     assert ones.key != zeros.key

@@ -7,7 +7,7 @@ import pytest
 
 from sam2_widget import ImageStack, load_image, segment
 from sam2_widget.images.stacks import stack_of
-from sam2_widget.prompts import Point
+from sam2_widget.prompts.collections import Point
 from sam2_widget.testing import FakePredictor
 
 # There is no zarr 3 for Python 3.10.
@@ -17,8 +17,8 @@ DEPTH, H, W = 6, 32, 48
 VOLUME = np.random.default_rng(3).integers(0, 255, (DEPTH, 2, H, W), np.uint8)
 
 
-class CountingStore(zarr.storage.MemoryStore):
-    """A store that says which chunks were read."""
+class CountingStore(zarr.storage.MemoryStore):  # type: ignore[name-defined]
+    """A store that records which chunks were read."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +35,7 @@ def store():
     return CountingStore()
 
 
-def test_of_a_zarr_array_only_the_chunks_of_the_plane_are_read(store):
+def test_zarr_reads_only_the_chunks_of_the_plane(store):
     array = zarr.create_array(store, shape=VOLUME.shape, chunks=(1, 1, H, W), dtype=np.uint8)
     array[:] = VOLUME
     store.read.clear()
@@ -49,7 +49,7 @@ def test_of_a_zarr_array_only_the_chunks_of_the_plane_are_read(store):
     np.testing.assert_array_equal(loaded.rgb[..., 0], VOLUME[4, 1])
 
 
-def test_of_an_hdf5_file_only_the_plane_is_read(tmp_path):
+def test_hdf5_reads_only_the_plane(tmp_path):
     with h5py.File(tmp_path / "stäck.h5", "w") as file:
         # Chunks that were never written take no room, and would be zeros.
         data = file.create_dataset("a", (DEPTH, H, W), np.uint16, chunks=(1, H, W))
@@ -71,7 +71,7 @@ def test_of_an_hdf5_file_only_the_plane_is_read(tmp_path):
         assert len(ImageStack(data, axes="ZYX")) == DEPTH
 
 
-def test_of_a_dask_array_only_the_plane_is_computed():
+def test_dask_computes_only_the_plane():
     computed = []
 
     def plane(block, block_info=None):
@@ -97,7 +97,7 @@ def test_a_loaded_plane_is_an_image(store):
     assert result.provenance.image["plane"] == {"Z": 1}
 
 
-def test_other_options_than_the_stack_was_given_come_too_late():
+def test_options_of_an_opened_stack_cannot_be_changed():
     plane = ImageStack(VOLUME[:, 0], axes="ZYX")[0]
-    with pytest.raises(ValueError, match="channels comes too late"):
+    with pytest.raises(ValueError, match="pass channels where it is loaded"):
         load_image(plane, channels=0)

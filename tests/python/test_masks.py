@@ -37,12 +37,12 @@ def full(crop, height, width):
 
 
 @given(logits, sizes)
-def test_upsampling_is_its_definition(values, size):
+def test_upsampling_equals_the_reference(values, size):
     np.testing.assert_array_equal(full(upsample(values, *size), *size), brute_force(values, *size))
 
 
 @given(logits, sizes)
-def test_a_crop_is_tight(values, size):
+def test_crop_is_the_bounding_box(values, size):
     crop = upsample(values, *size)
     mask = full(crop, *size)
     assert crop.area == mask.sum()
@@ -53,7 +53,7 @@ def test_a_crop_is_tight(values, size):
         assert crop.bbox == (0, 0, 0, 0)
 
 
-def test_many_rows_are_worked_in_parts():
+def test_large_masks_are_upsampled_in_chunks():
     values = np.random.default_rng(0).integers(-127, 128, (16, 16)).astype(np.int8)
     np.testing.assert_array_equal(
         full(upsample(values, 333, 20), 333, 20), brute_force(values, 333, 20)
@@ -73,7 +73,7 @@ def plain(values):
     ),
     sizes,
 )
-def test_quantising_changes_no_pixel(values, size):
+def test_quantization_changes_no_pixel(values, size):
     quantised = quantise(values)
     assert quantised.dtype == np.int8
     np.testing.assert_array_equal(
@@ -81,12 +81,12 @@ def test_quantising_changes_no_pixel(values, size):
     )
 
 
-def test_the_rim_keeps_its_values_and_the_rest_saturates():
+def test_quantization_is_exact_near_the_outline_and_saturates_elsewhere():
     values = np.array([[9, 2, 1, -1, -2, -3]], np.float32)
     np.testing.assert_array_equal(quantise(values), [[127, 127, 8, -8, -127, -127]])
 
 
-def test_logits_that_are_no_numbers_do_not_spread():
+def test_nan_logits_do_not_affect_other_pixels():
     values = np.array([[np.nan, np.inf, -np.inf, 3]], np.float32)
     np.testing.assert_array_equal(quantise(values), [[0, 127, -127, 24]])
 
@@ -100,7 +100,7 @@ def test_logit_mask_keeps_the_logits(values):
     assert (mask.height, mask.width) == values.shape
 
 
-def test_a_mask_at_sam2s_resolution_costs_few_bytes():
+def test_size_of_a_mask_at_the_resolution_of_sam2():
     y, x = np.mgrid[:256, :256]
     blob = 12 * (1 - np.hypot(x - 100, y - 120) / 60)
     assert len(LogitMask.from_logits(blob.astype(np.float32)).data) < 2_000

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sam2_widget import Box, ObjectPrompts, Point, PromptError, Prompts
-from sam2_widget.prompts import MAX_PROMPTS, add_prompt, as_prompts
+from sam2_widget import Box, ObjectPrompts, Point, PromptError, Prompts, Stroke
+from sam2_widget.prompts.collections import MAX_CLICKS, MAX_PROMPTS, add_prompt, as_prompts
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 points = st.builds(Point, finite, finite, st.sampled_from([0, 1]))
@@ -85,7 +85,7 @@ def test_json_round_trip(value):
     assert Prompts.from_json(value.to_json()) == value
 
 
-def test_the_json_is_documented_by_example():
+def test_documented_json():
     text = Prompts((ObjectPrompts((Point(1, 2, 0), Box(0, 0, 3, 4)), "cat"),)).to_json()
     assert json.loads(text) == {
         "format": "sam2-widget-prompts",
@@ -113,7 +113,7 @@ def test_the_json_is_documented_by_example():
         max_leaves=8,
     ).map(json.dumps)
 )
-def test_whatever_is_no_prompts_is_a_clear_error(text):
+def test_invalid_json_is_a_clear_error(text):
     with pytest.raises(PromptError):
         Prompts.from_json(text)
 
@@ -132,7 +132,7 @@ def test_whatever_is_no_prompts_is_a_clear_error(text):
         ({"objects": [{"prompts": [{"type": "point", "x": 1, "y": 1, "label": 7}]}]}, "got 7"),
     ],
 )
-def test_what_is_wrong_with_the_json_is_said(change, message):
+def test_error_messages_for_invalid_json(change, message):
     good = {"format": "sam2-widget-prompts", "version": 1, "objects": []}
     with pytest.raises(PromptError, match=message):
         Prompts.from_json(json.dumps(good | change))
@@ -155,7 +155,7 @@ def test_as_prompts_takes_one_object_or_several():
 
 
 @pytest.mark.parametrize("bad", [None, "points", 3, [1, 2], [(1, 2)], [Point(1, 1), [Point(1, 1)]]])
-def test_as_prompts_refuses_the_rest(bad):
+def test_as_prompts_refuses_other_values(bad):
     with pytest.raises(PromptError):
         as_prompts(bad)
 
@@ -163,3 +163,21 @@ def test_as_prompts_refuses_the_rest(bad):
 def test_too_many_prompts_are_refused():
     with pytest.raises(PromptError, match=f"{MAX_PROMPTS} prompts, got {MAX_PROMPTS + 1}"):
         ObjectPrompts((Point(1, 1),) * (MAX_PROMPTS + 1))
+
+
+def test_clicks_per_object_are_limited():
+    strokes = (Stroke([(1, 1)], 2),) * 500
+    ObjectPrompts((Point(1, 1),) * MAX_CLICKS + strokes)
+    with pytest.raises(PromptError, match="250 points, boxes and scribbles, got 251"):
+        ObjectPrompts((Point(1, 1),) * (MAX_CLICKS + 1))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
+def test_code_with_nan_and_infinity(value):
+    code = Prompts().to_code("a.png", contrast_limits=[(value, 1.0), (0, [value])], plane={"Z": 1})
+    found = {}
+    line = code.splitlines()[-1]
+    exec(line, {"segment": lambda *_, **options: found.update(options), "prompts": None, **found})
+    (low, _), (_, (inner,)) = found["contrast_limits"]
+    np.testing.assert_equal([low, inner], [float(value)] * 2)
+    assert found["plane"] == {"Z": 1}

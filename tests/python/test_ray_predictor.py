@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from sam2_widget import CheckpointError, ClusterError, ModelError, Point, precompute, ray_model
-from sam2_widget.answers import to_arrays
-from sam2_widget.models import cache, remote
-from sam2_widget.models.ray_predictor import RayPredictor
-from sam2_widget.models.recovery import is_out_of_memory
+from sam2_widget.annotation.predictions import to_arrays
+from sam2_widget.models.cluster import protocol as remote
+from sam2_widget.models.cluster.client import RayPredictor
+from sam2_widget.models.embeddings import cache
+from sam2_widget.models.out_of_memory import is_out_of_memory
 from sam2_widget.predictor import Candidates, Predictor, RemotePredictor
 from sam2_widget.testing import FakeRemotePredictor
 
@@ -48,8 +49,8 @@ class FakeCluster(httpx.MockTransport):
                 self.held[message.key] = remote.unpack_image(message.rgb)
             here = message.key in self.held
             return reply(remote.Held(8, "a:1")) if here else httpx.Response(remote.NOT_HELD)
-        message = remote.decode(body, remote.PromptsMessage)
-        here = message.key in self.held
+        prompts = remote.decode(body, remote.PromptsMessage)
+        here = prompts.key in self.held
         return reply(remote.pack_candidates(ANSWER)) if here else httpx.Response(remote.NOT_HELD)
 
 
@@ -72,14 +73,14 @@ def click(model, embedding):
     return model.predict(embedding, CLICK, multimask=True)
 
 
-def test_it_is_a_predictor_and_tells_what_the_cluster_runs(model):
+def test_ray_predictor_reports_the_model_of_the_cluster(model):
     as_predictor: Predictor = model
     assert (as_predictor.name, as_predictor.device) == ("tiny", "cuda:0 at head:8000")
     assert (model.logits_size, model.note) == ((256, 256), "a note")
     assert isinstance(model, RemotePredictor)
 
 
-def test_the_image_is_sent_once_and_all_requests_name_it(cluster, model):
+def test_image_is_sent_once_and_requests_refer_to_it(cluster, model):
     embedding = model.embed(IMAGE)
     assert embedding.nbytes == IMAGE.nbytes
     np.testing.assert_array_equal(cluster.held[embedding.key], IMAGE)
@@ -90,7 +91,7 @@ def test_the_image_is_sent_once_and_all_requests_name_it(cluster, model):
     assert sum(size > IMAGE.nbytes for size in sent) == 1
 
 
-def test_several_are_encoded_ahead_at_once_and_none_is_kept(cluster, model, monkeypatch):
+def test_images_are_encoded_concurrently_and_not_kept(cluster, model, monkeypatch):
     together, good = threading.Barrier(model.parallel), cluster.good
 
     def all_at_once(path, body):
@@ -107,7 +108,7 @@ def test_several_are_encoded_ahead_at_once_and_none_is_kept(cluster, model, monk
     assert precompute(images, model=model, progress=False).known == 12
 
 
-def test_what_a_replica_has_dropped_is_sent_again(cluster, model):
+def test_image_dropped_by_a_replica_is_sent_again(cluster, model):
     embedding = model.embed(IMAGE)
     cluster.held.clear()
     np.testing.assert_array_equal(click(model, embedding).scores, ANSWER.scores)
@@ -115,7 +116,7 @@ def test_what_a_replica_has_dropped_is_sent_again(cluster, model):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "notice"),
     [
         (httpx.Response(429), "busy with other users"),
         (httpx.Response(404), "is being started"),
@@ -125,7 +126,7 @@ def test_what_a_replica_has_dropped_is_sent_again(cluster, model):
         (httpx.RemoteProtocolError("closed"), "was lost"),
     ],
 )
-def test_what_passes_is_told_and_tried_again(cluster, model, fault, told):
+def test_temporary_failures_are_reported_and_retried(cluster, model, fault, notice):
     class Watcher:
         def __init__(self):
             self.said = []
@@ -139,7 +140,7 @@ def test_what_passes_is_told_and_tried_again(cluster, model, fault, told):
     cluster.faults = [fault, fault]
     np.testing.assert_array_equal(click(model, embedding).logits, ANSWER.logits)
     first, last = watcher.said
-    assert told in first
+    assert notice in first
     assert last == ""
 
 
@@ -152,16 +153,16 @@ class Heard:
 
 
 @pytest.mark.parametrize("kind", ["real", "fake"])
-def test_who_watches_again_and_again_is_told_once(model, kind):
+def test_repeated_watcher_is_notified_once(model, kind):
     watched = model if kind == "real" else FakeRemotePredictor()
     one, other = Heard(), Heard()
     for watcher in (one, other, one, one):
         watched.watch(watcher.changed)
-    watched._say("something")
+    watched._set_waiting("something")
     assert (one.count, other.count) == (1, 1)
 
 
-def test_what_does_not_pass_ends_with_the_time(cluster):
+def test_permanent_failure_times_out(cluster):
     with httpx.Client(base_url="http://head:8000", transport=cluster) as client:
         model = RayPredictor(client, timeout=0.3)
         embedding = model.embed(IMAGE)
@@ -172,7 +173,7 @@ def test_what_does_not_pass_ends_with_the_time(cluster):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_guard_that_refuses_is_told_at_once(cluster, model, status):
+def test_authentication_errors_are_reported_without_retry(cluster, model, status):
     cluster.faults = [httpx.Response(status)]
     with pytest.raises(ClusterError, match="Authorization"):
         model.embed(IMAGE)
@@ -189,7 +190,7 @@ def test_a_guard_that_refuses_is_told_at_once(cluster, model, status):
         ("annotations", ModelError),
     ],
 )
-def test_a_failure_of_the_model_is_one_of_ours(cluster, model, kind, expected):
+def test_model_errors_are_translated(cluster, model, kind, expected):
     cluster.faults = [reply(remote.Failure(kind, "out of memory"), remote.FAILED)]
     with pytest.raises(expected, match="out of memory") as caught:
         model.embed(IMAGE)
@@ -197,7 +198,7 @@ def test_a_failure_of_the_model_is_one_of_ours(cluster, model, kind, expected):
     assert not is_out_of_memory(caught.value) or expected is not ClusterError
 
 
-def test_a_reply_that_is_none_is_told(cluster, model):
+def test_invalid_reply_is_reported(cluster, model):
     cluster.faults = [httpx.Response(200, content=b"<html>")]
     with pytest.raises(ClusterError, match="is it the URL of sam2-widget"):
         model.embed(IMAGE)
@@ -214,16 +215,55 @@ def test_a_watcher_is_not_kept_alive(model):
     del watcher
     gc.collect()
     assert gone() is None
-    model._say("something")
-    model._say("")
+    model._set_waiting("something")
+    model._set_waiting("")
 
 
 @pytest.mark.parametrize("url", ["head:8000", "", "http://[", "ftp://head"])
-def test_a_url_that_is_none_is_refused(url):
+def test_invalid_url_is_refused(url):
     with pytest.raises(ClusterError):
         ray_model(url, timeout=0.2)
 
 
-def test_nobody_there_is_told_in_time():
+def test_unreachable_cluster_is_reported_in_time():
     with pytest.raises(ClusterError, match="it cannot be reached"):
         ray_model("http://127.0.0.1:9", timeout=0.5)
+
+
+def test_closed_model_reconnects(cluster):
+    made = []
+
+    def connect():
+        made.append(httpx.Client(base_url="http://head:8000", transport=cluster))
+        return made[-1]
+
+    model = RayPredictor(connect(), timeout=3, connect=connect)
+    embedding = model.embed(IMAGE)
+    model.close()
+    assert made[0].is_closed
+    np.testing.assert_array_equal(click(model, embedding).logits, ANSWER.logits)
+    assert len(made) == 2
+    # Another thread closes it between the look whether it is open and the request.
+    stream = made[1].stream
+
+    def closed(*args, **options):
+        made[1].close()
+        return stream(*args, **options)
+
+    made[1].stream = closed
+    np.testing.assert_array_equal(click(model, embedding).logits, ANSWER.logits)
+    assert len(made) == 3
+    model.close()
+
+
+def test_loading_a_closed_model_again_returns_a_working_one(cluster, monkeypatch):
+    client = httpx.Client
+    monkeypatch.setattr(httpx, "Client", lambda **options: client(**options, transport=cluster))
+    url = "http://closed-and-asked-for-again:8000"
+    with pytest.warns(UserWarning, match="a note"):
+        first = ray_model(url, timeout=3)
+    first.close()
+    again = ray_model(url, timeout=3)
+    assert again is first
+    assert click(again, again.embed(IMAGE)).logits.shape == (3, 2, 2)
+    again.close()

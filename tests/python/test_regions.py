@@ -23,7 +23,7 @@ def regions(mask, connectivity):
 
 @settings(deadline=None)  # the first call imports OpenCV
 @given(logits, st.integers(0, 20), st.integers(0, 20))
-def test_no_small_hole_or_speck_is_left(values, holes, specks):
+def test_small_holes_and_specks_are_removed(values, holes, specks):
     before = quantise(values)
     after = clean(LogitMask.from_logits(values), holes=holes, specks=specks).logits
     parts = regions(after > 0, 2)
@@ -38,7 +38,7 @@ def test_no_small_hole_or_speck_is_left(values, holes, specks):
 
 @settings(deadline=None)
 @given(logits)
-def test_nothing_is_cleaned_by_default(values):
+def test_default_settings_change_nothing(values):
     mask = LogitMask.from_logits(values)
     assert clean(mask, holes=0, specks=0) == mask
 
@@ -52,7 +52,7 @@ def test_the_largest_part_is_never_dropped():
 
 @settings(deadline=None)
 @given(cells, st.integers(0, 2**32 - 1))
-def test_touched_regions_are_whole(mask, seed):
+def test_touched_regions_are_complete(mask, seed):
     seeds = np.random.default_rng(seed).random(mask.shape) > 0.8
     found = touched(mask, seeds)
     expected = np.zeros_like(mask)
@@ -63,7 +63,7 @@ def test_touched_regions_are_whole(mask, seed):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (2, 8), (16, 16)])
-def test_shares_keep_the_mean(size):
+def test_area_fractions_keep_the_mean(size):
     mask = np.zeros((16, 16), bool)
     mask[4:12, :8] = True
     share = shrink(mask, size)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from sam2_widget.errors import MessageError
-from sam2_widget.models import remote
+from sam2_widget.models.cluster import protocol as remote
 from sam2_widget.predictor import Candidates, PromptArrays
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -35,7 +35,7 @@ def prompts(draw):
 
 
 @given(prompts(), st.text(max_size=9), st.booleans())
-def test_prompts_arrive_as_they_were(sent, key, multimask):
+def test_prompts_round_trip(sent, key, multimask):
     message = over_the_wire(remote.pack_prompts(key, sent, multimask=multimask))
     assert (message.key, message.multimask) == (key, multimask)
     found = remote.unpack_prompts(message)
@@ -44,7 +44,7 @@ def test_prompts_arrive_as_they_were(sent, key, multimask):
 
 
 @given(arrays(np.float32, array_shapes(min_dims=3, max_dims=3, max_side=6), elements=FLOATS))
-def test_candidates_arrive_as_they_were(logits):
+def test_candidates_round_trip(logits):
     sent = Candidates(logits[:, ::-1], np.arange(len(logits), dtype=np.float32))
     found = remote.unpack_candidates(over_the_wire(remote.pack_candidates(sent)))
     np.testing.assert_array_equal(found.logits, sent.logits)
@@ -61,7 +61,7 @@ def test_other_bytes_are_refused(data, kind):
 
 
 @given(st.lists(st.integers(0, 2**40), max_size=4), st.binary(max_size=64))
-def test_an_array_whose_bytes_do_not_fit_its_shape_is_refused(shape, data):
+def test_array_with_wrong_number_of_bytes_is_refused(shape, data):
     try:
         found = remote.unpack(msgspec.convert({"shape": shape, "data": data}, remote.Array), *F3)
     except (MessageError, msgspec.ValidationError):
@@ -82,7 +82,7 @@ F3 = (np.float32, 3)
         (np.zeros((0, 2)), [], np.zeros(3)),
     ],
 )
-def test_what_cannot_be_prompts_is_refused(points, labels, box):
+def test_invalid_prompts_are_refused(points, labels, box):
     sent = PromptArrays(
         np.asarray(points, np.float32),
         np.asarray(labels, np.int32),
@@ -93,6 +93,6 @@ def test_what_cannot_be_prompts_is_refused(points, labels, box):
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 5, 4), (5, 5)])
-def test_what_cannot_be_an_image_is_refused(shape):
+def test_invalid_images_are_refused(shape):
     with pytest.raises(MessageError):
         remote.unpack_image(remote.pack(np.zeros(shape, np.uint8)))

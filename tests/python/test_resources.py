@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from sam2_widget import SettingError, configure, resources
-from sam2_widget.resources import Resources, from_environment
+from sam2_widget import SettingError, config, configure
+from sam2_widget.config import Resources, from_environment
 
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch):
-    monkeypatch.setattr(resources, "_current", Resources())
+    monkeypatch.setattr(config, "_current", Resources())
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def _as_before(monkeypatch):
 )
 def test_sizes(text, size):
     assert configure(host_memory=text).host_memory == size
-    assert resources.current().host_memory == size
+    assert config.current().host_memory == size
 
 
 @pytest.mark.parametrize(
@@ -32,16 +32,16 @@ def test_sizes(text, size):
         {"store": 3},
     ],
 )
-def test_nonsense_changes_nothing(change):
-    before = resources.current()
+def test_invalid_options_change_nothing(change):
+    before = config.current()
     with pytest.raises(SettingError, match=next(iter(change))):
         configure(**{"host_memory": 5, **change})
-    assert resources.current() is before
+    assert config.current() is before
 
 
-def test_the_store_is_off_unless_asked_for(tmp_path, monkeypatch):
+def test_store_is_off_by_default(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert resources.current().store is None
+    assert config.current().store is None
     assert configure(store=True).store == tmp_path / "sam2-widget" / "embeddings"
     assert configure(store=False).store is None
     assert configure(store=tmp_path).store == tmp_path
@@ -49,7 +49,7 @@ def test_the_store_is_off_unless_asked_for(tmp_path, monkeypatch):
     assert configure(threads=1).store == Path.home() / "here"
 
 
-def test_the_environment_says_the_same():
+def test_options_from_environment_variables():
     found = from_environment(
         {"SAM2_WIDGET_STORE": "/tmp/x", "SAM2_WIDGET_THREADS": "3", "SAM2_WIDGET_STORE_SIZE": "1GB"}
     )
@@ -57,14 +57,14 @@ def test_the_environment_says_the_same():
     assert from_environment({"SAM2_WIDGET_STORE": "off"}) == Resources()
 
 
-def test_a_wrong_environment_is_warned_of_and_ignored():
+def test_invalid_environment_variables_are_ignored_with_a_warning():
     with pytest.warns(UserWarning, match="SAM2_WIDGET_THREADS is ignored: threads must be"):
         found = from_environment({"SAM2_WIDGET_THREADS": "all", "SAM2_WIDGET_STORE_SIZE": "1GB"})
     assert found == Resources(store_size=10**9)
 
 
-def test_observers_are_told():
+def test_observers_are_notified():
     seen = []
-    resources.subscribe(lambda: seen.append(resources.current().threads))
+    config.subscribe(lambda: seen.append(config.current().threads))
     configure(threads=2)
     assert seen[-1] == 2

@@ -1,4 +1,4 @@
-"""The kernel's pixels on file: js/tests/same-pixels.test.js asks the browser's code for the same.
+"""The kernel's pixels in a file: js/tests/same-pixels.test.js expects the same of the browser.
 
 `python -m tests.python.test_same_pixels` writes the file anew.
 """
@@ -59,7 +59,7 @@ def mask_of(mask, width, height):
 
 
 @pytest.mark.parametrize("known", json.loads(FILE.read_text()) if FILE.exists() else [])
-def test_masks_have_the_pixels_on_file(known):
+def test_masks_equal_the_reference_file(known):
     mask = LogitMask(
         known["width"], known["height"], base64.b64decode(known["data"]), empty=False, whole=False
     )
@@ -69,7 +69,7 @@ def test_masks_have_the_pixels_on_file(known):
         assert digest(pixels) == image["sha256"]
 
 
-def test_the_file_has_masks_of_every_kind():
+def test_reference_file_has_every_kind_of_mask():
     known = json.loads(FILE.read_text())
     assert len(known) == 5
     shares = [k["images"][-1]["area"] / (1921 * 1079) for k in known]

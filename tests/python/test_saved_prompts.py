@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -23,12 +24,13 @@ from sam2_widget import (
     Scribble,
     Settings,
     Stroke,
-    headless,
     read_masks,
     segment,
 )
 from sam2_widget.cli import main
 from sam2_widget.models.recovery import Plan
+from sam2_widget.prompts.categories import Categories
+from sam2_widget.results import headless
 from sam2_widget.testing import FakePredictor
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (60, 80, 3), np.uint8)
@@ -77,7 +79,7 @@ def test_a_file_keeps_everything(tmp_path):
     ("content", "message"),
     [(b"", "these are no prompts"), (b"\xff\xfe", "decode"), (b'{"format": "x"}', "bad.json")],
 )
-def test_files_that_are_none(tmp_path, content, message):
+def test_invalid_files_are_refused(tmp_path, content, message):
     (tmp_path / "bad.json").write_bytes(content)
     with pytest.raises(PromptError, match=message):
         Prompts.load(tmp_path / "bad.json")
@@ -87,14 +89,14 @@ def test_files_that_are_none(tmp_path, content, message):
 
 @settings(max_examples=20)
 @given(prompts)
-def test_what_is_written_fits_the_schema(value):
+def test_saved_prompts_match_the_schema(value):
     jsonschema.validate(json.loads(value.to_json()), Prompts.schema())
 
 
 @pytest.mark.parametrize(
     "objects", [3, [{"prompts": [{"type": "spline"}]}], [{"prompts": [{"type": "point", "x": 1}]}]]
 )
-def test_what_is_refused_does_not_fit_the_schema(objects):
+def test_refused_prompts_do_not_match_the_schema(objects):
     value = {"format": "sam2-widget-prompts", "version": 1, "objects": objects}
     with pytest.raises(PromptError):
         Prompts.from_json(json.dumps(value))
@@ -115,7 +117,7 @@ def run(code, monkeypatch, **names):
     return names["prompts"], names["result"], given
 
 
-def test_the_code_of_a_result_makes_it_again(monkeypatch):
+def test_to_code_reproduces_the_result(monkeypatch):
     result = segment(IMAGE, ALL, model=FakePredictor())
     again, made, given = run(result.to_code(), monkeypatch, image=IMAGE)
     assert again == ALL
@@ -123,7 +125,7 @@ def test_the_code_of_a_result_makes_it_again(monkeypatch):
     np.testing.assert_array_equal(made.masks, result.masks)
 
 
-def test_the_code_loads_the_image_in_the_same_way(tmp_path, monkeypatch):
+def test_to_code_loads_the_image_with_the_same_options(tmp_path, monkeypatch):
     path = str(tmp_path / "stäck.npy")
     np.save(path, np.zeros((4, 60, 80), np.uint16))
     options = {"axes": "CYX", "channels": {0: "red", 3: "#00ff00"}, "contrast_limits": (0, 9)}
@@ -133,7 +135,7 @@ def test_the_code_loads_the_image_in_the_same_way(tmp_path, monkeypatch):
 
 
 @given(value=prompts, name=st.none() | st.text(max_size=20))
-def test_any_prompts_are_code(value, name):
+def test_any_prompts_can_be_written_as_code(value, name):
     names = {}
     lines = value.to_code(image=name)
     code = lines[: lines.rindex("result = ")]
@@ -144,7 +146,7 @@ def test_any_prompts_are_code(value, name):
 @pytest.fixture
 def fake(monkeypatch):
     plan = Plan(given=FakePredictor())
-    monkeypatch.setattr(headless, "_plan_for", lambda model, device: plan)
+    monkeypatch.setattr(headless, "plan_for", lambda model, device: plan)
 
 
 @pytest.fixture
@@ -171,7 +173,7 @@ def test_the_command_writes_the_masks_of_the_notebook(tmp_path, photo, fake, nam
         np.testing.assert_array_equal(read.masks, expected.masks)
 
 
-def test_a_folder(tmp_path, photo, fake, capsys):
+def test_command_segments_a_folder(tmp_path, photo, fake, capsys):
     folder, out = tmp_path / "photos", tmp_path / "out"
     folder.mkdir()
     for name in ("a.png", "b.png"):
@@ -179,16 +181,40 @@ def test_a_folder(tmp_path, photo, fake, capsys):
     (folder / "broken.jpg").write_text("no image")
     (folder / "notes.txt").write_text("no image either")
     command = ["segment", str(folder), "--prompts", str(tmp_path / "p.json"), "--out", str(out)]
-    assert main([*command, "--format", "coco"]) == 1
+    assert main([*command, "--format", "labelme"]) == 1
     assert sorted(p.name for p in out.iterdir()) == ["a.json", "b.json"]
-    told = capsys.readouterr().err
-    assert "broken.jpg" in told
-    assert "2 of 3 images were segmented" in told
-    assert main([*command, "--format", "coco"]) == 1
+    printed = capsys.readouterr().err
+    assert "broken.jpg" in printed
+    assert "2 of 3 images were segmented" in printed
+    assert main([*command, "--format", "labelme"]) == 1
     assert "--overwrite" in capsys.readouterr().err
 
 
-def test_a_folder_of_prompts(tmp_path, photo, fake):
+@pytest.mark.parametrize("name", ["m.pgn", "m.jpg", "m.v2"])
+def test_an_unknown_suffix_of_a_file_is_an_error(tmp_path, photo, capsys, name):
+    command = ["segment", str(photo), "--prompts", str(tmp_path / "p.json")]
+    assert main([*command, "--out", str(tmp_path / name)]) == 1
+    printed = capsys.readouterr().err
+    assert f"has the suffix '{Path(name).suffix}': use one of .json, .txt, .geojson, " in printed
+    assert printed.endswith("or a name without suffix for a folder of PNGs, or pass --format\n")
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["masks.png", "masks.v2"])
+def test_an_unknown_suffix_for_a_folder_of_images_is_an_error(tmp_path, photo, fake, capsys, name):
+    (tmp_path / "photos").mkdir()
+    photo.rename(tmp_path / "photos" / "a.png")
+    out = tmp_path / name
+    command = ["segment", str(tmp_path / "photos"), "--prompts", str(tmp_path / "p.json")]
+    command += ["--out", str(out)]
+    assert main(command) == 1
+    assert "use one of .json, or a name without suffix" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*command, "--format", "png"]) == 0
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
+def test_command_reads_a_folder_of_prompts(tmp_path, photo, fake):
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.fromarray(IMAGE).save(folder / "a.png")
@@ -198,7 +224,7 @@ def test_a_folder_of_prompts(tmp_path, photo, fake):
     assert len(read_masks(tmp_path / "out" / "a.png")) == 1
 
 
-def test_what_goes_wrong_is_one_line(tmp_path, photo, capsys):
+def test_errors_of_the_command_are_one_line(tmp_path, photo, capsys):
     command = ["segment", str(photo), "--out", str(tmp_path / "m.png"), "--prompts"]
     assert main([*command, str(tmp_path / "none.json")]) == 1
     assert capsys.readouterr().err.startswith("sam2-widget: cannot read")
@@ -206,7 +232,7 @@ def test_what_goes_wrong_is_one_line(tmp_path, photo, capsys):
         main(["segment", str(photo)])
 
 
-def test_options_reach_the_image(tmp_path, fake):
+def test_command_line_options_apply_to_the_image(tmp_path, fake):
     np.save(tmp_path / "stack.npy", np.zeros((4, 5, 60, 80), np.uint16))
     ALL.save(tmp_path / "p.json")
     command = [
@@ -218,11 +244,27 @@ def test_options_reach_the_image(tmp_path, fake):
     assert (tmp_path / "m.png").exists()
 
 
-def test_the_schema_is_printed(capsys):
+def test_command_prints_the_schema(capsys):
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == Prompts.schema()
 
 
-def test_numbers_survive_the_file_to_the_bit():
+def test_coordinates_round_trip_exactly():
     value = Prompts((ObjectPrompts((Point(math.pi, 1 / 3),)),))
     assert Prompts.from_json(value.to_json()) == value
+
+
+def test_file_of_the_front_end_equals_that_of_the_kernel():
+    """js/tests/prompt-backup.test.js writes the same."""
+    path = Path(__file__).parents[2] / "js" / "tests" / "data" / "page.prompts.json"
+    expected = Prompts(
+        (
+            ObjectPrompts((Point(12.25, 8), Stroke([(3, 4.5), (10, 6)], 2.5, 0)), "cat", 7),
+            ObjectPrompts((MaskPrompt((4, 6), "5220;"),), color="#00ff7f", crowd=True),
+            ObjectPrompts((Box(1, 1, 5, 3.5), Point(2, 2, 0)), "dog"),
+        ),
+        Settings("cut out", fill_holes=9),
+        Categories(("cat", "dog"), (17, 4)),
+    )
+    assert Prompts.load(path) == expected
+    assert Prompts.from_json(expected.to_json()) == expected

@@ -15,8 +15,8 @@ from sam2_widget import (
     SettingError,
     Settings,
 )
-from sam2_widget.colors import checked_classes
-from sam2_widget.session import Annotation, Session
+from sam2_widget.annotation.session import Annotation, Session
+from sam2_widget.prompts.colors import checked_classes
 
 A, B, C = Point(1, 1), Point(2, 2), Point(3, 3, 0)
 
@@ -31,7 +31,7 @@ def active_prompts(session):
     return active.prompts if active else None
 
 
-def test_the_first_prompt_starts_an_object_and_the_next_refine_it(session):
+def test_first_prompt_starts_an_object_and_later_ones_refine_it(session):
     session.add(A)
     session.add(C)
     assert active_prompts(session) == (A, C)
@@ -47,7 +47,7 @@ def test_after_commit_the_next_prompt_starts_another(session):
     assert [o.label for o in session.annotation.objects] == ["cat", None]
 
 
-def test_undo_takes_prompts_then_objects(session):
+def test_undo_removes_prompts_then_objects(session):
     session.add(A)
     session.commit()
     session.add(B)
@@ -64,20 +64,20 @@ def test_undo_takes_prompts_then_objects(session):
     assert active_prompts(session) == (B,)
 
 
-def test_a_new_edit_ends_redo(session):
+def test_new_edit_clears_the_redo_history(session):
     session.add(A)
     session.undo()
     session.add(B)
     assert not session.can_redo
 
 
-def test_fast_clicks_that_arrive_together_are_undone_one_by_one(session):
+def test_clicks_of_one_message_are_undone_one_by_one(session):
     session.set_prompts((A, B, C))
     session.undo()
     assert active_prompts(session) == (A, B)
 
 
-def test_a_changed_list_is_one_step(session):
+def test_set_prompts_is_one_step(session):
     session.set_prompts((A, B))
     session.set_prompts((B,))
     session.undo()
@@ -92,7 +92,7 @@ def test_an_empty_list_removes_the_object(session):
     assert active_prompts(session) == (A,)
 
 
-def test_select_reopens_an_object_in_its_place(session):
+def test_select_reopens_an_object_at_its_position(session):
     session.add(A)
     session.commit()
     session.add(B)
@@ -103,7 +103,7 @@ def test_select_reopens_an_object_in_its_place(session):
     assert [o.prompts for o in session.annotation.objects] == [(A, C), (B,)]
 
 
-def test_delete_and_undo_restore_place_and_id(session):
+def test_undo_of_delete_restores_position_and_id(session):
     for prompt in (A, B, C):
         session.add(prompt)
         session.commit()
@@ -125,12 +125,12 @@ def test_clear_can_be_undone(session):
     assert session.annotation == before
 
 
-def test_nothing_to_commit(session):
+def test_commit_without_object_is_refused(session):
     with pytest.raises(PromptError, match="nothing to commit"):
         session.commit()
 
 
-def test_a_prompt_outside_changes_nothing(session):
+def test_prompt_outside_the_image_changes_nothing(session):
     session.add(A)
     before = session.annotation
     with pytest.raises(PromptError, match="outside"):
@@ -155,21 +155,45 @@ def test_labels_are_checked_and_the_first_is_the_default():
     assert session.annotation.objects[0].label == "dog"
 
 
+def test_used_labels_and_declared_classes(session):
+    session.add(A)
+    session.commit("cow")
+    session.add_class("dog", use=False)
+    session.add(B)
+    assert session.annotation.active.label is None
+    session.commit("sheep")  # no labels were given: any text may still be one
+    assert session.used_labels == ("cow", "sheep")
+    assert list(session.classes) == ["dog"]
+    session.set_classes(checked_classes(["cat"]))
+    session.rename(session.annotation.objects[1].id, "cow")
+    assert session.used_labels == ("cow",)
+    with pytest.raises(LabelError, match=r"one of \['cat'\], got 'sheep'"):
+        session.use_label("sheep")
+
+
+def test_added_classes_keep_the_numbers_of_labels_in_use(session):
+    session.add(A)
+    session.commit("cow")
+    for name in ("dog", "cat"):
+        session.add_class(name)
+    assert session.numbers.categories(session.used_labels).names == ("cow", "dog", "cat")
+
+
 @pytest.mark.parametrize("bad", [3, b"cat", ["cat"], "x" * 201])
-def test_a_label_is_short_text(session, bad):
+def test_invalid_labels_are_refused(session, bad):
     session.add(A)
     with pytest.raises(LabelError):
         session.commit(bad)
 
 
-def test_an_unknown_object(session):
+def test_unknown_object_is_refused(session):
     for edit in (session.select, session.delete, lambda i: session.rename(i, "x")):
         with pytest.raises(LookupError, match="id 7"):
             edit(7)
 
 
 @given(st.lists(st.sampled_from(["add", "commit", "delete", "select", "clear"]), max_size=30))
-def test_undoing_everything_ends_with_nothing_and_redoing_with_everything(edits):
+def test_undo_all_and_redo_all(edits):
     session = Session(100, 100)
     for number, edit in enumerate(edits):
         objects = session.annotation.objects
@@ -190,7 +214,7 @@ def test_undoing_everything_ends_with_nothing_and_redoing_with_everything(edits)
     assert session.annotation.objects == end
 
 
-def test_a_mask_to_start_from_is_a_finished_object(session):
+def test_initial_mask_is_a_finished_object(session):
     mask = MaskPrompt.from_mask(np.eye(10))
     session.start_from(mask, "cat")
     assert session.annotation.active is None
@@ -201,7 +225,7 @@ def test_a_mask_to_start_from_is_a_finished_object(session):
         session.start_from(MaskPrompt.from_mask(np.eye(9)), None)
 
 
-def test_replaying_brings_objects_and_settings_in_one_step(session):
+def test_replay_adds_objects_and_settings_in_one_step(session):
     session.add(A)
     prompts = Prompts((ObjectPrompts((B,), "x"), ObjectPrompts((C,))), Settings(fill_holes=3))
     session.replay(prompts)
@@ -225,7 +249,7 @@ def three(session):
     ("moved", "to", "order"),
     [(0, 2, [1, 2, 0]), (2, 0, [2, 0, 1]), (1, 1, [0, 1, 2]), (0, 99, [1, 2, 0])],
 )
-def test_order_is_a_step(session, moved, to, order):
+def test_reordering_is_one_step(session, moved, to, order):
     three(session)
     session.move(moved, to)
     assert [o.id for o in session.annotation.objects] == order
@@ -234,7 +258,7 @@ def test_order_is_a_step(session, moved, to, order):
     assert [o.id for o in session.annotation.objects] == [0, 1, 2]
 
 
-def test_looks_are_no_steps(session):
+def test_visibility_and_locks_are_not_steps(session):
     first, second, _ = three(session)
     session.show(first, visible=False)
     session.lock(second, locked=True)
@@ -258,7 +282,7 @@ def test_a_locked_object_cannot_be_edited(session):
     assert [o.id for o in session.annotation.objects] == [first]
 
 
-def test_locking_leaves_the_object_and_undo_does_not_come_back_to_it(session):
+def test_locking_deselects_the_object_and_undo_does_not_reselect_it(session):
     session.add(A)
     session.add(B)
     session.lock(session.annotation.active_id, locked=True)
@@ -267,7 +291,7 @@ def test_locking_leaves_the_object_and_undo_does_not_come_back_to_it(session):
     assert session.annotation.active is None
 
 
-def test_settings_are_steps(session):
+def test_settings_changes_are_steps(session):
     session.add(A)
     session.set_setting("fill_holes", 20)
     session.set_setting("overlap", "cut out")
@@ -282,7 +306,7 @@ def test_settings_are_steps(session):
     assert session.annotation.settings == Settings(fill_holes=20)
 
 
-def test_classes_have_colours_and_objects_take_them():
+def test_objects_get_the_colours_of_their_classes():
     session = Session(10, 10, checked_classes({"cat": "red", "dog": "#00FF00"}))
     session.add(A)
     assert session.color(session.annotation.active) == "#ff0000"
@@ -308,6 +332,51 @@ def test_colours_come_from_the_palette(session):
         "#ffffff",
         "#000000",
     ]
+
+
+ABSENT = ObjectPrompts((), "cell", 7)
+"""As an object of a stack is described on a plane from which it is absent."""
+
+
+def test_objects_that_are_absent_are_kept_apart_and_saved(session):
+    session.replay(Prompts((ObjectPrompts((A,), number=3), ABSENT)))
+    assert [o.number for o in session.annotation.objects] == [3]
+    assert [o.number for o in session.annotation.absent] == [7]
+    assert session.prompts.objects == (ObjectPrompts((A,), number=3), ABSENT)
+    session.clear()
+    assert not session.prompts
+    session.undo()
+    assert ABSENT in session.prompts
+
+
+def test_absences_that_are_there_already_are_restored_once(session):
+    other = ObjectPrompts((), "cell", 8)
+    session.replay(Prompts((ABSENT,)))
+    session.restore(Prompts((other, ABSENT)))
+    assert session.prompts.objects == (other, ABSENT)
+
+
+def test_a_corrected_mask_is_restored_in_the_place_of_the_given_one(session):
+    given_mask = MaskPrompt.from_mask(np.eye(10, dtype=bool))
+    given_, other = (ObjectPrompts((given_mask,), number=n) for n in (3, 4))
+    corrected = ObjectPrompts((given_mask, A), "cell", 3)
+    gone = ObjectPrompts((), number=4)
+    session.start_with(Prompts((given_, other)))
+    ids = [o.id for o in session.annotation.objects]
+    session.restore(Prompts((corrected, gone)))
+    assert session.prompts.objects == (corrected, gone)
+    assert session.annotation.objects[0].id == ids[0]
+    session.undo()
+    assert session.prompts.objects == (given_, other)
+    # What was begun with other prompts stays beside it.
+    session.restore(Prompts((ObjectPrompts((B,), number=3),)))
+    assert [o.prompts for o in session.prompts] == [(B,), (given_mask,), (given_mask,)]
+
+
+def test_objects_of_a_plain_image_cannot_be_marked_as_absent(session):
+    session.replay(Prompts((ObjectPrompts((A,), number=3),)))
+    with pytest.raises(PromptError, match="only objects of a stack"):
+        session.mark_absent([3])
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -370,3 +439,21 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 TestSessionMachine = SessionMachine.TestCase
+
+
+def test_a_class_is_renamed_in_the_whole_history(session):
+    session.add(A)
+    session.commit("cat")
+    session.add(B)
+    session.commit("dog")
+    session.undo()
+    session.relabel({"cat": "lynx", "dog": "hound"})
+    assert [o.label for o in session.annotation.objects] == ["lynx", None]
+    session.redo()
+    assert [o.label for o in session.annotation.objects] == ["lynx", "hound"]
+    for _ in range(4):
+        session.undo()
+    assert not session.undo()  # it is no step itself
+    session.redo()
+    session.redo()
+    assert [o.label for o in session.annotation.objects] == ["lynx"]

@@ -53,7 +53,7 @@ TYPES = [
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_every_type_of_number(dtype):
+def test_every_dtype(dtype):
     value = 255 if dtype == "uint8" else 1
     assert_marked(load_image(marked(value=value, dtype=dtype)))
 
@@ -81,14 +81,14 @@ def test_channels_as_red_green_blue():
     }
 
 
-def test_channels_in_colours_have_their_own_contrast():
+def test_each_channel_has_its_own_contrast():
     loaded = load_image(CHANNELS, channels={0: "magenta", 2: "#008000"})
     assert_marked(loaded, (255, 128, 255))
     (_, first), (_, second) = loaded.record["contrast_limits"]
     assert 0 < first <= 100 < second <= 30_000
 
 
-def test_few_rows_and_many_channels_must_be_said():
+def test_ambiguous_channel_axis_must_be_given():
     with pytest.raises(ImageError, match="name its axes"):
         load_image(np.zeros((7, 7, 7)), channels=0)
     assert load_image(np.zeros((7, 9, 8)), channels=0).rgb.shape == (9, 8, 3)
@@ -105,13 +105,13 @@ def test_few_rows_and_many_channels_must_be_said():
         (1.5, "one channel, three"),
     ],
 )
-def test_channels_that_are_none(channels, message):
+def test_invalid_channels_are_refused(channels, message):
     with pytest.raises(ImageError, match=message):
         load_image(CHANNELS, channels=channels)
 
 
 def test_many_channels_must_be_chosen():
-    with pytest.raises(ImageError, match="has 5 channels: say which"):
+    with pytest.raises(ImageError, match="has 5 channels: choose which"):
         load_image(CHANNELS, axes="CYX")
 
 
@@ -119,7 +119,7 @@ def test_many_channels_must_be_chosen():
     ("limits", "grey"),
     [((0, 1000), 128), ((400, 600), 128), ("full", 2), ([(0, 500)], 255), ((600, 900), 0)],
 )
-def test_contrast_is_what_was_said(limits, grey):
+def test_given_contrast_limits_are_used(limits, grey):
     loaded = load_image(np.full((2, 2), 500, np.uint16), contrast_limits=limits)
     assert loaded.rgb[0, 0].tolist() == [grey] * 3
 
@@ -133,13 +133,13 @@ def test_contrast_of_bytes_can_be_set_too():
 @pytest.mark.parametrize(
     "limits", ["best", (5, 5), (9, 3), (1, 2, 3), [(0, 1), (0, 1)], (0, np.nan), None, ("a", "b")]
 )
-def test_contrast_that_is_none(limits):
+def test_invalid_contrast_limits_are_refused(limits):
     with pytest.raises(ImageError, match="contrast_limits must be"):
         load_image(np.zeros((3, 3), np.uint16), contrast_limits=limits)
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(1, 2**31))
-def test_whole_numbers_are_stretched_without_overflow(low, span):
+def test_integers_are_stretched_without_overflow(low, span):
     values = np.array([[low, low + span // 2, low + span]], np.int64)
     grey = load_image(values, contrast_limits=(low, low + span)).rgb[0, :, 0]
     assert (grey[0], grey[2]) == (0, 255)
@@ -171,7 +171,7 @@ def test_xarray_names_its_axes_and_channels():
     assert_marked(load_image(xr.DataArray(marked(value=255), dims=("b", "a")), axes="YX"))
 
 
-def test_of_a_dask_array_only_what_is_shown_is_computed():
+def test_dask_computes_only_what_is_shown():
     computed = []
 
     def block(where, value):
@@ -187,10 +187,10 @@ def test_of_a_dask_array_only_what_is_shown_is_computed():
     assert computed == [3]
 
 
-def test_a_stack_must_say_which_plane():
+def test_plane_of_a_stack_is_required():
     stack = np.zeros((5, 3, H, W), np.uint8)
     stack[2, 1, ROW, COLUMN] = 255
-    with pytest.raises(ImageError, match="5 along Z: say which plane"):
+    with pytest.raises(ImageError, match="5 along Z: choose a plane"):
         load_image(stack, axes="ZCYX")
     loaded = load_image(stack, axes="ZCYX", plane=2)
     assert_marked(loaded, (0, 255, 0))
@@ -198,7 +198,7 @@ def test_a_stack_must_say_which_plane():
     assert_marked(load_image(stack, axes="ZCYX", plane={"z": -3}), (0, 255, 0))
     with pytest.raises(ImageError, match="no plane 5 along Z"):
         load_image(stack, axes="ZCYX", plane=5)
-    with pytest.raises(ImageError, match="say which plane"):
+    with pytest.raises(ImageError, match="choose a plane"):
         load_image(stack[None], axes="TZCYX", plane={"T": 0})
     with pytest.raises(ImageError, match="along Q"):
         load_image(stack, axes="ZCYX", plane={"Z": 0, "Q": 1})
@@ -206,12 +206,12 @@ def test_a_stack_must_say_which_plane():
 
 
 @pytest.mark.parametrize("axes", ["ZY", "ZYXX", "ABCD", "YXCS", "YX"])
-def test_axes_that_do_not_fit(axes):
+def test_invalid_axes_are_refused(axes):
     with pytest.raises(ImageError, match="axes must name the 4 axes"):
         load_image(np.zeros((2, 3, 4, 5), np.uint8), axes=axes)
 
 
-def test_a_plane_of_a_picture_is_refused():
+def test_plane_of_a_2d_image_is_refused():
     with pytest.raises(ImageError, match="no further axis"):
         load_image(marked(), plane=3)
 
@@ -252,7 +252,7 @@ def test_tiff_of_16_bits_and_of_a_picture(tmp_path):
     assert_marked(load_image(tmp_path / "planar.tif", axes="CYX", channels=2))
 
 
-def test_a_tiff_is_known_by_its_content(tmp_path):
+def test_tiff_is_recognized_by_content(tmp_path):
     tifffile.imwrite(
         tmp_path / "a.stk", CHANNELS, photometric="minisblack", metadata={"axes": "CYX"}
     )
@@ -261,7 +261,7 @@ def test_a_tiff_is_known_by_its_content(tmp_path):
         load_image(tmp_path / "a.stk")
 
 
-def test_what_pillow_cannot_read_imageio_may(tmp_path, monkeypatch):
+def test_imageio_reads_formats_that_pillow_cannot(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.stk", marked(dtype=np.float64))
     monkeypatch.setattr("sam2_widget.images.sources.is_tiff", lambda path: False)
     assert_marked(load_image(tmp_path / "a.stk"))
@@ -299,7 +299,7 @@ def test_a_stack_is_a_sequence_of_planes():
     assert len(stack[1:3]) == 2
     with pytest.raises(IndexError, match="there are 4"):
         stack[4]
-    with pytest.raises(ImageError, match="along which axis"):
+    with pytest.raises(ImageError, match="along= must be the axis"):
         ImageStack(np.zeros((2, 3, H, W), np.uint8), axes="TZYX")
     with pytest.raises(ImageError, match="no planes"):
         ImageStack(Image.new("L", (3, 3)))
@@ -357,7 +357,7 @@ def swapped_profile():
     return bytes(data.replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be")))
 
 
-def test_a_profile_changes_colours_and_is_told():
+def test_color_profile_is_applied_and_recorded():
     red = Image.new("RGB", (4, 4), (255, 0, 0))
     loaded = load_image(saved(red, format="PNG", icc_profile=swapped_profile()))
     assert loaded.rgb[0, 0, 2] > 250
@@ -365,20 +365,20 @@ def test_a_profile_changes_colours_and_is_told():
     assert "test" in loaded.record["profile"]
 
 
-def test_pictures_can_be_taken_for_their_numbers(tmp_path):
+def test_channels_and_contrast_limits_apply_to_image_files(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(np.dstack([marked(value=9), marked(), marked()])).save(path)
     assert_marked(load_image(path, channels=0, contrast_limits=(0, 9)))
 
 
-def test_the_record_can_be_kept():
+def test_record_has_shape_dtype_and_contrast_limits():
     record = load_image(marked(value=500, dtype=np.uint16), contrast_limits=(0, 500)).record
     assert record["shape"] == (H, W)
     assert record["dtype"] == "uint16"
     assert record["contrast_limits"] == ((0.0, 500.0),)
 
 
-def test_torch_is_not_imported_to_look_at_an_array():
+def test_opening_an_array_does_not_import_torch():
     code = "import sys, numpy; from sam2_widget.images.sources import load_image\n"
     code += "load_image(numpy.zeros((3, 3)))\nassert 'torch' not in sys.modules"
     import subprocess  # noqa: PLC0415
@@ -386,7 +386,7 @@ def test_torch_is_not_imported_to_look_at_an_array():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_tiff_that_claims_thousands_of_channels_is_not_read(tmp_path, monkeypatch):
+def test_tiff_that_states_thousands_of_channels_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "MAX_PIXELS", 1000)
     path = tmp_path / "many.tif"
     for channels in (26, 27):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sam2_widget import ObjectPrompts, Point, PromptError, Prompts, Settings, StackPrompts
-from sam2_widget.stack_prompts import FORMAT
+from sam2_widget.prompts.stacks import FORMAT
 
 objects = st.builds(
     ObjectPrompts,
@@ -47,7 +47,7 @@ def test_a_round_trip(planes, along):
         ),
     ],
 )
-def test_what_is_none_is_refused(text, tmp_path):
+def test_invalid_files_are_refused(text, tmp_path):
     with pytest.raises(PromptError):
         StackPrompts.from_json(text)
     path = tmp_path / "größe 1.json"
@@ -56,6 +56,6 @@ def test_what_is_none_is_refused(text, tmp_path):
         StackPrompts.load(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_missing_file_is_a_clear_error(tmp_path):
     with pytest.raises(PromptError, match=r"none\.json"):
         StackPrompts.load(tmp_path / "none.json")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from sam2_widget.models.store import BadFileError, EmbeddingStore, decode, encode
+from sam2_widget.models.embeddings.store import BadFileError, EmbeddingStore, decode, encode
 
 ARRAYS = {"map0": np.arange(24, dtype=np.float16).reshape(2, 3, 4), "size": np.array([4, 3])}
 GOOD = encode(ARRAYS, "model", "image")
@@ -28,7 +28,7 @@ def same(found, expected=ARRAYS):
         assert array.dtype == expected[name].dtype
 
 
-def test_what_was_written_is_read(store):
+def test_written_embeddings_are_read(store):
     assert store.read("model", "image") is None
     store.write("model", "image", ARRAYS)
     same(store.read("model", "image"))
@@ -38,13 +38,13 @@ def test_what_was_written_is_read(store):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_refused_calmly(data):
+def test_invalid_bytes_are_refused(data):
     with pytest.raises(BadFileError):
         decode(data, "model", "image")
 
 
 @given(st.data())
-def test_no_damaged_file_is_taken_for_a_whole_one(data):
+def test_damaged_files_are_never_accepted(data):
     where = data.draw(st.integers(0, len(GOOD) - 1))
     if data.draw(st.booleans()):
         damaged = GOOD[:where]
@@ -64,7 +64,7 @@ def test_no_damaged_file_is_taken_for_a_whole_one(data):
         max_size=3,
     )
 )
-def test_any_arrays_come_back(arrays):
+def test_any_arrays_round_trip(arrays):
     same(decode(encode(arrays, "m", "i"), "m", "i"), arrays)
 
 
@@ -80,7 +80,7 @@ def test_any_arrays_come_back(arrays):
     ],
     ids=["empty", "truncated", "header only", "foreign", "another's", "another version"],
 )
-def test_a_wrong_file_is_ignored_told_and_replaced(store, data, caplog):
+def test_invalid_file_is_ignored_logged_and_replaced(store, data, caplog):
     store.write("model", "image", ARRAYS)
     (path,) = store.folder.iterdir()
     path.write_bytes(data)
@@ -91,7 +91,7 @@ def test_a_wrong_file_is_ignored_told_and_replaced(store, data, caplog):
     same(store.read("model", "image"))
 
 
-def test_the_least_recently_used_files_go(tmp_path):
+def test_least_recently_used_files_are_removed(tmp_path):
     store = EmbeddingStore(tmp_path, 3 * len(GOOD) + 10)
     for number in range(3):
         store.write("model", f"image{number}", ARRAYS)
@@ -104,12 +104,12 @@ def test_the_least_recently_used_files_go(tmp_path):
     assert store.nbytes <= 3 * len(GOOD) + 10
 
 
-def test_what_is_larger_than_the_whole_is_not_written(tmp_path):
+def test_embedding_larger_than_the_store_is_not_written(tmp_path):
     EmbeddingStore(tmp_path, len(GOOD) - 1).write("model", "image", ARRAYS)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_a_dead_kernel_left_is_removed(store):
+def test_temporary_file_of_a_dead_kernel_is_removed(store):
     store.folder.mkdir(parents=True)
     dead, alive = (store.folder / f".{digit * 32}.tmp" for digit in "da")
     for path in (dead, alive):
@@ -120,7 +120,7 @@ def test_a_file_that_a_dead_kernel_left_is_removed(store):
     assert alive.exists()
 
 
-def test_a_full_disk_stops_nothing_and_leaves_nothing(store, monkeypatch, caplog):
+def test_full_disk_is_logged_and_leaves_no_file(store, monkeypatch, caplog):
     def full(_):
         raise OSError(28, "No space left on device")
 
@@ -136,7 +136,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pathlib import Path
-from sam2_widget.models.store import EmbeddingStore
+from sam2_widget.models.embeddings.store import EmbeddingStore
 store = EmbeddingStore(Path(sys.argv[1]), int(sys.argv[2]))
 for turn in range(60):
     name = f"image{turn % 5}"
@@ -161,18 +161,18 @@ def test_several_kernels_share_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["open", "unlink"])
-def test_what_another_kernel_deletes_first_is_no_failure(store, monkeypatch, caplog, step):
+def test_file_deleted_by_another_kernel_is_not_an_error(store, monkeypatch, caplog, step):
     store.write("model", "image", ARRAYS)
     (old,) = store.folder.iterdir()
     os.utime(old, (0, 0))
     do = getattr(Path, step)
 
-    def overtaken(path, *arguments, **options):
+    def replaced_meanwhile(path, *arguments, **options):
         if path == old:
             os.unlink(old)  # noqa: PTH108 - that of Path is under test
         return do(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, step, overtaken)
+    monkeypatch.setattr(Path, step, replaced_meanwhile)
     with caplog.at_level(logging.WARNING):
         EmbeddingStore(store.folder, len(GOOD) + 1).write("model", "other", ARRAYS)
     assert not caplog.text

@@ -44,7 +44,7 @@ def full(crop, size):
 
 @settings(deadline=None)
 @given(pixels, st.lists(strokes, max_size=3))
-def test_strokes_are_laid_on_top_in_order_by_their_definition(base, drawn):
+def test_strokes_are_applied_in_order(base, drawn):
     expected = base.copy()
     for stroke in drawn:
         for y, x in np.ndindex(*base.shape):
@@ -62,11 +62,11 @@ def test_strokes_are_laid_on_top_in_order_by_their_definition(base, drawn):
     st.floats(0.125, 20, width=32) | st.sampled_from([0.5, 1.0, 1.5, 2.0, 5.0, 13.0]),
     st.sampled_from([0, 1, 4096]),
 )
-def test_runs_give_the_same_pixels_as_the_test_of_each(points, radius, few):
+def test_runs_equal_the_test_of_each_pixel(points, radius, few):
     stroke = Stroke(points, radius)
     xs, ys = np.arange(0.5, 26), np.arange(0.5, 23)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sam2_widget.masks.brush.FEW", few)
+        patch.setattr("sam2_widget.masks.brush.SMALL_AREA", few)
         found = under(segments(stroke.vertices, radius), xs, ys)
     expected = [[is_under(stroke, x, y) for x in range(26)] for y in range(23)]
     np.testing.assert_array_equal(found, expected)
@@ -77,8 +77,8 @@ def test_runs_give_the_same_pixels_as_the_test_of_each(points, radius, few):
     [[(10.5, 10.5), (40.5, 10.5)], [(10.5, 5), (10.5, 30)], [(3, 4), (33, 44)], [(9.5, 9.5)]],
 )
 @pytest.mark.parametrize("radius", [5, 3, 10, 0.5])
-def test_pixels_exactly_on_the_rim_are_tested_one_by_one(points, radius, monkeypatch):
-    monkeypatch.setattr("sam2_widget.masks.brush.FEW", 0)
+def test_pixels_exactly_on_the_edge_are_tested_individually(points, radius, monkeypatch):
+    monkeypatch.setattr("sam2_widget.masks.brush.SMALL_AREA", 0)
     stroke = Stroke(points, radius)
     found = under(segments(stroke.vertices, radius), np.arange(0.5, 60), np.arange(0.5, 60))
     expected = [[is_under(stroke, x, y) for x in range(60)] for y in range(60)]
@@ -98,7 +98,7 @@ def test_a_single_vertex_is_a_disc():
     assert crop.area == 5
 
 
-def test_wide_strokes_are_worked_in_parts(monkeypatch):
+def test_wide_strokes_are_drawn_in_chunks(monkeypatch):
     stroke = Stroke([(10, 10), (80, 60)], 30)
     mask = Mask(PixelMask.from_pixels(np.zeros((100, 120), bool)), (stroke,))
     at_once = full(mask.crop(100, 120), (100, 120))
@@ -106,7 +106,7 @@ def test_wide_strokes_are_worked_in_parts(monkeypatch):
     np.testing.assert_array_equal(full(mask.crop(100, 120), (100, 120)), at_once)
 
 
-def test_a_later_click_of_the_opposite_label_gives_a_stroke_back():
+def test_later_click_of_the_opposite_label_removes_a_stroke():
     brush, eraser = Stroke([(5, 5), (15, 5)], 2), Stroke([(5, 15)], 2, 0)
     beside, on_brush, on_eraser = Point(10, 9, 0), Point(10, 5.5, 0), Point(5, 15)
     assert standing_strokes((brush, eraser)) == (brush, eraser)
@@ -118,7 +118,7 @@ def test_a_later_click_of_the_opposite_label_gives_a_stroke_back():
     assert standing_strokes((brush, Choice(1), Scribble([(9, 5), (11, 5)], 0))) == (brush,)
 
 
-def test_empty_and_whole_heed_strokes():
+def test_empty_and_full_masks_consider_strokes():
     nothing = LogitMask.from_logits(np.full((2, 2), -1, np.float32))
     everything = LogitMask.from_logits(np.full((2, 2), 1, np.float32))
     brush, eraser = Stroke([(1, 1)], 1), Stroke([(1, 1)], 1, 0)

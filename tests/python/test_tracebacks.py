@@ -10,9 +10,10 @@ import weakref
 import numpy as np
 import pytest
 
-from sam2_widget.interrupts import held_back
+from sam2_widget._utils.interrupts import defer_sigint
+from sam2_widget._utils.tracebacks import as_text
 from sam2_widget.models import worker
-from sam2_widget.tracebacks import as_text
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("interruptible")
 
@@ -35,7 +36,7 @@ def failing(kept):
         raise ValueError("what came of it") from error
 
 
-def test_an_error_and_its_causes_lose_their_frames_and_keep_their_lines():
+def test_frames_of_an_error_and_its_causes_are_cleared_but_lines_kept():
     kept = []
     with pytest.raises(ValueError, match="what came of it") as caught:
         failing(kept)
@@ -47,13 +48,13 @@ def test_an_error_and_its_causes_lose_their_frames_and_keep_their_lines():
     assert shown.count("what came of it") > 1
 
 
-def test_an_error_that_is_raised_again_does_not_grow():
+def test_traceback_does_not_grow_when_raised_again():
     error = ValueError("again")
     first = str(as_text(error).__cause__)
     assert str(as_text(error).__cause__) == first
 
 
-def test_what_the_model_thread_raises_keeps_no_local_of_its():
+def test_errors_of_the_model_thread_keep_no_local_variables():
     kept = []
     argument = Tensor()
     kept.append(weakref.ref(argument))
@@ -71,7 +72,7 @@ def test_what_the_model_thread_raises_keeps_no_local_of_its():
     assert [ref() for ref in kept] == [None, None, None]
 
 
-def test_errors_of_the_caller_keep_their_locals():
+def test_errors_of_the_caller_keep_their_local_variables():
     def caller():
         mine = Tensor()
         raise KeyError(id(mine))
@@ -88,21 +89,38 @@ def test_errors_of_the_caller_keep_their_locals():
     assert isinstance(frame.f_locals["mine"], Tensor)
 
 
-def test_an_interrupt_while_waiting_for_the_model_keeps_nothing_and_the_job_ends():
-    tensor, done = Tensor(), threading.Event()
+def test_interrupt_while_waiting_for_the_model_keeps_no_references():
+    tensor, begun, handled, raised, done = Tensor(), *(threading.Event() for _ in range(4))
     kept = weakref.ref(tensor)
 
     def job(tensor=tensor):
-        time.sleep(0.5)
+        begun.set()
+        raised.wait(PATIENCE)
         done.set()
         return tensor
 
+    def handle(*_):
+        if not handled.is_set():
+            handled.set()
+            raise KeyboardInterrupt
+
+    def interrupt():
+        # An interrupt just before the wait begins does not end it: the next one does.
+        begun.wait(PATIENCE)
+        while not handled.wait(1):
+            os.kill(os.getpid(), signal.SIGINT)
+
     waiting = [job]
     del job, tensor
-    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        worker.local.run(waiting.pop())
-    assert done.wait(timeout=10)
+    before = signal.signal(signal.SIGINT, handle)
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            worker.local.run(waiting.pop())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raised.set()
+    assert done.wait(PATIENCE)
     worker.local.run(lambda: None)
     assert kept() is None
     assert caught.value.__traceback__ is not None
@@ -112,7 +130,7 @@ def test_an_interrupt_waits_for_the_end_of_the_block():
     steps = []
 
     def block():
-        with held_back():
+        with defer_sigint():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             steps.append("whole")
@@ -125,12 +143,12 @@ def test_an_interrupt_waits_for_the_end_of_the_block():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_blocks_within_blocks_are_one():
+def test_nested_blocks_defer_until_the_outermost_ends():
     steps = []
 
     def block():
-        with held_back():
-            with held_back():
+        with defer_sigint():
+            with defer_sigint():
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.05)
             steps.append("inner has ended")
@@ -140,9 +158,9 @@ def test_blocks_within_blocks_are_one():
     assert steps == ["inner has ended"]
 
 
-def test_an_error_in_the_block_is_not_lost_to_the_interrupt():
+def test_error_in_the_block_is_chained_to_the_interrupt():
     def block():
-        with held_back():
+        with defer_sigint():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             raise ZeroDivisionError
@@ -152,11 +170,11 @@ def test_an_error_in_the_block_is_not_lost_to_the_interrupt():
     assert isinstance(caught.value.__context__, ZeroDivisionError)
 
 
-def test_other_threads_just_run_the_block():
+def test_other_threads_run_the_block_unchanged():
     found = []
 
     def block():
-        with held_back():
+        with defer_sigint():
             found.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=block)
@@ -165,5 +183,5 @@ def test_other_threads_just_run_the_block():
     assert found == [signal.getsignal(signal.SIGINT)]
 
 
-def test_results_come_back():
+def test_result_of_a_job_is_returned():
     assert worker.local.run(lambda: np.arange(3)).tolist() == [0, 1, 2]

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +14,24 @@ import psutil
 import pytest
 import torch
 
+from deploy.try_hub import free_port
 from sam2_widget import ray_model
 from sam2_widget.models import worker
+from tests.waiting import PATIENCE, wait_until
 from tests.widget.conftest import MockComm, Page, mock_comm, point, settle  # noqa: F401
 
-PATIENCE = 120
-"""Seconds for what takes a few on a quiet machine."""
-
 START, ATTEMPTS = 200, 3
-"""Seconds that a start may take, and how often it is tried."""
+"""Seconds that a start may take, and the number of attempts."""
+
+LOG_END = 2000
+"""Characters of each log that are shown when no start succeeds."""
+
+RAY_SETTINGS = {
+    # Ray's time limits for starting its own processes: 60 and 30 seconds by default.
+    "RAY_worker_register_timeout_seconds": str(START),
+    "RAY_agent_register_timeout_ms": str(1000 * START),
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
 IMAGE[30:80, 40:110] = (200, 60, 50)
@@ -31,51 +39,59 @@ IMAGE.setflags(write=False)
 
 
 def image(i):
-    """Images that differ, so that they belong to different replicas."""
+    """Different images, which are routed to different replicas."""
     other = IMAGE.copy()
     other[:8, :8] = i
     return other
 
 
-def wait_until(found, patience=PATIENCE):
-    end = time.monotonic() + patience
-    while not found():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 class Serving:
-    """A Ray cluster with the bundled model, in processes of its own."""
+    """A Ray cluster with the bundled model, in separate processes."""
 
     def __init__(self, folder, **options):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder, self.options = folder, {"model": "bundled", **options}
         self.hold = folder / "hold"
-        self.started = 0
-        self.start()
-
-    def start(self, **options):
-        """Start, again if need be: Ray gives up after 30 s, which a busy machine may take."""
-        for _ in range(ATTEMPTS):
-            if self.starts(**options):
+        reports = []
+        for attempt in range(ATTEMPTS):
+            if self.starts(attempt):
                 return
+            reports.append(self.report())
             self.kill()
-        raise AssertionError((self.folder / "log").read_text()[-4000:])
+        raise AssertionError("\n".join(reports))
 
-    def starts(self, **options):
-        before = self.lines("serving")
-        # Ray's sockets lie below this folder, and their paths have to be short.
-        temporary = f"/tmp/s2w-{os.getpid()}-{self.port}-{self.started}"
-        self.started += 1
-        arguments = [str(self.port), temporary, json.dumps({**self.options, **options})]
+    def stop_service(self):
+        """Stop the replicas and the HTTP port; Ray's own processes keep running."""
+        self.request("stop", "stopped")
+
+    def start_service(self, **options):
+        """Serve again, with new replicas that have nothing in memory."""
+        self.request(json.dumps({**self.options, **options}), "serving")
+
+    def request(self, line, answer):
+        """Send a line to the cluster's process, and wait for one more of its replies."""
+        before = self.lines(answer)
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        wait_until(lambda: self.lines(answer) > before, f"the line {answer!r}", START)
+
+    def report(self):
+        """The ends of the logs of a start that failed, of the driver and of Ray's processes."""
+        logs = [self.folder / "log", *sorted(self.temporary.glob("session_2*/logs/*.[loe]*"))]
+        ends = [(path, path.read_text(errors="replace")[-LOG_END:]) for path in logs]
+        return "\n".join(f"===== {path.name}\n{end}" for path, end in ends if end)
+
+    def starts(self, attempt):
+        """Start all processes; returns whether they serve in time."""
+        # Ray's sockets are below this folder, and their paths have to be short.
+        self.temporary = Path(f"/tmp/s2w-{os.getpid()}-{self.port}-{attempt}")
+        arguments = [str(self.port), str(self.temporary), json.dumps(self.options)]
         environment = {
             **os.environ,
+            **RAY_SETTINGS,
             "OMP_NUM_THREADS": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            # Else Ray writes one of its own into the home folder.
+            # Otherwise Ray writes its own into the home folder.
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "SAM2_TEST_HOLD": str(self.folder),
         }
@@ -88,7 +104,7 @@ class Serving:
                 env=environment,
             )
         end = time.monotonic() + START
-        while self.lines("serving") == before and self.process.poll() is None:
+        while not self.lines("serving") and self.process.poll() is None:
             if time.monotonic() > end:
                 return False
             time.sleep(0.1)
@@ -105,7 +121,7 @@ class Serving:
         return {p.pid for p in family if "ServeReplica" in _title(p)}
 
     def held(self):
-        """Process ids of the replicas that have stopped in the middle of a click."""
+        """Process ids of the replicas that are paused in the middle of a click."""
         return {int(path.name.split("-")[1]) for path in self.folder.glob("held-*")}
 
     def release(self):
@@ -114,7 +130,7 @@ class Serving:
             path.unlink()
 
     def kill(self):
-        """End all at once, as when the machines are switched off."""
+        """End all processes of a start that failed."""
         family = []
         with contextlib.suppress(psutil.NoSuchProcess):
             family = [psutil.Process(self.process.pid)]

@@ -1,4 +1,4 @@
-"""Run by Ray in each of its workers: lets a test stop the model in the middle of a click.
+"""Run by Ray in each of its workers: lets a test pause the model in the middle of a click.
 
 While the folder in SAM2_TEST_HOLD has a file `hold`, the decoder writes its process id and waits.
 """
@@ -23,14 +23,14 @@ def hold_clicks():
 
 
 def wrap(predictor_type):
-    folder, look = Path(os.environ["SAM2_TEST_HOLD"]), predictor_type._look
+    folder, predict = Path(os.environ["SAM2_TEST_HOLD"]), predictor_type._predict_in_window
 
     def held(self, *args, **kwargs):
-        found = look(self, *args, **kwargs)
+        found = predict(self, *args, **kwargs)
         if (folder / "hold").exists():
             (folder / f"held-{os.getpid()}").touch()
         while (folder / "hold").exists():
             time.sleep(0.01)
         return found
 
-    predictor_type._look = held
+    predictor_type._predict_in_window = held

@@ -1,4 +1,4 @@
-"""The model on a true Ray cluster of several processes, and what can go wrong with it."""
+"""The model on a real Ray cluster of several processes, including failures."""
 
 import os
 import signal
@@ -21,13 +21,16 @@ from sam2_widget import (
     precompute,
     ray_model,
     segment,
+    track,
 )
-from sam2_widget.answers import to_arrays
+from sam2_widget.annotation.predictions import to_arrays
 from sam2_widget.errors import MessageError
-from sam2_widget.models import remote
-from sam2_widget.models.cache import image_key
-from sam2_widget.models.ray_predictor import RayEmbedding
-from tests.ray.conftest import IMAGE, PATIENCE, Page, image, point, settle, wait_until
+from sam2_widget.models.cluster import protocol as remote
+from sam2_widget.models.cluster.client import RayEmbedding
+from sam2_widget.models.embeddings.cache import image_key
+from tests.ray.conftest import IMAGE, image
+from tests.waiting import PATIENCE, wait_until
+from tests.widget.conftest import Page, point, settle
 
 CLICK = to_arrays((Point(70, 50),))
 
@@ -39,14 +42,14 @@ def click(model, embedding):
 def owner(model, embedding):
     """Process id of the replica that holds an embedding."""
     question = remote.encode(remote.ImageMessage(embedding.key))
-    found = model._ask("embed", question, embedding.key, remote.Held, model._deadline())
+    found = model._call("embed", question, embedding.key, remote.Held, model._deadline())
     return found and int(found.replica.split(":")[1])
 
 
 @pytest.fixture
 def widget(model):
     widget = SegmentWidget(IMAGE, model=model)
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     settle()
     yield widget
     widget.close()
@@ -75,7 +78,7 @@ assert not {{"torch", "ray", "sam2"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
-def test_all_that_is_asked_of_an_image_goes_to_the_replica_that_holds_it(cluster, model):
+def test_all_requests_for_an_image_go_to_the_replica_that_holds_it(cluster, model):
     embeddings = [model.embed(image(i)) for i in range(12)]
     owners = [owner(model, embedding) for embedding in embeddings]
     assert set(owners) == cluster.replicas()
@@ -83,14 +86,14 @@ def test_all_that_is_asked_of_an_image_goes_to_the_replica_that_holds_it(cluster
         assert [owner(model, embedding) for embedding in embeddings] == owners
 
 
-def test_a_replica_computes_with_one_thread(cluster, model):
+def test_a_replica_uses_one_thread(cluster, model):
     click(model, model.embed(IMAGE))
     for pid in cluster.replicas():
         environment = psutil.Process(pid).environ()
         assert environment["OMP_NUM_THREADS"] == "1"
 
 
-def test_a_replica_killed_in_the_middle_of_a_click_costs_no_click(cluster, model, widget):
+def test_a_click_survives_the_crash_of_its_replica(cluster, model, widget):
     page = Page(widget)
     cluster.hold.touch()
     page.prompts(point(70, 50))
@@ -106,7 +109,7 @@ def test_a_replica_killed_in_the_middle_of_a_click_costs_no_click(cluster, model
     wait_until(lambda: len(cluster.replicas() - {victim}) == 2)
 
 
-def test_a_click_that_waits_holds_up_no_model_of_the_kernel_and_can_be_left(cluster, model, widget):
+def test_a_waiting_click_does_not_block_local_models_and_can_be_cancelled(cluster, model, widget):
     cluster.hold.touch()
     Page(widget).prompts(point(70, 50))
     wait_until(cluster.held)
@@ -121,7 +124,7 @@ def test_a_click_that_waits_holds_up_no_model_of_the_kernel_and_can_be_left(clus
     assert (widget.model, str(widget.status)) == ("bundled", "Ready")
 
 
-def test_an_embedding_that_a_replica_has_lost_is_made_again(cluster, model):
+def test_an_embedding_lost_by_a_replica_is_computed_again(cluster, model):
     embedding = model.embed(image(77))
     before = click(model, embedding)
     lost = owner(model, embedding)
@@ -131,12 +134,10 @@ def test_an_embedding_that_a_replica_has_lost_is_made_again(cluster, model):
     wait_until(lambda: len(cluster.replicas() - {lost}) == 2)
 
 
-def test_when_the_queue_is_full_the_user_is_told_and_the_click_answered_later(
-    cluster, model, widget
-):
+def test_a_full_queue_is_reported_and_the_click_is_processed_later(cluster, model, widget):
     cluster.hold.touch()
     embedding = model.embed(IMAGE)
-    # Two at hand of the replica and one in the queue before it: the next is turned away.
+    # Two requests are in progress and one is queued: the next one is refused.
     others = [threading.Thread(target=click, args=(model, embedding)) for _ in range(6)]
     for other in others:
         other.start()
@@ -153,28 +154,28 @@ def test_when_the_queue_is_full_the_user_is_told_and_the_click_answered_later(
         assert not other.is_alive()
 
 
-def test_no_answer_in_time_is_told_and_the_next_click_works(cluster, model):
+def test_a_timeout_is_reported_and_the_next_click_works(cluster, model):
     hasty = ray_model(cluster.url, timeout=5)
     widget = SegmentWidget(image(5), model=hasty)
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     settle()
     cluster.hold.touch()
     started = time.monotonic()
     Page(widget).prompts(point(70, 50))
     with pytest.raises(ClusterError, match=r"no answer from http://127\.0\.0\.1:.* within 5 s"):
         _ = widget.masks
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
     assert widget.status.phase == "error"
     assert "w.model = 'bundled'" in widget.status.hint
     cluster.release()
-    # The replica may still be at work for those who have given up.
+    # The replica may still be processing requests that were cancelled.
     click(model, model.embed(image(5)))
     widget.add_point(75, 55)
     assert widget.masks.any()
     widget.close()
 
 
-def test_an_error_of_the_model_is_told_as_one(model):
+def test_an_error_of_the_model_is_reported(model):
     embedding = model.embed(IMAGE)
     bad = to_arrays((Point(70, 50),))
     bad.labels[0] = 7
@@ -183,7 +184,7 @@ def test_an_error_of_the_model_is_told_as_one(model):
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x80", remote.encode(remote.Failure("a", "b"))])
-def test_what_is_no_message_harms_no_replica(cluster, model, body):
+def test_malformed_messages_do_not_harm_a_replica(cluster, model, body):
     before = cluster.replicas()
     reply = model._client.post("predict", content=body)
     assert reply.status_code == remote.FAILED
@@ -194,7 +195,7 @@ def test_what_is_no_message_harms_no_replica(cluster, model, body):
 
 def test_a_set_is_encoded_ahead_by_all_replicas(cluster, model):
     images = [image(100 + i) for i in range(10)]
-    # What cannot be read does not keep the others from it.
+    # An unreadable image does not prevent the others from being encoded.
     with pytest.warns(UserWarning, match=r"1 not encoded: no such file\.png"):
         found = precompute([*images, "no such file.png"], model=model, progress=False)
     assert (found.encoded, found.known, len(found.failures)) == (10, 0, 1)
@@ -204,23 +205,32 @@ def test_a_set_is_encoded_ahead_by_all_replicas(cluster, model):
     assert (again.encoded, again.known) == (0, 10)
 
 
-def test_a_cluster_that_is_gone_is_told_and_one_that_is_back_is_used(cluster, model):
-    """The last test: what comes back is smaller, to be there sooner."""
+def test_unreachable_cluster_raises_and_is_used_again_when_it_is_back(cluster, model):
+    """The last test: the service is restarted with fewer replicas, to start faster."""
     widget = SegmentWidget(IMAGE, model=ray_model(cluster.url, timeout=4))
     widget.add_point(70, 50)
     first = widget.masks.copy()
-    cluster.kill()
+    cluster.stop_service()
     widget.add_point(50, 40)
     with pytest.raises(ClusterError, match="cannot be reached"):
         _ = widget.masks
     assert widget.status.phase == "error"
-    # Models of this kernel are not kept from answering.
+    # Local models are not blocked.
     assert segment(IMAGE, [[Point(70, 50)]], model="bundled", device="cpu").masks.any()
-    # What was there before is still there.
+    # Earlier objects are still there.
     widget.undo()
     np.testing.assert_array_equal(widget.masks, first)
-    cluster.start(replicas=1)
+    cluster.start_service(replicas=1)
     widget.add_point(50, 40)
     assert widget.masks.any()
     assert widget.status.phase == "ready"
     widget.close()
+
+
+def test_frames_and_memories_of_a_track_stay_on_one_replica(cluster, model):
+    frames = np.stack([np.roll(IMAGE, 4 * n, axis=1) for n in range(5)])
+    prompts = {0: [Box(40, 30, 110, 80)]}
+    here = list(track(frames, prompts, model=load_model("bundled", device="cpu")))
+    for one, other in zip(here, track(frames, prompts, model=model), strict=True):
+        assert one.ids == other.ids
+        np.testing.assert_array_equal(one.masks, other.masks)

@@ -1,20 +1,28 @@
-"""One replica without a cluster: what it keeps, and what it says."""
+"""One replica without a cluster: its caches and its replies."""
 
 import asyncio
+import re
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from starlette.requests import Request
 
 from sam2_widget import DeviceError, PromptError
 from sam2_widget.errors import MessageError, SettingError
-from sam2_widget.models import remote
-from sam2_widget.models.replica import TOO_MANY_FAILURES, Replica
+from sam2_widget.models.cluster import protocol as remote
+from sam2_widget.models.cluster.replica import TOO_MANY_FAILURES, Replica
+from sam2_widget.models.embeddings.cache import image_key
+from sam2_widget.predictor import PromptArrays
 from sam2_widget.ray import Options, Segmenter, app
 
+RGB = np.random.default_rng(64).integers(0, 255, (64, 64, 3), np.uint8)
+KEY = image_key(RGB)
 
-def picture(side=64):
-    rgb = np.random.default_rng(side).integers(0, 255, (side, side, 3), np.uint8)
-    return remote.ImageMessage("key", remote.pack(rgb))
+
+def picture():
+    return remote.ImageMessage(KEY, remote.pack(RGB))
 
 
 @pytest.fixture
@@ -22,7 +30,7 @@ def replica():
     return Replica("bundled", device="cpu")
 
 
-def test_the_least_recently_used_embedding_goes_first():
+def test_the_least_recently_used_embedding_is_evicted_first():
     size = Replica("bundled", device="cpu").embed(picture()).nbytes
     replica = Replica("bundled", device="cpu", capacity=2 * size)
     for key in ("a", "b"):
@@ -34,23 +42,24 @@ def test_the_least_recently_used_embedding_goes_first():
     assert replica.held("b")[0] == remote.NOT_HELD
 
 
-def test_an_embedding_larger_than_the_cache_is_told():
+def test_an_embedding_larger_than_the_cache_is_reported():
     replica = Replica("bundled", device="cpu", capacity=1000)
-    status, told = replica.keep("a", replica.embed(picture()))
+    reply: Any
+    status, reply = replica.keep("a", replica.embed(picture()))
     assert status == remote.FAILED
-    assert "raise cache_bytes" in told.message
+    assert "raise cache_bytes" in reply.message
 
 
-def test_it_tells_what_it_runs(replica):
+def test_the_replica_reports_its_model(replica):
     status, info = replica.info(4)
     assert (status, info.name, info.device, info.note) == (200, "bundled", "cpu", "")
     assert info.replicas == 4
 
 
-def test_errors_of_ours_are_told_by_name_and_others_make_it_unhealthy(replica):
+def test_package_errors_are_sent_by_name_and_others_make_the_replica_unhealthy(replica):
     for error in (PromptError("a"), DeviceError("b"), MessageError("c")):
-        status, told = replica.failed(error)
-        assert (status, told.kind, told.message) == (422, type(error).__name__, str(error))
+        status, reply = replica.failed(error)
+        assert (status, reply.kind, reply.message) == (422, type(error).__name__, str(error))
     replica.check_health()
     for _ in range(TOO_MANY_FAILURES):
         assert replica.failed(RuntimeError("broken"))[1].kind == "ModelError"
@@ -60,7 +69,7 @@ def test_errors_of_ours_are_told_by_name_and_others_make_it_unhealthy(replica):
     replica.check_health()
 
 
-def test_without_memory_for_an_image_others_are_dropped_first(monkeypatch):
+def test_without_memory_for_an_image_other_embeddings_are_dropped(monkeypatch):
     segmenter = Segmenter(Options(model="bundled", device="cpu"))
     replica, embed = segmenter._replica, Replica.embed
 
@@ -73,18 +82,18 @@ def test_without_memory_for_an_image_others_are_dropped_first(monkeypatch):
     replica.keep("other", embed(replica, picture()))
     status, _ = asyncio.run(segmenter._answer("/embed", remote.encode(picture())))
     assert status == 200
-    assert (replica.held("key")[0], replica.held("other")[0]) == (200, remote.NOT_HELD)
+    assert (replica.held(KEY)[0], replica.held("other")[0]) == (200, remote.NOT_HELD)
 
 
 @pytest.mark.parametrize(
     "arguments", [{"replicas": 0}, {"num_gpus": "half"}, {"models": "tiny"}, {"batch": -1}]
 )
-def test_an_option_that_does_not_exist_or_makes_no_sense_is_refused(arguments):
+def test_unknown_options_and_invalid_values_are_refused(arguments):
     with pytest.raises(SettingError, match=next(iter(arguments))):
         app(arguments)
 
 
-def test_options_may_be_texts_as_the_command_line_has_them(monkeypatch):
+def test_options_may_be_strings_from_the_command_line(monkeypatch):
     found = {}
 
     class Configured:
@@ -101,3 +110,137 @@ def test_options_may_be_texts_as_the_command_line_has_them(monkeypatch):
     assert found["options"] == Options(model="tiny", replicas=4, num_gpus=0.25, max_replicas=8)
     assert found["ray_actor_options"] == {"num_cpus": 1, "num_gpus": 0.25}
     assert found["autoscaling_config"] == {"min_replicas": 4, "max_replicas": 8}
+
+
+# --- malicious requests -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def segmenter(loop):
+    segmenter: Any = Segmenter(Options(model="bundled", device="cpu"))
+    segmenter.loop = loop
+
+    async def decode(request):  # Ray batches calls only inside a replica
+        return (await segmenter._decode_all([request]))[0]
+
+    segmenter._decode = decode
+    return segmenter
+
+
+def asked(segmenter, path, *parts, pause=0.0):
+    """Status and message of the reply to a request whose body comes in `parts`."""
+    coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    coming.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive():
+        await asyncio.sleep(pause)
+        return coming.pop(0)
+
+    request = Request({"type": "http", "method": "POST", "path": path, "headers": []}, receive)
+    response = segmenter.loop.run_until_complete(segmenter(request))
+    kind = {200: dict, 422: remote.Failure}.get(response.status_code)
+    return response.status_code, kind and msgspec.msgpack.decode(response.body, type=kind)
+
+
+def prompts(count=1, box=None, logits=None):
+    points, labels = np.full((count, 2), 5, np.float32), np.ones(count, np.int32)
+    given = PromptArrays(points, labels, box, logits)
+    return remote.encode(remote.pack_prompts(KEY, given, multimask=True))
+
+
+def held(segmenter):
+    assert asked(segmenter, "/embed", remote.encode(picture()))[0] == 200
+
+
+def test_an_image_is_stored_only_under_the_hash_of_its_pixels(segmenter):
+    held(segmenter)
+    before = asked(segmenter, "/predict", prompts())
+    segmenter._replica.drop_all()
+    other = remote.ImageMessage(KEY, remote.pack(255 - RGB))
+    status, failure = asked(segmenter, "/embed", remote.encode(other))
+    assert (status, failure.kind) == (422, "MessageError")
+    assert "not the one that its key names" in failure.message
+    assert segmenter._replica.held(KEY)[0] == remote.NOT_HELD
+    held(segmenter)
+    assert asked(segmenter, "/predict", prompts()) == before
+    assert before[0] == 200
+
+
+NAN = np.float32(np.nan)
+BAD = {
+    "NaN in a box": (prompts(box=np.array([0, 0, NAN, 9], np.float32)), "must be finite"),
+    "infinite box": (prompts(box=np.array([0, 0, np.inf, 9], np.float32)), "must be finite"),
+    "NaN in logits": (prompts(logits=np.full((64, 64), NAN)), "must be finite"),
+    "logits of another size": (prompts(logits=np.zeros((3, 4), np.float32)), "logits must be"),
+    "many points": (prompts(20_000), "may have 4096 points, got 20000"),
+    "a long key": (
+        remote.encode(msgspec.structs.replace(picture(), key="k" * 1000)),
+        "no PromptsMessage",
+    ),
+    "nesting": (b"\x81\xa1x" + b"\x91" * 100_000 + b"\xc0", "no PromptsMessage"),
+    "a claim of four billion points": (b"\x81\xa6points\xdd\xff\xff\xff\xff", "no PromptsMessage"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_invalid_requests_are_refused_and_the_replica_stays_healthy(segmenter, kind):
+    body, expected = BAD[kind]
+    held(segmenter)
+    for _ in range(TOO_MANY_FAILURES + 1):
+        status, failure = asked(segmenter, "/predict", body)
+        assert (status, failure.kind) == (422, "MessageError")
+        assert re.search(expected, failure.message)
+    segmenter.check_health()
+    assert asked(segmenter, "/predict", prompts())[0] == 200
+
+
+def test_a_message_is_read_up_to_its_limit(segmenter):
+    part = b"\0" * 2**20
+    status, failure = asked(segmenter, "/predict", *[part] * 40)
+    assert (status, failure.kind) == (422, "MessageError")
+    assert f"may have {remote.MOST_PROMPTS_BYTES} bytes" in failure.message
+    assert asked(segmenter, "/info", part)[0] == 422
+    assert asked(segmenter, "/info")[1]["name"] == "bundled"
+    assert segmenter._received == 0
+
+
+def test_requests_beyond_the_byte_limit_are_refused_with_a_time_to_retry(segmenter, monkeypatch):
+    monkeypatch.setattr("sam2_widget.ray.RECEIVED_AT_ONCE", 100_000)
+    segmenter.receive(95_000)
+    assert asked(segmenter, "/embed", remote.encode(picture())) == (429, None)
+    segmenter.receive(-95_000)
+    held(segmenter)
+    assert segmenter._received == 0
+
+
+def test_a_request_that_arrives_too_slowly_is_aborted(segmenter, monkeypatch):
+    monkeypatch.setattr("sam2_widget.ray.RECEIVE_TIMEOUT", 0.2)
+    status, failure = asked(segmenter, "/predict", *[b"a"] * 1000, pause=0.05)
+    assert (status, failure.kind) == (422, "MessageError")
+    assert "did not arrive within 0.2 s" in failure.message
+    assert segmenter._received == 0
+
+
+def test_a_failure_of_the_model_counts_once_for_all_waiting_requests(segmenter, monkeypatch):
+    held(segmenter)
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(segmenter._replica._predictor, "predict_many", fail)
+    monkeypatch.setattr(segmenter._replica, "_failures", 0)
+    for count in range(1, TOO_MANY_FAILURES + 1):
+        segmenter.check_health()
+        status, failure = asked(segmenter, "/predict", prompts())
+        assert (status, failure.kind) == (422, "ModelError")
+        assert "CUDA error" in failure.message
+        assert segmenter._replica._failures == count
+    with pytest.raises(RuntimeError, match="3 failures in a row"):
+        segmenter.check_health()

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 FREE = re.compile(
     r"Apache|\bMIT\b|BSD|\bISC\b|\bPSF|Python Software Foundation|MPL|Mozilla|HPND|Unlicense|Zlib"
 )
-"""Of these, none asks for anything of a program that imports the package as it is."""
+"""None of these has conditions for a program that only imports the package."""
 
 NVIDIA = re.compile(r"nvidia-|cuda-")
 """Redistributable parts of CUDA, which torch brings on machines with a GPU; proprietary."""
@@ -35,15 +35,17 @@ def installed(root):
 
 def licence(distribution):
     """Whatever the metadata tells of it."""
-    told = distribution.metadata
-    classifiers = [c for c in told.get_all("Classifier", []) if c.startswith("License")]
-    text = (told.get("License") or "").strip().splitlines()[:3]
-    return " ".join([told.get("License-Expression") or "", *text, *classifiers])
+    metadata = distribution.metadata
+    classifiers = [c for c in metadata.get_all("Classifier", []) if c.startswith("License")]
+    text = (metadata.get("License") or "").strip().splitlines()[:3]
+    return " ".join([metadata.get("License-Expression") or "", *text, *classifiers])
 
 
 def test_no_dependency_is_under_a_licence_that_binds_its_users():
     packages = installed("sam2-widget")
     assert len(packages) > 20
-    told = {n: licence(d) for n, d in packages.items() if not NVIDIA.match(n)}
-    assert not {n: t for n, t in told.items() if re.search(r"Affero|AGPL|(?<!L)GPL-|(?<!L)GPLv", t)}
-    assert not {n: t for n, t in told.items() if not FREE.search(t)}
+    licences = {n: licence(d) for n, d in packages.items() if not NVIDIA.match(n)}
+    assert not {
+        n: t for n, t in licences.items() if re.search(r"Affero|AGPL|(?<!L)GPL-|(?<!L)GPLv", t)
+    }
+    assert not {n: t for n, t in licences.items() if not FREE.search(t)}

@@ -1,17 +1,28 @@
 """The wheel as a user gets it: built in isolation, installed in an environment of its own."""
 
+import email
 import importlib.metadata
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import sam2_widget
 
 ROOT = Path(__file__).parents[2]
+BUNDLE = ("widget.js", "widget.css", "set.js", "set.css")
 HEAVY = ("sam2", "torch", "torchvision", "safetensors")
 
 
@@ -24,11 +35,27 @@ def run(*command, **options):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built from the sdist, as an installer without a wheel would."""
+def dist(tmp_path_factory):
+    """Folder with the sdist and the wheel built from it, as an installer without a wheel would."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT))
-    return next(folder.glob("*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist):
+    return next(dist.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(dist, tmp_path_factory):
+    """The sdist without the bundle that it carries, so that a build has to make it anew."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder)
+    (root,) = folder.iterdir()
+    shutil.rmtree(root / "sam2_widget" / "static")
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +76,19 @@ def in_clean(python, script, tmp_path, **environment):
     return run(python, "-c", script, cwd=tmp_path, env={**clean, **environment})
 
 
+def metadata_of(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(archive.read(name))
+
+
 def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "static/widget.js",
         "static/widget.css",
+        "static/set.js",
+        "static/set.css",
         "weights/bundled.safetensors",
         "py.typed",
         "export/coco.py",
@@ -67,19 +102,91 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     )
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"sam2_widget"}
-    assert any(name.endswith("jupyter_server_config.d/sam2_widget.json") for name in names)
+    # The extension of the server is an administrator's to enable.
+    assert not [name for name in names if "jupyter_server_config" in name]
     assert wheel.stat().st_size < 13e6
 
 
-def test_the_front_end_is_small_and_asks_no_other_host(wheel):
+def test_the_front_end_is_small_and_loads_nothing_from_other_hosts(wheel):
     archive = zipfile.ZipFile(wheel)
-    script = archive.read("sam2_widget/static/widget.js").decode()
-    style = archive.read("sam2_widget/static/widget.css").decode()
-    assert len(script) + len(style) < 300_000
-    for text in (script, style):
-        assert "import(" not in text
-        assert "url(http" not in text
-        assert "fetch(" not in text
+    for name, most in (("widget", 300_000), ("set", 100_000)):
+        script = archive.read(f"sam2_widget/static/{name}.js").decode()
+        style = archive.read(f"sam2_widget/static/{name}.css").decode()
+        assert len(script) + len(style) < most
+        for text in (script, style):
+            assert "import(" not in text
+            assert "url(http" not in text
+            assert "fetch(" not in text
+
+
+def test_the_sdist_has_all_sources_of_the_front_end(unpacked, wheel, tmp_path):
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(unpacked))
+    rebuilt = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+    for name in (f"sam2_widget/static/{one}" for one in BUNDLE):
+        assert rebuilt.read(name) == zipfile.ZipFile(wheel).read(name)
+    assert rebuilt.namelist() == zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_sdist_has_tests_documents_and_notebooks(dist):
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "docs/prompts.md",
+        "js/tests/geometry.test.js",
+        "notebooks/quickstart.ipynb",
+        "tests/python/test_session.py",
+    }
+    assert needed <= names
+    assert not [name for name in names if "node_modules" in name or "__pycache__" in name]
+
+
+def test_the_version_is_the_same_wherever_it_is_written(wheel):
+    version = sam2_widget.__version__
+    assert wheel.name == f"sam2_widget-{version}-py3-none-any.whl"
+    written = {
+        "CITATION.cff": r"^version: (.+)$",
+        "recipe/recipe.yaml": r'^  version: "(.+)"$',
+    }
+    for name, pattern in written.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(pattern, text, re.MULTILINE) == [version], name
+
+
+CONDA_NAMES = {
+    "huggingface-hub": "huggingface_hub",
+    "opencv-python-headless": "py-opencv",
+    "torch": "pytorch",
+}
+
+
+def test_the_conda_recipe_requires_what_the_wheel_requires(wheel):
+    required = {}
+    for requirement in map(Requirement, metadata_of(wheel).get_all("Requires-Dist")):
+        if requirement.marker is None:
+            name: str = canonicalize_name(requirement.name)
+            name = CONDA_NAMES.get(name, name)
+            required[name] = set(str(requirement.specifier).split(","))
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8"))
+    python, *others = recipe["requirements"]["run"]
+    assert python == "python >=${{ python_min }}"
+    assert {line.split()[0]: set(line.split()[1].split(",")) for line in others} == required
+
+
+def test_the_metadata_names_the_home_page_and_every_tested_python(wheel):
+    metadata = metadata_of(wheel)
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert {"Homepage", "Documentation", "Source", "Changelog", "Issues"} == set(urls)
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Author"] == "The sam2-widget developers"
+    pythons = re.findall(r":: (3\.\d+)$", "\n".join(metadata.get_all("Classifier")), re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    (tested,) = re.findall(r"python: (\[.+\])", workflow)
+    assert pythons == json.loads(tested)
 
 
 def test_the_image_is_shown_without_torch(python, tmp_path):

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from comm.base_comm import BaseComm
 from jupyter_client.session import json_packer
+from PIL import Image
 
-from sam2_widget import SegmentWidget
+from sam2_widget import SegmentSet, SegmentWidget
+from sam2_widget.annotation.notices import tab_of
 from sam2_widget.models import worker
-from sam2_widget.notices import tab_of
+from sam2_widget.models.embeddings.cache import embeddings
 from sam2_widget.testing import FakePredictor
+from tests.waiting import PATIENCE
 
 
 class MockComm(BaseComm):
@@ -64,8 +67,8 @@ class Page:
     @property
     def notice(self):
         """What the page shows, as in store.js."""
-        told = self.state["notices"]
-        return told.get(tab_of(self.client)) or told.get("") or self.state["notice"]
+        notices = self.state["notices"]
+        return notices.get(tab_of(self.client)) or notices.get("") or self.state["notice"]
 
     @property
     def published(self):
@@ -97,6 +100,12 @@ def point(x, y, label=1):
     return {"type": "point", "x": x, "y": y, "label": label}
 
 
+def mark(s, x=10, y=10, label=None):
+    """Make an object of a click on the image of a set that is shown."""
+    s.widget.add_point(x, y)
+    s.widget.commit(label)
+
+
 def settle():
     """Wait for the model thread to have nothing left to do; a job may submit the next."""
     for _ in range(50):
@@ -107,12 +116,15 @@ def observed(widget):
     """Wait for its observers to have been called."""
     called = threading.Event()
     widget._call(called.set)
-    assert called.wait(10)
+    assert called.wait(PATIENCE)
 
 
 def served():
-    """Wait for the pictures that were asked for."""
-    worker._server.submit(lambda: None).result(timeout=10)
+    """Wait for the requested pictures."""
+    for thread in threading.enumerate():
+        if thread.name in ("sam2-widget-tiles", "sam2-widget-planes"):
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(autouse=True)
@@ -130,9 +142,16 @@ IMAGE = np.random.default_rng(5).integers(0, 255, (60, 80, 3), np.uint8)
 
 
 @pytest.fixture
-def widget(predictor):
-    widget = SegmentWidget(IMAGE, model=predictor)
-    widget._annotator.engine.wait()
+def image():
+    """The image of `widget`; a test file may define another one."""
+    return IMAGE
+
+
+@pytest.fixture
+def widget(image, predictor):
+    widget = SegmentWidget(image, model=predictor)
+    widget._annotator.model.wait()
+    _ = widget.saved  # waits until the page has been sent the state
     settle()
     yield widget
     predictor.gate.set()
@@ -142,3 +161,34 @@ def widget(predictor):
 @pytest.fixture
 def page(widget):
     return Page(widget)
+
+
+NAMES = ("a.png", "b.png", "c.png")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images of noise, 40 rows and 60 columns."""
+    draw = np.random.default_rng(3)
+    for name in NAMES:
+        Image.fromarray(draw.integers(0, 255, (40, 60, 3), np.uint8)).save(tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def make_set(folder, predictor):
+    """Makes sets of the images in `folder`, and closes them after the test."""
+    made = []
+    embeddings.clear()
+
+    def make(source=folder, **options):
+        found = SegmentSet(source, **{"model": predictor, **options})
+        made.append(found)
+        found.widget._annotator.model.wait()
+        settle()
+        return found
+
+    yield make
+    predictor.gate.set()
+    for one in made:
+        one.close()

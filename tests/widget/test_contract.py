@@ -1,8 +1,10 @@
 """What pages and the kernel say to each other beside clicks."""
 
 import io
+import json
 import threading
 import zlib
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -29,6 +31,8 @@ from sam2_widget.testing import FakePredictor
 from .conftest import IMAGE, MockComm, Page, observed, point, served, settle
 
 SIZE = (60, 80)
+RUNS = {"size": list(SIZE), "counts": [600, 60, 4140]}
+"""A column of the image, as COCO's run lengths."""
 
 
 def stroke(points, radius=3, label=1):
@@ -36,7 +40,7 @@ def stroke(points, radius=3, label=1):
 
 
 def told_points(page):
-    """The points of all strokes that a page was told, by their keys."""
+    """The points of all strokes that a page has received, by their keys."""
     points = {}
 
     def look(value):
@@ -122,7 +126,7 @@ def test_python_chooses_too(widget):
     assert widget.candidates == ()
 
 
-def test_strokes_travel_once_and_are_known_by_key(widget, page):
+def test_strokes_are_sent_once_and_by_key_later(widget, page):
     brush, eraser = stroke([[5, 5], [20, 8.25]]), stroke([[40, 30]], 4, 0)
     page.prompts(point(40, 30), brush)
     settle()
@@ -169,14 +173,14 @@ def test_many_strokes_cost_a_click_little(widget, page):
     assert len(sent) == 1
 
 
-def test_a_key_that_nobody_knows_is_refused_and_acknowledged(widget, page):
+def test_unknown_key_is_rejected_and_acknowledged(widget, page):
     page.prompts(point(40, 30), {"type": "known", "key": "gone"})
     assert "no longer there" in page.notice
     assert page.state["ack"]["page"] == page.n
     assert not widget.prompts
 
 
-def test_keys_are_known_as_long_as_the_history_holds_their_strokes(widget, page):
+def test_keys_are_valid_while_the_history_has_their_strokes(widget, page):
     page.prompts(stroke([[5, 5]]))
     key = page.state["active"]["prompts"][0]["key"]
     page.act("undo")
@@ -249,7 +253,7 @@ def test_python_draws_lines(widget, edit):
         widget.add_stroke(line, 0)
 
 
-def test_empty_and_whole_masks_are_told(widget, page):
+def test_empty_and_whole_masks_have_a_notice(widget, page):
     page.prompts(point(40, 30, 0))
     settle()
     assert page.notice.startswith("The mask is empty:")
@@ -360,6 +364,65 @@ def test_the_page_always_has_the_kernels_list(edits):
 # --- classes and settings -------------------------------------------------------------------------
 
 
+def test_labels_in_use_are_offered_with_the_classes(widget, page):
+    page.act("commit", prompts=[point(40, 30)], label="cow")
+    assert widget._labels == [{"name": "cow", "color": None}]
+    page.act("class_add", name="dog", color="#123456", use=False)
+    assert [each["name"] for each in widget._labels] == ["dog", "cow"]
+    page.prompts(point(20, 20))
+    assert widget.objects[1].label is None
+    page.act("class", label="cow", active=True)
+    assert [o.label for o in widget.objects] == ["cow", "cow"]
+    assert page.state["label"] == "cow"
+    page.act("undo")
+    assert [o.label for o in widget.objects] == ["cow", None]
+    widget.clear()
+    assert [each["name"] for each in widget._labels] == ["dog"]
+
+
+def test_pages_receive_the_numbers_of_classes(widget, page):
+    page.act("commit", prompts=[point(40, 30)], label="cow")
+    assert widget._categories == [{"id": 1, "name": "cow"}]
+    page.act("class_add", name="dog", color="#123456", use=False)
+    assert widget._categories == [{"id": 1, "name": "cow"}, {"id": 2, "name": "dog"}]
+    widget.labels = {"dog": 17, "cat": 3}
+    assert widget._categories == [
+        *({"id": 17, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 18, "name": "cow"})
+    ]
+    assert page.updates("_categories")[-1] == widget._categories
+    file = io.BytesIO()
+    widget.to_coco(file)
+    assert json.loads(file.getvalue())["categories"] == widget._categories
+
+
+def test_pages_receive_the_numbers_of_a_file(predictor):
+    coco = {
+        "images": [{"id": 5, "width": 80, "height": 60}],
+        "categories": [{"id": 90, "name": "brush"}, {"id": 4, "name": "unused"}],
+        "annotations": [
+            {"id": 700, "image_id": 5, "category_id": 90, "iscrowd": 1, "segmentation": RUNS}
+        ],
+    }
+    file = io.BytesIO(json.dumps(coco).encode())
+    file.name = "a.json"
+    w = SegmentWidget(IMAGE, model=predictor, masks=file)
+    page = Page(w)
+    page.send({"type": "hello"})
+    page.act("commit", prompts=[point(40, 30)])
+    settle()
+    assert w._categories == [{"id": 4, "name": "unused"}, {"id": 90, "name": "brush"}]
+    assert [(one["number"], one["crowd"]) for one in page.objects()] == [(700, True), (None, False)]
+    page.act("select", object=w.objects[0].id)
+    assert (page.state["active"]["number"], page.state["active"]["crowd"]) == (700, True)
+    w.close()
+
+
+def test_a_label_chosen_with_the_first_click_of_an_object_is_its_label(widget, page):
+    """The page does not know the object's id by then."""
+    page.act("class", label="cow", active=True, prompts=[point(40, 30)])
+    assert widget.objects[0].label == "cow"
+
+
 def test_classes_have_colours(predictor):
     w = SegmentWidget(IMAGE, model=predictor, labels={"cat": "#ff0000", "dog": "blue"})
     page = Page(w)
@@ -455,6 +518,36 @@ def test_cleaning_agrees_between_page_python_and_replay():
     w.close()
 
 
+def test_objects_of_a_class_can_have_colours_of_their_own(widget):
+    widget.labels = {"cell": "#00ff00"}
+    for x in (10, 40):
+        widget.add_point(x, 10)
+        widget.commit("cell")
+    assert [o.color for o in widget.objects] == ["#00ff00", "#00ff00"]
+    widget.color_by = "object"
+    assert [o.color for o in widget.objects] == list(widget.palette[:2])
+    with pytest.raises(SettingError, match="color_by"):
+        widget.color_by = "label"
+    widget.color_by = "class"
+    assert {o.color for o in widget.objects} == {"#00ff00"}
+
+
+def test_a_page_chooses_whether_objects_have_the_colour_of_their_class(widget, page):
+    widget.labels = {"cell": "#00ff00"}
+    for x in (10, 40):
+        widget.add_point(x, 10)
+        widget.commit("cell")
+    assert page.state["color_by"] == "class"
+    page.act("color_by", value="object")
+    settle()
+    assert page.state["color_by"] == widget.color_by == "object"
+    assert [o["color"] for o in page.objects()] == list(widget.palette[:2])
+    assert [o.color for o in widget.objects] == list(widget.palette[:2])
+    page.act("color_by", value="label")
+    assert "malformed" in page.notice
+    assert widget.color_by == "object"
+
+
 # --- options --------------------------------------------------------------------------------------
 
 
@@ -465,10 +558,12 @@ def test_cleaning_agrees_between_page_python_and_replay():
         ("opacity", 0.8, [-0.1, 1.1, float("nan"), "1", None]),
         ("mask_style", "contour", ["dotted", 1]),
         ("height", 400, [-1, 1.5, "400", 10**9]),
-        ("brush_size", 12.5, [0, float("inf"), -3, {}]),
+        ("brush_size", 12.5, [0.01, float("inf"), -3, {}]),
         ("hover_preview", True, [2, "yes", None]),
         ("brightness", -0.5, [-2, float("nan")]),
         ("contrast", 0.25, [2, b"1"]),
+        ("retrack", True, [2, "no", None]),
+        ("save_picture", False, [2, "no", None]),
     ],
 )
 def test_options_are_set_from_both_sides_and_checked(widget, page, name, good, bad):
@@ -484,16 +579,15 @@ def test_options_are_set_from_both_sides_and_checked(widget, page, name, good, b
     assert all(state[name] == good for state in states)
 
 
-def test_the_brush_fits_the_image(widget):
-    assert widget.brush_size == 80 / 25
+def test_the_brush_suits_the_view_until_a_size_is_set(widget, page):
+    assert widget.brush_size == 0
+    page.update({"brush_size": 18})
+    assert widget.brush_size == 18
+    widget.brush_size = 0
+    assert page.updates("brush_size")[-1] == 0
 
 
-def test_the_brush_of_a_tiny_image_is_a_pixel():
-    tiny = np.zeros((1, 1, 3), np.uint8)
-    assert SegmentWidget(tiny, model=FakePredictor()).brush_size == 1
-
-
-# --- questions ------------------------------------------------------------------------------------
+# --- queries --------------------------------------------------------------------------------------
 
 
 def hover(page, x, y, *, kind="hover", n=1, epoch=None):
@@ -507,14 +601,14 @@ press = partial(hover, kind="press")
 def test_a_hover_shows_what_a_click_would_give(widget, page, predictor):
     page.prompts(point(40, 30))
     settle()
-    revision, known = page.state["revision"], len(widget._annotator.engine.answers._said)
+    revision, known = page.state["revision"], len(widget._annotator.model.predictions._outputs)
     hover(page, 45, 30, n=7)
     settle()
     ((content, buffers),) = messages(page, "preview")
     assert (content["client"], content["n"]) == ("page", 7)
     shown = painted({**content["mask"], "data": buffers[content["mask"]["buffer"]]})
     assert page.state["revision"] == revision
-    assert len(widget._annotator.engine.answers._said) == known
+    assert len(widget._annotator.model.predictions._outputs) == known
     page.prompts(point(40, 30), point(45, 30))
     np.testing.assert_array_equal(widget.mask, shown)
     assert content["score"] == pytest.approx(widget.scores[0])
@@ -533,7 +627,7 @@ def test_the_newest_hover_wins_and_clicks_go_first(widget, page, predictor):
 
 
 @pytest.mark.parametrize("where", [(-1, 5), (80, 5), (float("nan"), 5)])
-def test_a_hover_that_cannot_be_answered_is_told_so(widget, page, where):
+def test_hover_without_a_prediction_gets_an_empty_answer(widget, page, where):
     hover(page, *where)
     settle()
     assert messages(page, "preview")[-1][0]["mask"] is None
@@ -555,7 +649,7 @@ def test_a_hover_over_another_object_or_before_the_model_is_not_answered(widget,
     w.close()
 
 
-def test_a_press_is_told_the_answer_that_its_click_gets(widget, page, predictor):
+def test_press_gets_the_prediction_of_its_click(widget, page, predictor):
     page.prompts(point(40, 30))
     settle()
     count, revision = predictor.predicted, page.state["revision"]
@@ -578,7 +672,7 @@ def test_a_press_is_told_the_answer_that_its_click_gets(widget, page, predictor)
     np.testing.assert_array_equal(replayed.masks, widget.masks)
 
 
-def test_the_mask_that_a_press_was_told_is_not_sent_again(widget, page):
+def test_mask_sent_for_a_press_is_not_sent_again(widget, page):
     press(page, 45, 30)
     settle()
     ((content, buffers),) = messages(page, "preview")
@@ -587,7 +681,7 @@ def test_the_mask_that_a_press_was_told_is_not_sent_again(widget, page):
     mask = page.state["active"]["mask"]
     assert mask["known"] == content["mask"]["key"]
     assert "data" not in mask
-    # A page that asks for everything may have missed it, or be new.
+    # A page that requests everything may have missed it, or be new.
     page.send({"type": "hello"})
     mask = page.state["active"]["mask"]
     assert "known" not in mask
@@ -607,19 +701,20 @@ def test_of_masks_foreseen_pages_need_to_keep_the_newest_only(widget, page):
     assert "data" in page.state["active"]["mask"]
 
 
-def test_an_answer_may_come_while_the_state_is_put_together(widget, page, monkeypatch):
+def test_a_prediction_may_come_while_the_state_is_put_together(widget, page, monkeypatch):
     page.prompts(point(45, 30))
     settle()
-    annotator, late = widget._annotator, iter([None])
-    answered = annotator.answered
-    monkeypatch.setattr(annotator, "answered", lambda active: next(late, answered(active)))
+    annotator = widget._annotator
+    before = iter([replace(annotator.snapshot(), predictions=(None,))])
+    snapshot = annotator.snapshot
+    monkeypatch.setattr(annotator, "snapshot", lambda: next(before, None) or snapshot())
     page.act("class", label=None)
     assert page.notice == ""
     active = page.state["active"]
     assert active["pending"] == (active["mask"] is None)
 
 
-def test_pages_are_told_the_colour_of_the_next_object(widget, page):
+def test_state_has_the_colour_of_the_next_object(widget, page):
     ahead = page.state["next_color"]
     page.prompts(point(45, 30))
     settle()
@@ -643,7 +738,7 @@ def test_of_presses_that_wait_the_newest_is_worked_at(widget, page, predictor):
     assert predictor.predicted == 1
 
 
-def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predictor):
+def test_a_press_after_its_click_runs_no_prediction(widget, page, predictor):
     free = threading.Event()
     worker.local.submit(free.wait)
     press(page, 10, 10)
@@ -652,7 +747,7 @@ def test_a_press_that_its_click_has_overtaken_asks_nothing(widget, page, predict
     settle()
     assert predictor.predicted == 1
     assert widget.mask.any()
-    # The answer to the click says it all.
+    # The answer to the click contains all of it.
     assert not messages(page, "preview")
     assert "data" in page.state["active"]["mask"]
 
@@ -669,7 +764,7 @@ def test_nor_does_the_last_of_several(widget, page, predictor):
 
 
 @pytest.mark.parametrize("where", [(-1, 5), (80, 5), (float("nan"), 5)])
-def test_a_press_outside_asks_nothing(widget, page, predictor, where):
+def test_a_press_outside_runs_no_prediction(widget, page, predictor, where):
     press(page, *where)
     press(page, 40, 30, epoch=99)
     settle()
@@ -677,7 +772,7 @@ def test_a_press_outside_asks_nothing(widget, page, predictor, where):
     assert page.notice == ""
 
 
-def test_a_probe_tells_the_values_of_the_users_own_array(predictor):
+def test_probe_returns_values_of_the_original_array(predictor):
     image = np.arange(48, dtype=np.uint16).reshape(6, 8) * 100
     w = SegmentWidget(image, model=predictor)
     page = Page(w)
@@ -736,7 +831,7 @@ def test_a_small_image_needs_no_tiles(widget):
         {"type": "probe", "client": "page", "n": 1, "x": "1", "y": 1},
     ],
 )
-def test_malformed_questions_are_told(widget, page, bad):
+def test_malformed_queries_have_a_notice(widget, page, bad):
     page.send(bad)
     assert "malformed" in page.notice
 
@@ -818,22 +913,22 @@ def test_the_picture_for_the_saved_notebook_is_the_screenshot(large):
     w.add_stroke([(500, 500), (4500, 900)], 200)
     w.add_stroke([(2500, 1600)], 300, 0)
     _ = w.masks
-    poster, text = w._draw_poster()
-    assert text == "Image with 1 masks"
-    assert max(poster.size) == 1024
-    difference = np.abs(np.array(poster).astype(int) - np.array(w.screenshot(1024)))
+    preview, text = w._draw_preview()
+    assert text == "Image with 1 mask"
+    assert max(preview.size) == 1024
+    difference = np.abs(np.array(preview).astype(int) - np.array(w.screenshot(1024)))
     assert (difference.max(axis=2) > 8).mean() < 0.002
 
 
 @pytest.mark.parametrize(("size", "shape"), [(40, (30, 40)), (200, (150, 200)), (1, (1, 1))])
-def test_a_screenshot_has_the_size_asked_for(widget, size, shape):
+def test_screenshot_has_the_requested_size(widget, size, shape):
     widget.add_box(10, 10, 30, 30)
     assert widget.screenshot(size).size == shape[::-1]
     with pytest.raises(ValueError, match="size must be"):
         widget.screenshot(0)
 
 
-def test_errors_tell_the_way_out(widget, page, predictor):
+def test_errors_suggest_what_to_do(widget, page, predictor):
     predictor.fail_with = RuntimeError("boom")
     page.prompts(point(40, 30))
     settle()

@@ -1,18 +1,14 @@
 """An image that the model could not encode: the next click tries again."""
 
-import time
-
 from sam2_widget import SegmentWidget
 from sam2_widget.testing import FakePredictor
+from tests.waiting import wait_until
 
 from .conftest import IMAGE, Page, point, settle
 
 
 def wait_for_the_error(widget):
-    end = time.monotonic() + 10
-    while widget.status.phase != "error":
-        assert time.monotonic() < end, widget.status
-        time.sleep(0.01)
+    wait_until(lambda: widget.status.phase == "error", "an error")
     settle()
 
 
@@ -55,11 +51,11 @@ def test_clicks_of_before_an_encoding_that_failed_do_not_wait_for_ever():
 
 def test_the_model_before_stays_when_another_cannot_encode_the_image():
     widget = SegmentWidget(IMAGE, model=FakePredictor())
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     broken = FakePredictor(name="broken")
     broken.fail_with = RuntimeError("a cosmic ray")
     widget.model = broken
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     settle()
     assert "Still using the model fake" in widget.status.message
     widget.close()

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from sam2_widget import LabelError, PromptError, SegmentWidget
-from sam2_widget.text import MAX_SHOWN, presentable
-from sam2_widget.widget import SegmentWidget as Widget
+from sam2_widget._utils.text import MAX_SHOWN, presentable
+from sam2_widget.widget.segment_widget import SegmentWidget as Widget
 
 from .conftest import IMAGE, MockComm, Page, point, settle
 
@@ -21,8 +21,9 @@ KERNELS = (
     "_image",
     "_status",
     "_labels",
+    "_categories",
     "_state",
-    "_undelayed",
+    "_nodelay",
     "_dom_classes",
     "layout",
     "comm",
@@ -40,7 +41,7 @@ def test_a_page_sets_no_trait_but_its_own(widget, page, trait):
 
 
 @pytest.mark.parametrize("trait", PRIVATE)
-def test_no_other_page_is_told_what_one_page_says_of_the_front_end(widget, page, trait):
+def test_traits_of_a_page_are_not_published_to_others(widget, page, trait):
     page.update({trait: "evil", "tool": "box"})
     page.send({"type": "hello"})
     page.deliver({"method": "request_state"})
@@ -83,7 +84,7 @@ def test_a_page_makes_no_widget(widget):
         {"method": "custom"},
     ],
 )
-def test_a_message_without_form_is_told(widget, page, data):
+def test_message_of_wrong_form_has_a_notice(widget, page, data):
     page.deliver(data)
     assert "malformed message" in page.notice
 
@@ -118,7 +119,7 @@ def test_half_a_character_does_not_end_all_answers(widget, page, act):
     assert widget.masks.any()
 
 
-def test_python_is_told_of_half_a_character(widget, page):
+def test_lone_surrogate_in_python_is_an_error(widget, page):
     page.prompts(point(40, 30))
     with pytest.raises(LabelError, match="half a character"):
         widget.commit(HALF)
@@ -137,13 +138,13 @@ def test_a_file_whose_name_is_no_text_is_shown(predictor, tmp_path):
     widget.close()
 
 
-def test_a_page_is_told_of_its_fault_in_few_words(widget, page):
+def test_notice_of_a_malformed_message_is_short(widget, page):
     page.send({"type": "A" * 1_000_000})
     assert 0 < len(page.notice) <= MAX_SHOWN + 3
     assert page.notice.startswith("malformed message")
 
 
-def test_a_model_that_fails_at_length_is_told_in_few_words(widget, page, predictor):
+def test_long_model_error_is_shortened(widget, page, predictor):
     predictor.fail_with = RuntimeError("x" * 1_000_000 + HALF)
     page.prompts(point(40, 30))
     settle()
@@ -162,7 +163,7 @@ def test_hovers_of_many_pages_are_not_kept(widget, page, predictor):
     widget.add_point(40, 30)
     for n in range(500):
         page.send({"type": "hover", "client": f"page {n}", "n": 1, "epoch": 1, "x": 5, "y": 5})
-    assert len(widget._receiver._ask.__self__._previews._newest) <= 32
+    assert len(widget._receiver._query.__self__._previews._newest) <= 32
     predictor.gate.set()
     settle()
 

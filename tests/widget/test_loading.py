@@ -49,13 +49,13 @@ def test_an_import_is_one_step_and_is_corrected_by_clicks(widget):
 
 
 def test_masks_of_another_size_are_refused(widget):
-    with pytest.raises(AnnotationError, match="one was scaled"):
+    with pytest.raises(AnnotationError, match="undo the scaling"):
         widget.add_masks(LABEL_MAP[::2, ::2])
     assert widget.objects == ()
 
 
-def test_unknown_classes_are_kept_and_told(predictor):
-    with pytest.warns(RepairWarning, match="'dog' is none of w.labels"):
+def test_unknown_classes_are_kept_with_a_notice(predictor):
+    with pytest.warns(RepairWarning, match="'dog' is not in w.labels"):
         w = SegmentWidget(
             IMAGE,
             model=predictor,

@@ -18,7 +18,18 @@ json_values = st.recursive(
 )
 actions = (
     st.sampled_from(
-        ["hello", "nudge", "commit", "select", "delete", "label", "class", "undo", "redo", "clear"]
+        [
+            "hello",
+            "ack_probe",
+            "commit",
+            "select",
+            "delete",
+            "label",
+            "class",
+            "undo",
+            "redo",
+            "clear",
+        ]
     )
     | st.sampled_from(
         [
@@ -118,7 +129,7 @@ def test_no_trait_update_breaks_the_widget(widget, page, sent):
     check(widget)
 
 
-def test_a_malformed_message_is_told_in_the_widget(widget, page):
+def test_malformed_message_has_a_notice(widget, page):
     page.send({"type": "explode"})
     assert "malformed message" in page.notice
     page.prompts(point(40, 30))
@@ -135,14 +146,14 @@ def test_a_malformed_message_is_told_in_the_widget(widget, page):
         {"type": "box", "x0": 1, "y0": 1, "x1": 1, "y1": 5},
     ],
 )
-def test_a_bad_prompt_is_told_and_changes_nothing(widget, page, bad):
+def test_invalid_prompt_has_a_notice_and_changes_nothing(widget, page, bad):
     page.prompts(point(40, 30))
     page.prompts(point(40, 30), bad)
     assert page.notice
     assert len(widget.prompts[0].prompts) == 1
 
 
-def test_a_message_about_an_object_that_is_gone(widget, page):
+def test_message_about_a_removed_object(widget, page):
     page.act("delete", object=99)
     assert "no longer there" in page.notice
 

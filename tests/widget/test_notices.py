@@ -1,8 +1,8 @@
-"""A notice stays until the user of the page that it is for has seen it and goes on."""
+"""A notice stays until the user of its page has seen it and done something else."""
 
 import pytest
 
-from sam2_widget.comm.receiving import ELSEWHERE
+from sam2_widget.comm.receiving import CONFLICT
 
 from .conftest import Page, point, settle
 
@@ -17,7 +17,7 @@ def refused(widget, page):
     epoch = page.state["epoch"]
     widget.add_point(3, 3)
     page.prompts(point(20, 20), epoch=epoch)
-    assert page.notice == ELSEWHERE
+    assert page.notice == CONFLICT
 
 
 def test_a_notice_is_for_the_page_whose_request_was_refused(widget, page, other):
@@ -31,21 +31,21 @@ def test_other_pages_and_python_do_not_erase_it(widget, page, other):
     other.act("commit")
     settle()
     widget.add_point(40, 40)
-    assert page.notice == ELSEWHERE
+    assert page.notice == CONFLICT
 
 
-def test_a_page_that_is_loaded_again_is_told_until_its_user_goes_on(widget):
+def test_reloaded_page_shows_its_notice_until_its_user_acts(widget):
     refused(widget, Page(widget, "tab.1"))
     again = Page(widget, "tab.2")
     again.send({"type": "hello"})
-    assert again.notice == ELSEWHERE
+    assert again.notice == CONFLICT
     assert Page(widget, "other.1").notice == ""
     again.prompts(point(20, 20))
     settle()
     assert again.notice == Page(widget, "tab.3").notice == ""
 
 
-def test_what_comes_too_late_for_a_page_is_told_the_next_of_its_tab(widget):
+def test_late_notice_is_shown_by_the_next_page_of_the_tab(widget):
     before, again = Page(widget, "tab.1"), Page(widget, "tab.2")
     again.act("class", label=None)
     before.act("delete", object=99)
@@ -59,11 +59,11 @@ def test_what_comes_too_late_for_a_page_is_told_the_next_of_its_tab(widget):
 
 def test_what_is_no_edit_does_not_erase_it(widget, page):
     refused(widget, page)
-    page.send({"type": "nudge"})
+    page.send({"type": "ack_probe"})
     page.send({"type": "hello", "objects": -1})
     page.send({"type": "probe", "client": "page", "n": 1, "x": 1.0, "y": 1.0})
     settle()
-    assert page.notice == ELSEWHERE
+    assert page.notice == CONFLICT
 
 
 def test_a_request_that_was_on_its_way_does_not_erase_it(widget, page):
@@ -71,7 +71,7 @@ def test_a_request_that_was_on_its_way_does_not_erase_it(widget, page):
     refused(widget, page)
     page.prompts(point(21, 20), rid={"client": "page", "n": page.n + 1, "seen": before})
     page.n += 1
-    assert page.notice == ELSEWHERE
+    assert page.notice == CONFLICT
 
 
 def test_the_next_edit_of_its_user_erases_it(widget, page):
@@ -81,25 +81,25 @@ def test_the_next_edit_of_its_user_erases_it(widget, page):
     assert page.notice == ""
 
 
-def test_two_pages_can_be_told_different_things(widget, page, other):
+def test_two_pages_can_have_different_notices(widget, page, other):
     refused(widget, page)
     other.act("delete", object=99)
     assert "no longer there" in other.notice
-    assert page.notice == ELSEWHERE
+    assert page.notice == CONFLICT
     other.prompts(point(20, 20))
     settle()
-    assert (page.notice, other.notice) == (ELSEWHERE, "")
+    assert (page.notice, other.notice) == (CONFLICT, "")
 
 
 def test_what_is_for_all_goes_with_the_first_who_has_seen_it(widget, page, other):
-    widget._complain("on_commit failed")
+    widget._notify("on_commit failed")
     assert page.notice == other.notice == "on_commit failed"
     other.prompts(point(20, 20))
     settle()
     assert page.notice == ""
 
 
-def test_a_page_that_has_not_been_heard_of_for_long_is_forgotten(widget, page):
+def test_a_page_that_has_sent_nothing_for_long_is_dropped(widget, page):
     refused(widget, page)
     for number in range(40):
         Page(widget, f"page {number}").act("class", label=None)

@@ -16,11 +16,12 @@ from sam2_widget import (
     SegmentWidget,
     segment,
 )
+from sam2_widget.annotation.planes import EPOCHS
 from sam2_widget.models import worker
-from sam2_widget.models.cache import embeddings
-from sam2_widget.planes import EPOCHS
-from sam2_widget.stack_prompts import StackPrompts
+from sam2_widget.models.embeddings.cache import embeddings
+from sam2_widget.prompts.stacks import StackPrompts
 from sam2_widget.testing import FakePredictor
+from tests.waiting import wait_until
 
 from .conftest import Page, observed, point, served, settle
 
@@ -32,7 +33,7 @@ VOLUME = np.random.default_rng(11).integers(0, 255, (DEPTH, H, W), np.uint8)
 def widget(predictor):
     embeddings.clear()
     widget = SegmentWidget(VOLUME, axes="ZYX", model=predictor)
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     settle()
     yield widget
     predictor.gate.set()
@@ -40,15 +41,15 @@ def widget(predictor):
 
 
 def turned(page, plane):
-    """Turn as a page does, and wait for it."""
+    """Show a plane as a page does, and wait for it."""
     page.act("plane", plane=plane)
     served()
-    page.widget._annotator.engine.wait()
+    page.widget._annotator.model.wait()
     settle()
 
 
 class Reads:
-    """An array that says what was read of it."""
+    """An array that records what was read of it."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
@@ -153,7 +154,7 @@ def test_a_page_cannot_turn_to_a_plane_that_is_not_there(widget, plane):
     assert widget._stack["count"] == DEPTH
 
 
-def test_a_page_turns_and_is_shown_that_plane_at_once(widget):
+def test_a_page_requests_a_plane_and_receives_it_at_once(widget):
     page = Page(widget)
     widget.add_point(20, 20)
     widget.commit()
@@ -162,15 +163,15 @@ def test_a_page_turns_and_is_shown_that_plane_at_once(widget):
     turned(page, 2)
     assert widget.plane == 2
     assert page.state["plane"] == 2
-    assert page.state["turning"] is None
-    told = [
+    assert page.state["pending_plane"] is None
+    updates = [
         data["content"]["plane"] if "content" in data else sorted(data["state"])
         for _, data, _ in page.published
         if data.get("content", {}).get("type") == "objects"
         or {"_image", "_state"} & set(data.get("state", {}))
     ]
     # First its objects, then its picture, then its state, which makes pages show it.
-    assert told[-3:] == [2, ["_image"], ["_state"]]
+    assert updates[-3:] == [2, ["_image"], ["_state"]]
     assert page.objects() == []
     assert page.updates("_image")[-1]["plane"] == 2
     assert widget._stack == {"axis": "Z", "count": DEPTH, "annotated": [0]}
@@ -219,19 +220,19 @@ def test_clicks_before_the_turn_are_taken_with_it(widget):
     assert len(widget.planes[0].objects) == 1
 
 
-def test_only_the_newest_of_many_turns_is_read(predictor):
+def test_only_the_newest_of_many_requested_planes_is_read(predictor):
     array = Reads(VOLUME)
     embeddings.clear()
     widget = SegmentWidget(array, axes="ZYX", model=predictor)
     page = Page(widget)
     started, go = threading.Event(), threading.Event()
-    worker.call_server(lambda: (started.set(), go.wait(5)))
+    widget._planes._reader.submit(lambda: (started.set(), go.wait(5)))
     started.wait(5)
     wait_until(lambda: 1 in array.read and predictor.embedded == 2)  # prefetched
     array.read.clear()
     for plane in (1, 2, 3, 4):
         page.act("plane", plane=plane)
-    assert page.state["turning"] == 4
+    assert page.state["pending_plane"] == 4
     go.set()
     served()
     assert widget.plane == 4
@@ -277,16 +278,7 @@ def test_prefetching_never_goes_before_clicks(widget, predictor):
     assert order[0] == "predict"
 
 
-def wait_until(holds):
-    for _ in range(500):
-        settle()
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not come about")
-
-
-def test_a_plane_that_cannot_be_read_is_told_and_nothing_is_lost(predictor):
+def test_unreadable_plane_has_a_notice_and_nothing_is_lost(predictor):
     class Broken(Reads):
         def __getitem__(self, index):
             if index[0] >= 2:
@@ -299,7 +291,7 @@ def test_a_plane_that_cannot_be_read_is_told_and_nothing_is_lost(predictor):
     turned(page, 3)
     assert widget.plane == 0
     assert "Z 4 cannot be shown" in page.notice
-    assert page.state["turning"] is None
+    assert page.state["pending_plane"] is None
     assert len(widget.objects) == 1
     with pytest.raises(OSError, match="disk"):
         widget.plane = 3
@@ -320,6 +312,15 @@ def test_labels_and_settings_go_with_the_user(widget):
     assert widget.planes[1].objects[0].color == "#ff0000"
 
 
+def test_labels_of_all_planes_are_offered(widget):
+    widget.add_point(20, 20)
+    widget.commit("cow")
+    widget.plane = 1
+    widget.add_point(20, 20)
+    widget.commit("dog")
+    assert [each["name"] for each in widget._labels] == ["dog", "cow"]
+
+
 def test_another_model_answers_on_all_planes(widget):
     widget.add_point(20, 20)
     widget.plane = 1
@@ -331,7 +332,7 @@ def test_another_model_answers_on_all_planes(widget):
     assert other.predicted == 2
 
 
-def test_observers_are_told_of_another_plane(widget):
+def test_observers_are_called_when_the_plane_changes(widget):
     planes, changes = [], []
     widget.observe(lambda change: planes.append(change["new"]), "plane")
     widget.on_change(lambda w: changes.append(w.plane))
@@ -342,7 +343,7 @@ def test_observers_are_told_of_another_plane(widget):
     assert changes == [2]
 
 
-def test_tiles_and_values_are_of_the_plane_that_was_asked_about(widget):
+def test_tiles_and_values_are_of_the_requested_plane(widget):
     page = Page(widget)
     turned(page, 2)
     for plane in (0, 2):
@@ -350,8 +351,8 @@ def test_tiles_and_values_are_of_the_plane_that_was_asked_about(widget):
             {"type": "probe", "client": "page", "n": plane, "x": 5.0, "y": 7.0, "plane": plane}
         )
     contents = [data.get("content", {}) for _, data, _ in page.published]
-    told = [content["values"] for content in contents if "values" in content]
-    assert told == [[], [float(VOLUME[2, 7, 5])]]
+    updates = [content["values"] for content in contents if "values" in content]
+    assert updates == [[], [float(VOLUME[2, 7, 5])]]
 
 
 def test_a_plane_can_be_fixed_and_plain_images_have_one(predictor, widget):
@@ -369,7 +370,7 @@ def test_a_plane_can_be_fixed_and_plain_images_have_one(predictor, widget):
     along_z = SegmentWidget(both, axes="TZYX", plane={"T": 1}, model=predictor)
     assert along_z._stack == {"axis": "Z", "count": DEPTH, "annotated": []}
     along_z.close()
-    with pytest.raises(ImageError, match="give contrast_limits to the ImageStack"):
+    with pytest.raises(ImageError, match="pass contrast_limits to the ImageStack"):
         SegmentWidget(ImageStack(VOLUME, axes="ZYX"), contrast_limits="full", model=predictor)
 
 

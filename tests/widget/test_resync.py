@@ -1,4 +1,4 @@
-"""A page that has lost something asks again, and gets it, once and whole."""
+"""A page that has lost a message requests it again, and receives it once and completely."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def seen(page):
     return page.state["objects"]
 
 
-def test_messages_of_objects_are_counted_and_the_state_says_how_many(widget, page):
+def test_state_has_the_number_of_the_last_objects_message(widget, page):
     for x in (10, 30, 50):
         page.prompts(point(x, 20))
         page.act("commit")

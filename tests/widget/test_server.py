@@ -6,24 +6,26 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from typing import Any
 
 import numpy as np
 import pytest
-from jupyter_client import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from deploy.try_hub import free_port
 from sam2_widget import SegmentWidget, server
 from sam2_widget.testing import FakePredictor
-from tests.browser.lab import free_port, jupyter_options, serving
+from tests.browser.lab import jupyter_options, serving
 
 
 class Echo(WebSocketHandler):
     """As Jupyter's: `open` is a coroutine that takes an argument."""
 
-    delays = ()
+    delays: tuple[Any, ...] = ()
 
     async def open(self, kernel_id):
         tcp = self.ws_connection.stream.socket
@@ -44,14 +46,14 @@ async def open_one(handler):
 
 def test_sockets_are_opened_without_delay():
 
-    plain = type("Plain", (Echo,), {"open": Echo.open})
+    plain: Any = type("Plain", (Echo,), {"open": Echo.open})
     asyncio.run(open_one(plain))
-    undelayed = type("Undelayed", (Echo,), {"open": Echo.open})
-    server.undelay(undelayed)
-    once = undelayed.open
-    server.undelay(undelayed)
-    assert undelayed.open is once
-    asyncio.run(open_one(undelayed))
+    nodelay: Any = type("Undelayed", (Echo,), {"open": Echo.open})
+    server.enable_nodelay(nodelay)
+    once = nodelay.open
+    server.enable_nodelay(nodelay)
+    assert nodelay.open is once
+    asyncio.run(open_one(nodelay))
     assert [kernel for kernel, _ in Echo.delays] == ["abc", "abc"]
     assert [bool(nodelay) for _, nodelay in Echo.delays] == [False, True]
 
@@ -64,7 +66,7 @@ def test_a_socket_that_cannot_be_set_is_served_all_the_same(caplog):
         def open(self, kernel_id):
             return kernel_id
 
-    server.undelay(Stubborn)
+    server.enable_nodelay(Stubborn)
     assert Stubborn().open("abc") == "abc"
     assert "TCP_NODELAY" in caplog.text
 
@@ -73,21 +75,22 @@ def test_the_installed_server_is_known():
     assert server.find_handler() is not None
 
 
-def test_a_server_that_nobody_knows_is_left_alone(monkeypatch):
+def test_unknown_server_is_not_patched(monkeypatch):
     monkeypatch.setattr(server, "HANDLERS", (("no.such", "Thing"), ("json", "NoSuch")))
     assert server.find_handler() is None
 
 
 def environment_of(connection_file):
-    """What a kernel was told by its environment, as Python writes it."""
+    """The variable in a kernel's environment, as Python writes it."""
     client = BlockingKernelClient(connection_file=str(connection_file))
     client.load_connection_file()
-    client.start_channels()
+    # A busy machine may let a heartbeat pass, which is no death.
+    client.start_channels(hb=False)
     client.wait_for_ready(timeout=60)
-    wanted = {"told": f"__import__('os').environ.get({server.UNDELAYED!r})"}
+    wanted = {"value": f"__import__('os').environ.get({server.NODELAY!r})"}
     reply = client.execute("", silent=True, user_expressions=wanted, reply=True, timeout=60)
     client.stop_channels()
-    return reply["content"]["user_expressions"]["told"]["data"]["text/plain"]
+    return reply["content"]["user_expressions"]["value"]["data"]["text/plain"]
 
 
 def run_server(tmp_path, *options):
@@ -98,30 +101,30 @@ def run_server(tmp_path, *options):
         start = urllib.request.Request(f"{base}/api/kernels", data=b"{}", method="POST")
         with urllib.request.urlopen(start, timeout=30) as answer:
             kernel = json.load(answer)["id"]
-        told = environment_of(tmp_path / ".home" / "runtime" / f"kernel-{kernel}.json")
-    return (tmp_path / "jupyter_server.log").read_text(), told
+        value = environment_of(tmp_path / ".home" / "runtime" / f"kernel-{kernel}.json")
+    return (tmp_path / "jupyter_server.log").read_text(), value
 
 
-def test_it_is_on_where_the_package_is_installed_beside_the_server(tmp_path):
-    log, told = run_server(tmp_path)
+def test_it_is_on_where_an_administrator_enables_it(tmp_path):
+    on = "--ServerApp.jpserver_extensions={'sam2_widget.server': True}"
+    log, value = run_server(tmp_path, on)
     assert "kernels' answers leave at once" in log
-    assert told == "'1'"
+    assert value == "'1'"
 
 
-def test_it_can_be_switched_off(tmp_path):
-    off = "--ServerApp.jpserver_extensions={'sam2_widget.server': False}"
-    log, told = run_server(tmp_path, off)
+def test_it_is_off_unless_enabled(tmp_path):
+    log, value = run_server(tmp_path)
     assert "kernels' answers leave at once" not in log
-    assert told == "None"
+    assert value == "None"
 
 
-@pytest.mark.parametrize("told", [None, "", "0", "1"])
-def test_the_page_is_told_whether_nudges_are_needless(monkeypatch, told):
-    monkeypatch.delenv(server.UNDELAYED, raising=False)
-    if told is not None:
-        monkeypatch.setenv(server.UNDELAYED, told)
+@pytest.mark.parametrize("value", [None, "", "0", "1"])
+def test_nodelay_trait_follows_the_environment(monkeypatch, value):
+    monkeypatch.delenv(server.NODELAY, raising=False)
+    if value is not None:
+        monkeypatch.setenv(server.NODELAY, value)
     widget = SegmentWidget(np.zeros((4, 6, 3), np.uint8), model=FakePredictor())
-    assert widget._undelayed is (told == "1")
+    assert widget._nodelay is (value == "1")
     widget.close()
 
 

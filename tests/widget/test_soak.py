@@ -4,6 +4,7 @@ import gc
 import logging
 import random
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ class User:
             settle()
 
     def lose(self, page):
-        """A click that does not arrive: the next message tells of it, too."""
+        """A click that does not arrive: the next message contains it, too."""
         self.add()
 
     def fail(self, page):
@@ -83,7 +84,7 @@ class User:
         self.prompts = list(active["prompts"]) if active else []
 
     def finish(self):
-        """What was said arrived, and what is shown is what a replay gives."""
+        """All messages arrived, and what is shown is what a replay gives."""
         self.pages[0].prompts(*self.prompts)
         settle()
         assert [len(o.prompts) for o in self.widget.prompts] == self.expected.counts
@@ -126,8 +127,8 @@ def test_no_error_that_was_logged_keeps_a_widget(caplog):
     predictor, left = FakePredictor(), weakref.WeakSet()
     for _ in range(5):
         widget = SegmentWidget(IMAGE, model=predictor)
-        left.update((widget, widget._annotator, widget._annotator.engine, widget._planes))
-        widget._annotator.engine.wait()
+        left.update((widget, widget._annotator, widget._annotator.model, widget._planes))
+        widget._annotator.model.wait()
         page = Page(widget)
         for error in ERRORS:
             predictor.fail_with = error("injected")
@@ -139,10 +140,11 @@ def test_no_error_that_was_logged_keeps_a_widget(caplog):
         page.prompts(point(20, 20))
         settle()
         page.update({"_prompts": {"rid": 5}})
-        widget._annotator.session.undo = lambda: 1 / 0
+        session: Any = widget._annotator.session
+        session.undo = lambda: 1 / 0
         page.act("undo")
         widget.close()
-    del widget, page, error
+    del widget, session, page, error
     settle()
     gc.collect()
     assert "injected" in caplog.text

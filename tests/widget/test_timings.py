@@ -7,17 +7,17 @@ from .conftest import point, settle
 PAGE = {"client": "page", "n": 1, "browser": 2000, "trip": 9_000_000, "paint": 4000}
 
 
-def test_a_click_is_told_in_parts(widget, page):
+def test_timing_of_a_click_has_parts(widget, page):
     page.prompts(point(40, 30))
     settle()
-    told = page.updates("_state")[-1]["timing"]
-    assert (told["client"], told["n"]) == ("page", 1)
-    assert 0 < told["decoder"] < told["kernel"]
+    timing = page.updates("_state")[-1]["timing"]
+    assert (timing["client"], timing["n"]) == ("page", 1)
+    assert 0 < timing["decoder"] < timing["kernel"]
     (half,) = widget.timings
     assert half.total is None
     assert half.decoder > 0
-    assert "has not told" in str(half)
-    page.send({"type": "nudge", "timings": [PAGE]})
+    assert "has not reported" in str(half)
+    page.send({"type": "ack_probe", "timings": [PAGE]})
     (whole,) = widget.timings
     assert (whole.browser, whole.paint) == (2, 4)
     assert whole.total == pytest.approx(9006)
@@ -25,7 +25,7 @@ def test_a_click_is_told_in_parts(widget, page):
     assert str(whole).startswith("click 9006 ms: browser 2.0, comm ")
 
 
-def test_what_was_known_needed_no_decoder(widget, page):
+def test_cached_prediction_has_no_decoder_time(widget, page):
     page.prompts(point(40, 30))
     page.prompts(point(40, 30), point(20, 30))
     settle()
@@ -43,7 +43,7 @@ def test_edits_of_python_are_no_clicks(widget, page):
     settle()
     assert len(widget.timings) == 1
     assert widget.timings[0].decoder == before
-    assert len([state for state in page.updates("_state") if "timing" in state]) == 1
+    assert len([state for state in page.updates("_state") if state["timing"]]) == 1
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_edits_of_python_are_no_clicks(widget, page):
 def test_times_of_a_page_are_checked(widget, page, wrong):
     page.prompts(point(40, 30))
     settle()
-    page.send({"type": "nudge", "timings": [{**PAGE, **wrong}]})
+    page.send({"type": "ack_probe", "timings": [{**PAGE, **wrong}]})
     assert widget.timings[0].total is None
     assert "malformed message" in page.notice
 
 
-def test_times_of_an_unknown_click_are_forgotten(widget, page):
-    page.send({"type": "nudge", "timings": [PAGE]})
+def test_times_of_an_unknown_click_are_ignored(widget, page):
+    page.send({"type": "ack_probe", "timings": [PAGE]})
     assert widget.timings == ()
     assert page.notice == ""
 
 
-def test_a_page_is_asked_for_what_it_has_not_told(widget, page):
+def test_missing_timings_are_requested_from_the_page(widget, page):
     page.prompts(point(40, 30))
     settle()
 
@@ -74,6 +74,6 @@ def test_a_page_is_asked_for_what_it_has_not_told(widget, page):
     assert asked() == []
     _ = widget.timings
     assert len(asked()) == 1
-    page.send({"type": "nudge", "timings": [PAGE]})
+    page.send({"type": "ack_probe", "timings": [PAGE]})
     _ = widget.timings
     assert len(asked()) == 1

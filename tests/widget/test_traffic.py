@@ -3,6 +3,8 @@
 import json
 from collections import Counter
 
+import numpy as np
+
 from .conftest import point, settle
 
 OBJECTS = 500
@@ -51,3 +53,36 @@ def test_a_finished_object_travels_once(widget, page):
     )
     assert set(put.values()) == {1}
     assert len(put) == 20
+
+
+def test_strokes_and_masks_among_the_prompts_travel_once_with_their_object(widget, page):
+    page.send({"type": "hello"})
+    line = [[x + 0.125, 20.0625] for x in range(60)]
+    page.prompts({"type": "stroke", "points": line, "radius": 2, "label": 1})
+    settle()
+    page.act("commit")
+    widget.add_mask(np.eye(60, 80, dtype=bool), "line")
+    counts = widget.prompts[1].prompts[0].counts
+    for _ in range(3):
+        for annotated in widget.objects:
+            page.act("select", object=annotated.id)
+            settle()
+            page.act("commit")
+            page.act("label", object=annotated.id, label="other")
+    objects = [data for _, data, _ in page.published if "content" in data]
+    sent = json.dumps([data["content"]["large_prompts"] for data in objects])
+    assert sent.count("59.125") == 1
+    assert sent.count(json.dumps(counts)[1:-1]) == 1
+    masks = json.dumps([data for _, data, _ in page.published], default=lambda buffer: "")
+    assert masks.count("59.125") == 2  # to be painted, before that
+
+
+def test_commit_sends_little_data_of_prompts(widget, page):
+    page.send({"type": "hello"})
+    page.prompts(*(point(5 + k, 5 + k % 50) for k in range(40)))
+    settle()
+    start = len(page.published)
+    page.act("commit")
+    settle()
+    assert page.objects()[0]["prompts"] == [point(5 + k, 5 + k % 50) for k in range(40)]
+    assert size(page.published[start:]) < 12 * 1024

@@ -13,14 +13,13 @@ from PIL import Image
 
 from sam2_widget import Prompts, SegmentWidget, read_masks
 from sam2_widget.comm import transfers
-from sam2_widget.comm.requests import Format
 from sam2_widget.comm.transfers import MAX_UPLOAD, PART
-from sam2_widget.stack_prompts import StackPrompts
+from sam2_widget.export.registry import DOWNLOADS, FORMATS
+from sam2_widget.prompts.stacks import StackPrompts
 
 from .conftest import Page, settle
 
-FORMATS = Format.__args__
-PLAIN = [name for name in FORMATS if not name.startswith("stack-")]
+PLAIN = [name for name in DOWNLOADS if FORMATS[name].scope == "image"]
 
 
 def done():
@@ -78,7 +77,7 @@ def test_every_format_can_be_saved_and_most_opened_again(page, widget, format_):
     assert len(data) == file["size"] > 0
     assert "/" not in file["name"]
     assert not page.notice
-    if format_ in ("csv", "voc", "cutout", "yolo"):
+    if format_ in ("csv", "cutout"):
         return
     widget.clear()
     assert upload(page, file["name"], data)["done"]
@@ -115,7 +114,7 @@ def test_a_large_file_comes_in_parts(page, widget, monkeypatch):
     assert answers(page, "part")[-1][1] == [b""]
 
 
-def test_losses_and_failures_are_told(page, widget, monkeypatch):
+def test_losses_and_failures_have_a_notice(page, widget, monkeypatch):
     widget.add_point(20, 20)
     widget.commit()
     widget.add_point(22, 20)
@@ -148,7 +147,7 @@ def missing(name):
         ("g.json", b'{"format":"sam2-widget-prompts","version":1,"objects":[\xff]}'),
     ],
 )
-def test_what_cannot_be_opened_is_told_and_nothing_is_lost(page, widget, name, data):
+def test_unreadable_upload_has_a_notice_and_changes_nothing(page, widget, name, data):
     widget.add_point(20, 20)
     answer = upload(page, name, data)
     assert answer["done"]
@@ -165,7 +164,7 @@ def test_a_file_of_another_size_is_refused(page, widget):
     assert len(widget.objects) == 0
 
 
-def test_repairs_are_told_in_the_widget_and_not_as_warnings(page, widget, recwarn):
+def test_repairs_have_a_notice_and_no_warning(page, widget, recwarn):
     labelme = {
         "imageWidth": 80,
         "imageHeight": 60,
@@ -196,11 +195,11 @@ def test_uploads_are_capped_and_must_be_whole(page, widget):
     assert send(b"x" * 10, size=15, at=10)["done"]  # too long
     assert send(b"", size=15, at=0)["done"]
     page.send({"type": "upload", "client": "page", "n": 1, "epoch": 0, "name": "a", "size": 1})
-    assert not widget._receiver._transfer.__self__._coming
+    assert not widget._receiver._transfer.__self__._uploads
     assert len(widget.objects) == 0
 
 
-def test_no_path_can_be_asked_for(page, widget, tmp_path):
+def test_pages_cannot_request_a_path(page, widget, tmp_path):
     widget.add_point(20, 20)
     before = set(tmp_path.iterdir())
     for more in ({"format": "../x"}, {"format": "coco", "path": str(tmp_path / "x")}):
@@ -220,7 +219,7 @@ def test_no_path_can_be_asked_for(page, widget, tmp_path):
             },
             optional={
                 "epoch": st.integers(-1, 2**40),
-                "format": st.sampled_from([*FORMATS, "exe"]),
+                "format": st.sampled_from([*DOWNLOADS, "exe"]),
                 "part": st.integers(-1, 2**53),
                 "name": st.text(max_size=300),
                 "size": st.integers(-1, 2**53),
@@ -256,12 +255,14 @@ def test_planes_are_saved_alone_and_together(predictor):
     assert file["name"] == "image-Z3.labels.png"
     image = np.asarray(Image.open(io.BytesIO(fetch(page, file, 1))))
     assert (image > 0).sum() == widget.masks.sum()
-    # What was asked for by a page that still saw the first plane is of that plane.
+    # Requests of a page that still showed the first plane are about that plane.
     assert save(page, "coco", n=2, epoch=saw)["name"] == "image-Z1.coco.json"
     everything = fetch(page, save(page, "stack-prompts", n=3), 3)
     assert StackPrompts.from_json(everything.decode()) == widget.planes.prompts
     tiff = fetch(page, save(page, "stack-tiff", n=4), 4)
-    assert len(read_masks(named("a.tif", tiff))) == 3
+    for plane in range(3):
+        read = read_masks(named("a.tif", tiff), plane=plane).label_map
+        np.testing.assert_array_equal(read, widget.planes.label_map[plane])
     other = SegmentWidget(volume, axes="ZYX", model=predictor)
     upload(Page(other), "all.json", everything)
     np.testing.assert_array_equal(other.planes.label_map, widget.planes.label_map)
@@ -275,3 +276,89 @@ def named(name, data):
     file = io.BytesIO(data)
     file.name = name
     return file
+
+
+def send_part(page, client, data, *, size, at=0, n=1, name="a.npz"):
+    content = {"type": "upload", "client": client, "n": n, "epoch": page.state["epoch"]}
+    page.deliver(
+        {"method": "custom", "content": {**content, "name": name, "size": size, "at": at}}, [data]
+    )
+    return next((content for content, _ in answers(page, "uploaded")[::-1]), None)
+
+
+def file_thread(widget):
+    """Keep the thread for files busy; returns what ends that."""
+    started, go = threading.Event(), threading.Event()
+    widget._receiver._transfer.__self__._thread.submit(lambda: [started.set(), go.wait(20)])
+    assert started.wait(10)
+    return go
+
+
+def test_too_many_saves_and_uploads_are_rejected_with_a_notice(page, widget):
+    widget.add_point(40, 30)
+    go = file_thread(widget)
+    content = {"type": "save", "epoch": page.state["epoch"], "format": "prompts"}
+    for n in range(200):
+        page.send({**content, "client": f"page {n % 7}", "n": n})
+        send_part(page, "sender", b"{}", size=2, n=n)
+    transfers_ = widget._receiver._transfer.__self__
+    assert len(transfers_._jobs) == transfers.MAX_JOBS
+    assert len(transfers_._thread._tasks) == transfers.MAX_JOBS
+    assert "8 files are still being made or read" in Page(widget, "sender").notice
+    refused = [content for content, _ in answers(page, "file")]
+    assert {(one["name"], one["parts"]) for one in refused} == {("", 0)}
+    go.set()
+    done()
+    assert transfers_._jobs == []
+    assert save(page, "prompts", n=999)["name"] == "image.prompts.json"
+
+
+def test_uploads_that_wait_have_a_budget_of_bytes(page, widget, monkeypatch):
+    monkeypatch.setattr(transfers, "MAX_WAITING", 100)
+    go = file_thread(widget)
+    for client in ("one", "two"):
+        send_part(page, client, b"x" * 45, size=45)
+    assert send_part(page, "three", b"x" * 45, size=45)["done"]
+    assert "2 files" in Page(widget, "three").notice
+    go.set()
+    done()
+
+
+def test_one_upload_does_not_end_another(page, widget, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(transfers, "monotonic", lambda: now[0])
+    for number in range(4):
+        assert not send_part(page, f"page {number}", b"x" * 10, size=20)["done"]
+    assert send_part(page, "page 4", b"x" * 10, size=20)["done"]
+    assert "4 other pages are sending files" in Page(widget, "page 4").notice
+    now[0] = transfers.ABANDONED - 1
+    for number in range(1, 4):
+        assert not send_part(page, f"page {number}", b"x" * 5, size=20, at=10)["done"]
+    now[0] += 2
+    # The first has been silent for too long by now.
+    assert not send_part(page, "page 4", b"x" * 10, size=20)["done"]
+    coming = widget._receiver._transfer.__self__._uploads
+    assert {client: len(one.data) for client, one in coming.items()} == {
+        **{f"page {number}": 15 for number in range(1, 4)},
+        "page 4": 10,
+    }
+
+
+def test_a_file_that_cannot_be_read_does_not_end_the_next_upload_of_its_page(page, widget):
+    go = file_thread(widget)
+    send_part(page, "page", b"nonsense", size=8, n=1)
+    assert not send_part(page, "page", b"x" * 10, size=20, n=2)["done"]
+    go.set()
+    done()
+    assert "a.npz" in page.notice
+    assert "page" in widget._receiver._transfer.__self__._uploads
+    assert send_part(page, "page", b"x" * 5, size=20, at=10, n=2)["at"] == 15
+
+
+def test_files_that_no_page_fetches_have_a_budget_of_bytes(page, widget, monkeypatch):
+    widget.add_point(40, 30)
+    size = save(page, "prompts")["size"]
+    monkeypatch.setattr(transfers, "MAX_DOWNLOAD", 2 * size)
+    for client in ("a", "b", "c"):
+        save(page, "prompts", client=client)
+    assert list(widget._receiver._transfer.__self__._made) == ["b", "c"]

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from sam2_widget import ClusterError, ModelError, Point, SegmentWidget, embeddings, segment
-from sam2_widget.engine import Engine
+from sam2_widget.annotation.model_state import CurrentModel
 from sam2_widget.models import worker
 from sam2_widget.testing import FakePredictor, FakeRemotePredictor
+from tests.waiting import wait_until
 
 from .conftest import IMAGE, Page, observed, point, settle
 
@@ -27,13 +28,6 @@ SOON = 20
 VOLUME = np.random.default_rng(6).integers(0, 255, (2, 60, 80), np.uint8)
 
 WAITS = "Waiting for the cluster: it cannot be reached"
-
-
-def wait_until(holds):
-    end = time.monotonic() + SOON
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
 
 
 def image(seed):
@@ -82,7 +76,7 @@ def cluster():
 @pytest.fixture
 def remote(cluster):
     widget = SegmentWidget(IMAGE, model=cluster)
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     yield widget
     widget.close()
 
@@ -99,7 +93,7 @@ def waiting(cluster, remote):
 @pytest.fixture
 def local():
     widget = SegmentWidget(image(1), model=FakePredictor())
-    in_time(widget._annotator.engine.wait)
+    in_time(widget._annotator.model.wait)
     yield widget
     widget.close()
 
@@ -142,7 +136,7 @@ def test_clusters_do_not_wait_for_each_other(waiting):
     other.close()
 
 
-def test_previews_of_others_go_on(waiting, local):
+def test_previews_of_other_models_are_not_delayed(waiting, local):
     page = Page(local)
     hover(page, 1)
     wait_until(lambda: previewed(page) == [1])
@@ -159,10 +153,10 @@ def test_files_for_other_pages_are_made(waiting, local):
 
 def test_functions_of_other_widgets_are_called(waiting, cluster, local):
     seen = {waiting: [], local: []}
-    for widget, told in seen.items():
-        widget.on_commit(lambda o, told=told: told.append(o.label))
-        widget.on_change(lambda w, told=told: told.append(w.masks.shape))
-        widget.observe(lambda change, told=told: told.append(change["name"]), "masks")
+    for widget, calls in seen.items():
+        widget.on_commit(lambda o, calls=calls: calls.append(o.label))
+        widget.on_change(lambda w, calls=calls: calls.append(w.masks.shape))
+        widget.observe(lambda change, calls=calls: calls.append(change["name"]), "masks")
     waiting.commit("first")
     local.add_point(30, 30)
     local.commit("second")
@@ -172,7 +166,7 @@ def test_functions_of_other_widgets_are_called(waiting, cluster, local):
     wait_until(lambda: {"first", (1, 60, 80), "masks"} <= set(seen[waiting]))
 
 
-def test_what_a_function_raises_beside_one_that_waits_is_told_in_its_widget(waiting, local):
+def test_observer_error_is_shown_while_another_observer_waits(waiting, local):
     waiting.on_commit(print)
     waiting.commit()
     local.on_commit(lambda _: 1 / 0)
@@ -200,14 +194,14 @@ def test_what_waits_is_answered_when_the_cluster_is_back(waiting, cluster):
 # --- a press --------------------------------------------------------------------------------------
 
 
-def test_a_press_asks_nothing_while_the_cluster_is_waited_for(remote, cluster):
+def test_a_press_sends_nothing_while_the_cluster_is_waited_for(remote, cluster):
     page = Page(remote)
     # By somebody else, as by `precompute`: this widget's own thread there is free.
-    cluster._say(WAITS)
+    cluster._set_waiting(WAITS)
     press(page, 1)
     worker.of(cluster).run(lambda: None)
     assert cluster.predicted == 0
-    cluster._say("")
+    cluster._set_waiting("")
     press(page, 2)
     worker.of(cluster).run(lambda: None)
     assert cluster.predicted == 1
@@ -216,7 +210,7 @@ def test_a_press_asks_nothing_while_the_cluster_is_waited_for(remote, cluster):
     assert cluster.predicted == 1
 
 
-def test_clicks_that_came_meanwhile_are_answered_and_their_presses_ask_nothing(waiting, cluster):
+def test_clicks_that_came_meanwhile_are_answered_and_their_presses_send_nothing(waiting, cluster):
     page, clicks = Page(waiting), [point(20, 20), point(50, 40), point(60, 20)]
     for n, click in enumerate(clicks[1:], 2):
         press(page, n, click["x"], click["y"])
@@ -227,7 +221,7 @@ def test_clicks_that_came_meanwhile_are_answered_and_their_presses_ask_nothing(w
     assert cluster.predicted == 3
 
 
-def test_a_press_asks_no_cluster_that_was_left_meanwhile(waiting, cluster):
+def test_a_press_sends_nothing_to_a_cluster_that_was_replaced(waiting, cluster):
     here = FakePredictor(name="here")
     press(Page(waiting), 1, 50, 40)
     waiting.model = here
@@ -260,7 +254,7 @@ def test_another_model_takes_over_at_once(waiting, cluster):
 
 
 @pytest.mark.parametrize("error", [None, ClusterError("no answer"), RuntimeError("broken")])
-def test_what_the_old_one_says_too_late_changes_nothing(waiting, cluster, error, caplog):
+def test_late_answer_of_a_replaced_cluster_changes_nothing(waiting, cluster, error, caplog):
     waiting.model = FakePredictor(name="here", radius=0.3)
     in_time(lambda: waiting.masks)
     waiting.add_point(50, 40)
@@ -290,16 +284,16 @@ def test_nor_does_it_hide_that_the_new_one_fails(waiting, cluster):
     cluster.gate.set()
     worker.of(cluster).run(lambda: None)
     settle()
-    told = [status["message"] for status in Page(waiting).updates("_status")]
-    assert set(told[told.index("broken here") :]) == {"broken here"}
+    messages = [status["message"] for status in Page(waiting).updates("_status")]
+    assert set(messages[messages.index("broken here") :]) == {"broken here"}
 
 
 def test_a_question_is_not_put_to_a_model_on_anothers_thread(waiting, cluster):
     waiting.model = FakePredictor(name="here")
     in_time(lambda: waiting.masks)
     cluster.gate.set()
-    ask = waiting._annotator.engine.ask
-    with pytest.raises(ModelError, match="another one by now"):
+    ask = waiting._annotator.model.run
+    with pytest.raises(ModelError, match="it has been replaced"):
         worker.of(cluster).run(lambda: ask(lambda answers: answers.prepare()))
 
 
@@ -332,7 +326,7 @@ def test_there_and_back_again(waiting, cluster):
     waiting.model = FakePredictor(name="here")
     in_time(lambda: waiting.masks)
     waiting.model = cluster
-    wait_until(lambda: waiting._annotator.engine.loading)
+    wait_until(lambda: waiting._annotator.model.is_loading)
     waiting.add_point(50, 40)
     cluster.gate.set()
     assert [o.provenance.model for o in waiting.objects] == [cluster.name]
@@ -341,7 +335,7 @@ def test_there_and_back_again(waiting, cluster):
     assert [o.provenance.model for o in waiting.objects] == ["another"]
 
 
-def test_a_model_that_goes_on_as_the_cluster_does_not_answer_says_why(cluster, local):
+def test_the_previous_model_stays_if_a_new_cluster_does_not_answer(cluster, local):
     local.add_point(30, 30)
     before = local.masks
     cluster.fail_with = ClusterError("no answer")
@@ -364,19 +358,19 @@ def test_after_another_could_not_take_over_the_cluster_is_listened_to(remote, cl
 
 
 def test_a_widget_that_comes_back_again_and_again_listens_once(cluster, monkeypatch):
-    heard = []
+    changed = []
 
-    def hear(engine):
-        heard.append(engine)
+    def record(engine):
+        changed.append(engine)
 
-    monkeypatch.setattr(Engine, "_heard", hear)
+    monkeypatch.setattr(CurrentModel, "_remote_changed", record)
     widget, here = SegmentWidget(IMAGE, model=cluster), FakePredictor()
     for _ in range(5):
         for model in (here, cluster, cluster):
             widget.model = model
-            widget._annotator.engine.wait()
-    cluster._say("something")
-    assert heard == [widget._annotator.engine]
+            widget._annotator.model.wait()
+    cluster._set_waiting("something")
+    assert changed == [widget._annotator.model]
     widget.close()
 
 
@@ -395,7 +389,7 @@ def test_a_widget_that_waits_can_be_closed(waiting, cluster):
     assert str(waiting.status) == "Closed"
     cluster.gate.set()
     worker.of(cluster).run(lambda: None)
-    assert waiting._annotator.engine.answers.predictor is not cluster
+    assert waiting._annotator.model.predictions.predictor is not cluster
 
 
 # --- the rule -------------------------------------------------------------------------------------
@@ -504,7 +498,7 @@ def test_hundreds_of_clicks_on_both_sides_are_those_of_a_replay(slow):
                     widget.model = models[i // 60 % 2]
                 if i % 20 == 0:
                     _ = widget.masks
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:  # noqa: BLE001 - reported below
             errors.append(error)
 
     threads = [threading.Thread(target=clicks, args=(w, i)) for i, w in enumerate(widgets)]

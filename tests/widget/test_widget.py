@@ -75,7 +75,7 @@ def test_the_replay_is_bit_identical(widget):
     np.testing.assert_array_equal(replayed.scores, widget.scores)
 
 
-def test_objects_carry_what_is_known(widget):
+def test_objects_have_their_attributes(widget):
     widget.add_point(40, 30)
     widget.commit("cell")
     widget.add_box(0, 0, 10, 10)
@@ -112,7 +112,7 @@ def test_mask_is_empty_without_an_active_object(widget):
     assert widget.masks.any()
 
 
-def test_undo_and_redo_ask_no_model(widget, predictor):
+def test_undo_and_redo_run_no_model(widget, predictor):
     widget.add_point(40, 30)
     widget.add_point(45, 30, 0)
     two = widget.mask
@@ -138,7 +138,7 @@ def test_bad_prompts_change_nothing(widget):
     np.testing.assert_array_equal(widget.masks, before)
 
 
-def test_bad_arguments_are_told_where_the_widget_is_made():
+def test_invalid_arguments_raise_in_the_constructor():
     with pytest.raises(UnknownModelError, match="'huge'"):
         SegmentWidget(IMAGE, model="huge")
     with pytest.raises(LabelError, match="write"):
@@ -146,11 +146,11 @@ def test_bad_arguments_are_told_where_the_widget_is_made():
     for bad in (["cat", "cat"], ["cat", ""], [None], 5):
         with pytest.raises(LabelError):
             SegmentWidget(IMAGE, model=FakePredictor(), labels=bad)
-    for bad in (FakePredictor, 5, None):
+    for model in (FakePredictor, 5, None):
         with pytest.raises(UnknownModelError):
-            SegmentWidget(IMAGE, model=bad)
+            SegmentWidget(IMAGE, model=model)
         with pytest.raises(UnknownModelError):
-            segment(IMAGE, [Point(1, 1)], model=bad)
+            segment(IMAGE, [Point(1, 1)], model=model)
     with pytest.raises(ModelError, match="device must be"):
         SegmentWidget(IMAGE, model=FakePredictor(), device="gpu")
 
@@ -228,7 +228,7 @@ def test_finished_objects_travel_once(widget, page):
     assert puts == [0, 1]
 
 
-def test_a_page_that_opens_later_sees_everything(widget, page):
+def test_a_page_that_opens_later_receives_everything(widget, page):
     for x in (10, 40):
         widget.add_point(x, 30)
         widget.commit()
@@ -268,7 +268,7 @@ def test_an_action_carries_the_clicks_made_before_it(widget, page):
     assert page.state["active"] is None
 
 
-def test_a_trait_overtaken_by_an_action_is_dropped(widget, page):
+def test_a_trait_that_arrives_after_a_newer_action_is_dropped(widget, page):
     rid, epoch = page._rid(), page.state["epoch"]
     page.act("commit", prompts=[point(40, 30)])
     page.prompts(point(40, 30), rid=rid, epoch=epoch)
@@ -276,7 +276,7 @@ def test_a_trait_overtaken_by_an_action_is_dropped(widget, page):
     assert page.state["active"] is None
 
 
-def test_clicks_on_an_object_that_python_has_just_changed_are_refused_and_said(widget, page):
+def test_clicks_on_an_object_that_python_has_just_changed_are_refused_with_a_notice(widget, page):
     epoch = page.state["epoch"]
     widget.add_point(10, 10)
     widget.commit()
@@ -306,7 +306,7 @@ def test_labels_from_the_browser(widget, page):
     assert widget.objects[0].label is None
 
 
-def test_every_reload_is_a_new_client_and_old_ones_are_forgotten(widget):
+def test_every_reload_is_a_new_client_and_old_ones_are_dropped(widget):
     for number in range(50):
         Page(widget, client=f"c{number}").prompts(point(1, 1), point(2, 2 + number / 10))
     assert len(widget._state["ack"]) <= 32
@@ -333,7 +333,7 @@ def test_a_click_before_the_model_is_ready_is_honoured():
     w.close()
 
 
-def test_a_model_that_cannot_be_loaded_is_told_and_nothing_is_lost(predictor):
+def test_failed_load_is_shown_and_nothing_is_lost(predictor):
     broken = FakePredictor()
     broken.fail_with = ModelError("the GPU is on fire")
     w = SegmentWidget(IMAGE, model=broken)
@@ -349,7 +349,7 @@ def test_a_model_that_cannot_be_loaded_is_told_and_nothing_is_lost(predictor):
     w.close()
 
 
-def test_a_failed_prediction_is_told_and_the_next_click_tries_again(widget, page, predictor):
+def test_failed_prediction_is_shown_and_retried_at_the_next_click(widget, page, predictor):
     page.prompts(point(40, 30))
     before = widget.masks
     predictor.fail_with = RuntimeError("out of cheese")
@@ -369,7 +369,7 @@ def test_a_failed_prediction_is_told_and_the_next_click_tries_again(widget, page
 
 
 def test_clicks_while_the_model_is_changed_are_answered_by_the_new_one(widget, page):
-    """The old model must not answer for ever what only the new one is asked."""
+    """The old model must not answer requests for the new one."""
     slow = FakePredictor(radius=0.3)
     slow.gate.clear()
     widget.add_point(40, 30)
@@ -414,7 +414,7 @@ def test_a_superseded_model_changes_nothing(predictor):
     w.close()
 
 
-def test_after_a_failed_change_the_old_model_goes_on(widget, page):
+def test_old_model_is_used_after_a_failed_change(widget, page):
     widget.add_point(40, 30)
     before = widget.masks
     broken = FakePredictor()
@@ -454,7 +454,7 @@ def test_the_active_object_is_answered_before_the_others(widget, page):
     assert len(widget.masks) == 5
     new = FakePredictor()
     widget.model = new
-    widget._annotator.engine.wait()
+    widget._annotator.model.wait()
     widget.add_point(70, 50)
     count = len(page.published)
     assert len(widget.masks) == 6

@@ -1,0 +1,1 @@
+"""General helpers, independent of segmentation."""

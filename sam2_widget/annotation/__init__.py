@@ -1,0 +1,1 @@
+"""One image or stack while it is being annotated."""

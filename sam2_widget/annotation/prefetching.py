@@ -1,0 +1,92 @@
+"""Prepares the planes that will probably be shown next, while the user annotates another one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from sam2_widget._utils.executors import TransientThreadExecutor
+from sam2_widget._utils.tracebacks import log_failure
+from sam2_widget.images.arrays import ImageSource
+from sam2_widget.models import worker
+from sam2_widget.models.embeddings.cache import EmbeddingSource, embeddings
+from sam2_widget.predictor import Embedding, Predictor
+
+logger = logging.getLogger(__name__)
+
+MAX_AHEAD = 8
+"""Planes that are prepared at most: users look at each for several seconds."""
+
+
+class Prefetcher:
+    """Prepares planes one after the other; the model encodes them when no click is waiting.
+
+    Parameters
+    ----------
+    image : callable
+        Returns a plane by its number.
+    read : callable
+        Reads a plane and prepares its picture.
+    """
+
+    def __init__(self, image: Callable[[int], ImageSource], read: Callable[[int], object]) -> None:
+        self._image = image
+        self._read = read
+        self._thread = TransientThreadExecutor("sam2-widget-planes-ahead")
+        self._task: object = None
+
+    def start(self, task: object, predictor: Predictor, ahead: Callable[[], Iterable[int]]) -> None:
+        """Prepare the planes of `ahead`, unless this task was started already; ends another one.
+
+        `ahead` returns their numbers, the next one first; it is called on the thread.
+        """
+        if self._task != task:
+            self._task = task
+            self._thread.submit(self._run, task, predictor, ahead)
+
+    def stop(self) -> None:
+        """Prepare no more planes."""
+        self._task = None
+
+    def _run(self, task: object, predictor: Predictor, ahead: Callable[[], Iterable[int]]) -> None:
+        most = MAX_AHEAD
+        for count, index in enumerate(ahead(), start=1):
+            if count > most or self._task != task:
+                return
+            embedding = self._prepare(index, predictor, task)
+            if embedding is not None:
+                # Room for those of the plane shown and of the last one is left.
+                most = min(most, max(1, embeddings.room_for(embedding) - 2))
+
+    def _prepare(self, index: int, predictor: Predictor, task: object) -> Embedding | None:
+        image = self._image(index)
+        source = embeddings.source(predictor, lambda: image.rgb)
+        try:
+            self._read(index)
+            source.prepare()
+        except Exception as error:  # noqa: BLE001 - logged
+            # The error is shown when the user selects that plane.
+            log_failure(logger, f"plane {index} cannot be read", error)
+            return None
+        return self._encoded(source, predictor, task)
+
+    def _encoded(
+        self, source: EmbeddingSource, predictor: Predictor, task: object
+    ) -> Embedding | None:
+        """The embedding, as soon as the model has time for it; None if the task has ended."""
+        found: list[Embedding] = []
+        is_over = threading.Event()
+
+        def encode() -> None:
+            try:
+                if self._task == task:
+                    found.append(source())
+            except Exception as error:  # noqa: BLE001 - logged
+                log_failure(logger, "the next plane could not be encoded", error)
+            finally:
+                is_over.set()
+
+        worker.of(predictor).submit_idle(encode)
+        is_over.wait()
+        return found[0] if found else None

@@ -1,0 +1,1 @@
+"""Reads video files by PyAV: frames by number, exact and in any order."""

@@ -1,0 +1,1 @@
+"""The compact model that ships in the wheel."""

@@ -1,0 +1,1 @@
+"""Image embeddings: a cache in memory and a store on disk."""

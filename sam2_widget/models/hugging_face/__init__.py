@@ -1,0 +1,1 @@
+"""The implementations of SAM 2 and EdgeTAM in `transformers`."""

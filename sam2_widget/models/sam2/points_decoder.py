@@ -1,0 +1,219 @@
+"""sam2's mask decoder for many points of one image, in half the time on a CPU.
+
+The masks are those of the modules themselves, except for rounding. Four things save time:
+
+- Until the first points have been attended to, the image is the same for all points.
+- Eight tokens attend to thousands of cells: projecting the tokens into the cells' space, once for
+  each head, needs half the multiplications of projecting the cells.
+- Channels come last everywhere, so that nothing is transposed but the finished masks.
+- The mask that is meant for several points is not computed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from sam2.modeling.sam.mask_decoder import MaskDecoder
+from sam2.modeling.sam.transformer import Attention, TwoWayAttentionBlock, TwoWayTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The image as the transformer sees it, (B, cells, channels); B may be 1 for all points.
+
+    Attributes
+    ----------
+    features : Tensor
+    located : Tensor
+        The features with the encoding of their positions.
+    """
+
+    features: Tensor
+    located: Tensor
+
+
+class PointsDecoder:
+    """Three masks and scores for each of many points of one image.
+
+    Parameters
+    ----------
+    decoder : MaskDecoder
+        With features of high resolution.
+    positions : (1, channels, h, w) Tensor
+        Encoding of the cells' positions.
+    """
+
+    def __init__(self, decoder: MaskDecoder, positions: Tensor) -> None:
+        self._decoder = decoder
+        self._positions = _channels_last(positions)
+
+    def __call__(
+        self, maps: tuple[Tensor, ...], sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode.
+
+        Parameters
+        ----------
+        maps : tuple of (1, channels, h, w) Tensor
+            Feature maps of the image, the finest first.
+        sparse : (B, N, channels) Tensor
+            Encoded points.
+        dense : (B or 1, channels, h, w) Tensor
+            Encoded mask prompts.
+
+        Returns
+        -------
+        (B, 3, h, w) and (B, 3) Tensor
+            Logits and scores.
+        """
+        *fine, features = maps
+        cells = _channels_last(features + dense)
+        tokens, cells = self._attend(cells, self._tokens(sparse))
+        masks = self._masks(cells, fine, tokens)
+        first = 1 if self._decoder.pred_obj_scores else 0
+        scores: Tensor = self._decoder.iou_prediction_head(tokens[:, first])
+        rows, columns = features.shape[-2:]
+        return _as_map(masks, (rows, columns)), scores[:, 1:]
+
+    def _tokens(self, sparse: Tensor) -> Tensor:
+        """The decoder's own tokens and those of the points, (B, T, channels)."""
+        decoder = self._decoder
+        own = [decoder.iou_token.weight, decoder.mask_tokens.weight]
+        if decoder.pred_obj_scores:
+            own.insert(0, decoder.obj_score_token.weight)
+        shared = torch.cat(own).expand(len(sparse), -1, -1)
+        return torch.cat([shared, sparse], dim=1)
+
+    def _attend(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformer: tokens and cells after they have attended to each other."""
+        transformer: TwoWayTransformer = self._decoder.transformer
+        queries, cells = tokens, self._located(features)
+        for layer in transformer.layers:
+            queries, features = _attend_both_ways(layer, queries, tokens, cells)
+            cells = self._located(features)
+        seen = _from_cells(transformer.final_attn_token_to_image, queries + tokens, cells)
+        attended: Tensor = transformer.norm_final_attn(queries + seen)
+        return attended, features
+
+    def _located(self, features: Tensor) -> _Cells:
+        return _Cells(features, features + self._positions)
+
+    def _masks(self, cells: Tensor, fine: list[Tensor], tokens: Tensor) -> Tensor:
+        """Logits, (B, cells, 2, 2, 2, 2, 3): rows and columns in a cell, and in a part of it."""
+        finest, finer = fine
+        first, norm, activate, second, activate_again = self._decoder.output_upscaling
+        upscaled = _doubled(first, cells) + _in_cells(finer, 1)
+        upscaled = functional.layer_norm(
+            upscaled, upscaled.shape[-1:], norm.weight, norm.bias, norm.eps
+        )
+        upscaled = _doubled(second, activate(upscaled)) + _in_cells(finest, 2)
+        masks: Tensor = activate_again(upscaled) @ self._mask_weights(tokens)
+        return masks
+
+    def _mask_weights(self, tokens: Tensor) -> Tensor:
+        """How channels add up to masks, (B, 1, 1, 1, 1, channels, 3)."""
+        first = 2 if self._decoder.pred_obj_scores else 1
+        networks = list(self._decoder.output_hypernetworks_mlps)
+        several = range(1, len(networks))
+        weights = torch.stack([networks[i](tokens[:, first + i]) for i in several], dim=-1)
+        return weights[:, None, None, None, None]
+
+
+def _attend_both_ways(
+    layer: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor, cells: _Cells
+) -> tuple[Tensor, Tensor]:
+    """A block of the transformer: the new tokens, and the new features of the cells."""
+    if layer.skip_first_layer_pe:
+        queries = layer.self_attn(q=queries, k=queries, v=queries)
+    else:
+        located = queries + tokens
+        queries = queries + layer.self_attn(q=located, k=located, v=queries)
+    queries = layer.norm1(queries)
+    seen = _from_cells(layer.cross_attn_token_to_image, queries + tokens, cells)
+    queries = layer.norm2(queries + seen)
+    queries = layer.norm3(queries + layer.mlp(queries))
+    seen = _from_tokens(layer.cross_attn_image_to_token, cells, queries + tokens, queries)
+    return queries, layer.norm4(cells.features + seen)
+
+
+def _from_cells(attention: Attention, queries: Tensor, cells: _Cells) -> Tensor:
+    """Attention of tokens to the cells, (B, T, channels).
+
+    The bias of the keys is left out: it adds the same to all scores of a query.
+    """
+    projected = _by_head(attention, attention.q_proj(queries))
+    keys, values = (_head_weights(attention, one) for one in (attention.k_proj, attention.v_proj))
+    wanted = (projected @ keys).flatten(1, 2) * _scale(projected)
+    seen = (wanted @ cells.located.transpose(1, 2)).softmax(dim=-1) @ cells.features
+    heads = seen.view(*projected.shape[:3], -1) @ values.transpose(1, 2)
+    joined = heads.transpose(1, 2).flatten(2) + attention.v_proj.bias
+    found: Tensor = attention.out_proj(joined)
+    return found
+
+
+def _from_tokens(attention: Attention, cells: _Cells, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention of cells to the tokens, (B, cells, channels)."""
+    projected = _by_head(attention, attention.k_proj(keys))
+    scale = _scale(projected)
+    weights = _head_weights(attention, attention.q_proj)
+    wanted = (projected @ weights).flatten(1, 2) * scale
+    bias = attention.q_proj.bias.view(attention.num_heads, -1)
+    shift = (projected @ bias[..., None]).flatten(1) * scale
+    scores = wanted @ cells.located.transpose(1, 2) + shift[..., None]
+    shares = scores.view(*projected.shape[:3], -1).softmax(dim=2).flatten(1, 2)
+    weight = attention.out_proj.weight
+    out = weight.view(len(weight), attention.num_heads, -1).permute(1, 2, 0)
+    given = (_by_head(attention, attention.v_proj(values)) @ out).flatten(1, 2)
+    seen: Tensor = shares.transpose(1, 2) @ given + attention.out_proj.bias
+    return seen
+
+
+def _by_head(attention: Attention, tokens: Tensor) -> Tensor:
+    """(B, T, channels) as (B, heads, T, channels of a head)."""
+    return tokens.view(*tokens.shape[:2], attention.num_heads, -1).transpose(1, 2)
+
+
+def _head_weights(attention: Attention, projection: nn.Linear) -> Tensor:
+    """Weights of a projection, (heads, channels of a head, channels)."""
+    weight = projection.weight
+    return weight.view(attention.num_heads, -1, weight.shape[1])
+
+
+def _scale(by_head: Tensor) -> float:
+    return 1 / math.sqrt(by_head.shape[-1])
+
+
+def _doubled(convolution: nn.ConvTranspose2d, cells: Tensor) -> Tensor:
+    """A transposed convolution of 2 x 2 with stride 2, (..., 2, 2, channels)."""
+    weight = convolution.weight.permute(0, 2, 3, 1)
+    out = cells.flatten(0, -2) @ weight.flatten(1)
+    bias = convolution.bias
+    assert bias is not None  # noqa: S101 - sam2's have one
+    return out.view(*cells.shape[:-1], *weight.shape[1:]).add_(bias)
+
+
+def _in_cells(feature_map: Tensor, halved: int) -> Tensor:
+    """A map (1, channels, h, w) by cells halved once or twice: (1, cells, 2, 2, …, channels)."""
+    _, channels, height, width = feature_map.shape
+    halvings = [2] * halved
+    rows, columns = height // 2**halved, width // 2**halved
+    split = feature_map.reshape(channels, rows, *halvings, columns, *halvings)
+    pairs = [axis + n for n in range(1, halved + 2) for axis in (0, halved + 1)]
+    return split.permute(*pairs, 0).flatten(0, 1)[None]
+
+
+def _channels_last(feature_map: Tensor) -> Tensor:
+    """(B, channels, h, w) as (B, cells, channels)."""
+    return feature_map.flatten(2).transpose(1, 2).contiguous()
+
+
+def _as_map(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits by cells, (B, cells, 2, 2, 2, 2, 3), as (B, 3, h, w)."""
+    rows, columns = size
+    split = masks.view(len(masks), rows, columns, *masks.shape[2:])
+    ordered = split.permute(0, 7, 1, 3, 5, 2, 4, 6)
+    return ordered.reshape(len(masks), masks.shape[-1], 4 * rows, 4 * columns)

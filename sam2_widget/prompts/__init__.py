@@ -1,0 +1,1 @@
+"""The prompts of users: points, boxes, strokes, classes, and collections of them."""

@@ -1,0 +1,1 @@
+"""Results for the user: masks, objects and label maps."""

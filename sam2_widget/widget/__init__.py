@@ -1,0 +1,1 @@
+"""The widget itself: traits, options, events, lifetime, static preview."""

@@ -1,0 +1,221 @@
+"""Proposals in the page: search, sliders, keeping and rejecting, undo, region, stop, reload."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.waiting import wait_until
+
+from .lab import set_theme
+from .test_chrome import AXE
+
+SIZE = (320, 200)
+CELL = """
+import numpy as np
+from sam2_widget import ProposalFilter, SegmentWidget
+from sam2_widget.testing import FakePredictor
+image = np.random.default_rng(5).integers(0, 255, (200, 320, 3), np.uint8)
+predictor = FakePredictor(radius=0.05)
+w = SegmentWidget(image, model=predictor, labels=["cell", "dust"])
+w"""
+
+FILTERED = "[p.point for p in ProposalFilter(0.5, 0.5, max_overlap=0.05)(w.proposals)]"
+"""What the kernel's filter gives."""
+
+
+@pytest.fixture
+def widget(notebook):
+    notebook.open([CELL]).run_all()
+    return notebook.widget().ready()
+
+
+class Panel:
+    """The panel of proposals."""
+
+    def __init__(self, widget):
+        self.widget = widget
+        self.root = widget.root.locator(".sam2-proposals")
+
+    def open(self):
+        self.widget.press("w").wait(tool="propose")
+        expect(self.root).to_be_visible()
+        return self
+
+    def button(self, action):
+        return self.root.locator(f"[data-action={action}]")
+
+    def slide(self, name, value):
+        self.root.locator(f"[data-option={name}]").fill(str(value))
+
+    def wait(self, **data):
+        for name, value in data.items():
+            expect(self.root).to_have_attribute(f"data-{name}", str(value))
+        return self
+
+    @property
+    def shown(self):
+        return int(self.root.get_attribute("data-shown"))
+
+    def be_quick(self):
+        """Take the grid with the fewest points."""
+        self.root.locator("[data-option=propose-detail][value=low]").check()
+
+    def search(self, action="propose-whole", found=192):
+        """Try 8 x 8 points, each with three masks."""
+        self.be_quick()
+        self.button(action).click()
+        return self.wait(proposing="idle", found=found)
+
+
+def test_objects_are_found_filtered_kept_and_exported(notebook, widget):
+    panel = Panel(widget).open().search()
+    before = panel.shown
+    panel.slide("maxOverlap", 0.05)
+    wait_until(lambda: panel.shown < before, "fewer proposals")
+    # The sliders give what the kernel's filter gives.
+    assert panel.shown == len(notebook.value(FILTERED))
+    few = panel.shown
+    expect(panel.button("accept-all")).to_have_text(f"Keep all {few}")
+    assert notebook.value("len(w.objects)") == 0  # nothing is kept yet
+
+    panel.button("accept-all").click()
+    widget.wait(objects=few)
+    panel.wait(shown=0)
+    assert notebook.value("sorted({o.label for o in w.objects})") == ["cell"]
+    assert notebook.value("[len(p.prompts) for p in w.prompts[:3]]") == [1, 1, 1]
+    widget.press("Control+z").wait(objects=0)
+    panel.wait(shown=few)
+    widget.press("Control+Shift+z").wait(objects=few)
+    notebook.run("w.to_coco('kept.json')")
+    saved = json.loads((notebook.folder / "kept.json").read_text())
+    assert len(saved["annotations"]) == few
+
+
+def test_clicks_keep_and_reject_one_and_drags_several(notebook, widget):
+    panel = Panel(widget).open().search()
+    panel.slide("maxOverlap", 0.05)
+    few = panel.shown
+    points = notebook.value(FILTERED)
+    widget.click(*points[0], SIZE).wait(objects=1)
+    widget.click(*points[1], SIZE, modifiers=["Alt"])
+    panel.wait(shown=few - 2)
+    expect(panel.root.get_by_text("1 rejected")).to_be_visible()
+    panel.button("show-rejected").click()
+    panel.wait(shown=few - 1)
+    row = [p for p in points[2:] if p[1] == points[2][1]]
+    start, end = min(row), max(row)
+    assert len(row) >= 2
+    widget.drag(start, end, SIZE)
+    wait_until(lambda: int(widget.root.get_attribute("data-objects")) >= 1 + len(row))
+    count = int(widget.root.get_attribute("data-objects"))
+    panel.wait(shown=few - count)
+    widget.press("Control+z").wait(objects=1)
+    widget.press("Escape").wait(tool="point")
+    expect(panel.root).to_be_hidden()
+
+
+def test_ten_objects_are_kept_one_by_one(notebook, widget):
+    panel = Panel(widget).open().search()
+    panel.slide("maxOverlap", 0.05)
+    for count, at in enumerate(notebook.value(FILTERED)[:10], 1):
+        widget.click(*at, SIZE).wait(objects=count)
+    widget.settled()
+    assert notebook.value("w.masks.shape") == [10, 200, 320]
+
+
+def test_a_region_by_a_box(notebook, widget):
+    panel = Panel(widget).open()
+    panel.be_quick()
+    widget.drag((160, 20), (300, 180), SIZE)
+    panel.wait(proposing="idle")
+    wait_until(lambda: panel.root.get_attribute("data-found") not in (None, "0"))
+    assert notebook.value("min(p.box[0] for p in w.proposals)") >= 160
+    panel.button("propose-box").click()
+    expect(panel.button("propose-box")).to_have_attribute("aria-pressed", "true")
+    widget.drag((10, 20), (150, 180), SIZE)
+    wait_until(lambda: notebook.value("max(p.box[2] for p in w.proposals)") <= 150)
+
+
+def test_the_reason_is_shown_if_nothing_can_be_searched(notebook, widget):
+    panel = Panel(widget).open()
+    widget.drag((20, 20), (28, 28), SIZE)
+    status = panel.root.get_by_role("status").first
+    expect(status).to_contain_text("is too small for proposals")
+    assert notebook.value("len(w.proposals)") == 0
+
+
+def test_a_search_can_be_stopped(notebook, page, widget):
+    panel = Panel(widget).open()
+    notebook.run(
+        "import threading\nsteps, predict = threading.Semaphore(0), predictor._predict\n"
+        "def stepping(*args, **options):\n"
+        "    steps.acquire()\n    return predict(*args, **options)\n"
+        "predictor._predict = stepping"
+    )
+    panel.button("propose-whole").click()
+    panel.wait(proposing="running")
+    expect(panel.root).to_contain_text("0 of 256 points")
+    notebook.run("steps.release(6)")
+
+    def are_shown():
+        # The kernel reports a few times per second, and at the latest with the next points.
+        notebook.run("w._annotator.found_proposals()")
+        return int(panel.root.get_attribute("data-found")) > 0
+
+    wait_until(are_shown, "the first proposals")
+    panel.button("cancel-propose").click()
+    notebook.run("steps.release(1)")
+    panel.wait(proposing="idle")
+    # What the step before the last has found is kept as well.
+    assert 3 < notebook.value("len(w.proposals)") <= 21
+    panel.wait(found=notebook.value("len(w.proposals)"))
+    notebook.run("predictor._predict = predict")
+    # A click on what was found makes an object of it.
+    widget.click(10, 6.25, SIZE).wait(objects=1)
+
+
+def test_a_reload_keeps_what_is_there(notebook, page, widget):
+    panel = Panel(widget).open().search()
+    widget.click(20, 37.5, SIZE).wait(objects=1)
+    widget.click(60, 37.5, SIZE, modifiers=["Alt"])
+    expect(panel.root.get_by_text("1 rejected")).to_be_visible()
+    shown = panel.shown
+    notebook.save()
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    page.reload(wait_until="domcontentloaded")
+    notebook.wait_idle()
+    again = Panel(notebook.widget().ready().wait(objects=1))
+    again.wait(found=192, shown=shown)
+    expect(again.root.get_by_text("1 rejected")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_panel_is_accessible(page, widget, theme):
+    set_theme(page, theme)
+    panel = Panel(widget).open().search()
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run('.sam2-widget')")
+    assert [one["id"] for one in found["violations"]] == []
+    panel.root.press("Escape")
+    expect(panel.root).to_be_hidden()
+
+
+BEYOND = """
+([root, width]) => {
+  root.parentElement.style.width = width + "px";
+  const panel = root.querySelector(".sam2-proposals").getBoundingClientRect();
+  return [...root.querySelectorAll(".sam2-proposals *")]
+    .map((one) => [one.className, one.getBoundingClientRect()])
+    .filter(([, box]) => box.width && (box.right > panel.right || box.left < panel.left))
+    .map(([name]) => name);
+}
+"""
+"""The elements that reach beyond the panel when the widget is so narrow."""
+
+
+def test_the_panel_fits_into_narrow_cells(page, widget):
+    panel = Panel(widget).open().search()
+    panel.slide("maxOverlap", 1)
+    for width in (140, 200, 320):
+        assert page.evaluate(BEYOND, [widget.root.element_handle(), width]) == []
