@@ -48,6 +48,13 @@ class Panel:
     def slide(self, name, value):
         self.root.locator(f"[data-option={name}]").fill(str(value))
 
+    def filter(self, notebook):
+        """Allow less overlap, and wait until as few are shown; the points of these."""
+        self.slide("maxOverlap", 0.05)
+        points = notebook.value(FILTERED)
+        self.wait(shown=len(points))
+        return points
+
     def wait(self, **data):
         for name, value in data.items():
             expect(self.root).to_have_attribute(f"data-{name}", str(value))
@@ -71,11 +78,9 @@ class Panel:
 def test_objects_are_found_filtered_kept_and_exported(notebook, widget):
     panel = Panel(widget).open().search()
     before = panel.shown
-    panel.slide("maxOverlap", 0.05)
-    wait_until(lambda: panel.shown < before, "fewer proposals")
     # The sliders give what the kernel's filter gives.
-    assert panel.shown == len(notebook.value(FILTERED))
-    few = panel.shown
+    few = len(panel.filter(notebook))
+    assert few < before
     expect(panel.button("accept-all")).to_have_text(f"Keep all {few}")
     assert notebook.value("len(w.objects)") == 0  # nothing is kept yet
 
@@ -94,9 +99,8 @@ def test_objects_are_found_filtered_kept_and_exported(notebook, widget):
 
 def test_clicks_keep_and_reject_one_and_drags_several(notebook, widget):
     panel = Panel(widget).open().search()
-    panel.slide("maxOverlap", 0.05)
-    few = panel.shown
-    points = notebook.value(FILTERED)
+    points = panel.filter(notebook)
+    few = len(points)
     widget.click(*points[0], SIZE).wait(objects=1)
     widget.click(*points[1], SIZE, modifiers=["Alt"])
     panel.wait(shown=few - 2)
@@ -117,8 +121,7 @@ def test_clicks_keep_and_reject_one_and_drags_several(notebook, widget):
 
 def test_ten_objects_are_kept_one_by_one(notebook, widget):
     panel = Panel(widget).open().search()
-    panel.slide("maxOverlap", 0.05)
-    for count, at in enumerate(notebook.value(FILTERED)[:10], 1):
+    for count, at in enumerate(panel.filter(notebook)[:10], 1):
         widget.click(*at, SIZE).wait(objects=count)
     widget.settled()
     assert notebook.value("w.masks.shape") == [10, 200, 320]
