@@ -43,7 +43,7 @@ class ThumbnailServer:
             "sam2-widget-thumbnails", self._serve_all, per_page=1, in_all=MAX_WAITING_IN_ALL
         )
 
-    def ask(self, request: ThumbnailsRequest) -> None:
+    def request(self, request: ThumbnailsRequest) -> None:
         """Answer `request` soon, in place of an earlier one of the same page."""
         self._queue.add(request)
 

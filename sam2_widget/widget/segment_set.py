@@ -299,8 +299,8 @@ class SegmentSet(SetNavigation):
                 perform=weak_callback(self._perform),
                 items=self._items.add,
                 thumbnails=weak_callback(self._answer_thumbnails),
-                review=self.reviewing.ask,
-                crops=self.reviewing.ask_crops,
+                review=self.reviewing.request,
+                crops=self.reviewing.request_crops,
             )
         return self._page
 
@@ -355,7 +355,7 @@ class SegmentSet(SetNavigation):
             self._thumbnails = ThumbnailServer(
                 Thumbnails(self).read, len(self), weak_callback(self._send_answer)
             )
-        self._thumbnails.ask(request)
+        self._thumbnails.request(request)
 
     def _send_answer(self, content: SetKernelMessage, buffers: list[bytes]) -> None:
         if (page := self._page) is not None:

@@ -63,11 +63,11 @@ class SetReviewing:
             "message": message,
         }
 
-    def ask(self, request: ReviewRequest | RowsRequest) -> None:
+    def request(self, request: ReviewRequest | RowsRequest) -> None:
         """Answer a request for a list, or for rows of one, soon."""
         self._queue.add(request)
 
-    def ask_crops(self, request: CropsRequest) -> None:
+    def request_crops(self, request: CropsRequest) -> None:
         """Answer a request for pictures soon, in place of an earlier one of the same page."""
         self._crop_queue.add(request)
 

@@ -49,16 +49,16 @@ def test_a_local_safetensors_checkpoint_is_loaded(tiny, tiny_checkpoint, tmp_pat
 
 
 def test_no_tables_are_computed_on_a_gpu_while_a_model_is_built(tiny_checkpoint, monkeypatch):
-    asked = []
+    calls = []
     true_init = PositionEmbeddingSine.__init__
 
     def init(self, *args, warmup_cache=True, **kwargs):
-        asked.append(warmup_cache)
+        calls.append(warmup_cache)
         true_init(self, *args, warmup_cache=warmup_cache, **kwargs)
 
     monkeypatch.setattr(PositionEmbeddingSine, "__init__", init)
     load_file(tiny_checkpoint, name="tiny", device="cpu")
-    assert asked == [False]
+    assert calls == [False]
 
 
 def test_a_missing_checkpoint_is_reported(tmp_path):

@@ -37,7 +37,7 @@ class Decoder:
         value = value + (0 if previous is None else previous.sum())
         return value + multimask, value
 
-    def ask(self, points=1, value=1.0, previous=None, *, multimask=False):
+    def decode(self, points=1, value=1.0, previous=None, *, multimask=False):
         maps, coords = (torch.full((2,), value),), torch.full((1, points, 2), value)
         given = graphs.Inputs(maps, coords, torch.ones(1, points), previous, multimask)
         found, expected = self.decoder(given), self._decode(given)
@@ -53,33 +53,33 @@ def _fake(monkeypatch):
 
 def test_each_kind_of_call_is_recorded_the_second_time():
     decoder = Decoder()
-    decoder.ask(1)
+    decoder.decode(1)
     assert FakeGraph.made == 0
     for value in (2.0, 3.0, 4.0):
-        decoder.ask(1, value)
+        decoder.decode(1, value)
     assert FakeGraph.made == 1
     for _ in range(3):
-        decoder.ask(2)
-        decoder.ask(1, multimask=True)
-        decoder.ask(1, previous=torch.ones(2))
+        decoder.decode(2)
+        decoder.decode(1, multimask=True)
+        decoder.decode(1, previous=torch.ones(2))
     assert FakeGraph.made == 4
 
 
 def test_a_moved_model_is_recorded_again():
     decoder = Decoder()
     for _ in range(3):
-        decoder.ask()
+        decoder.decode()
     decoder.weight = torch.full((1,), 5.0)
-    decoder.ask()
+    decoder.decode()
     assert FakeGraph.made == 2
 
 
 def test_cleared_recordings_are_recorded_again():
     decoder = Decoder()
     for _ in range(3):
-        decoder.ask()
+        decoder.decode()
     decoder.decoder.clear()
-    decoder.ask()
+    decoder.decode()
     assert FakeGraph.made == 2
 
 
@@ -88,7 +88,7 @@ def test_without_memory_for_a_recording_the_decoder_still_runs(caplog):
     FakeGraph.fails = True
     with caplog.at_level(logging.WARNING):
         for value in (1.0, 2.0, 3.0):
-            decoder.ask(value=value)
+            decoder.decode(value=value)
     assert caplog.text.count("cannot be recorded") == 1
 
 
@@ -97,12 +97,12 @@ def test_a_recording_that_failed_once_is_tried_again_later(caplog):
     FakeGraph.fails = True
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            decoder.ask()
+            decoder.decode()
         FakeGraph.fails = False
         for _ in range(graphs.PAUSE):
-            decoder.ask()
+            decoder.decode()
         assert FakeGraph.made == 0
-        decoder.ask()
+        decoder.decode()
     assert FakeGraph.made == 1
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -114,5 +114,5 @@ def test_recordings_that_always_fail_are_retried_ever_less_often():
     replayed = recorded._replayed
     recorded._replayed = lambda inputs: [tries.append(None), replayed(inputs)][1]
     for _ in range(graphs.PAUSE * (1 + 2 + 4) + 4):
-        decoder.ask()
+        decoder.decode()
     assert len(tries) == 3

@@ -25,8 +25,8 @@ LOCK = {
 NPM = f"""#!{sys.executable}
 import json, sys
 from pathlib import Path
-with open("asked.txt", "a") as asked:
-    print(*sys.argv[1:3], file=asked)
+with open("npm-calls.txt", "a") as calls:
+    print(*sys.argv[1:3], file=calls)
 if sys.argv[1] == "ci":
     packages = json.loads(Path("package-lock.json").read_text())["packages"]
     packages = {{k: v for k, v in packages.items() if k and "optional" not in v}}
@@ -71,17 +71,17 @@ def js(tmp_path, hook, npm):
     folder.mkdir()
     (folder / "package-lock.json").write_text(json.dumps(LOCK))
     hook.install_tools(folder, npm)
-    assert asked(folder) == ["ci --no-audit"]
+    assert npm_calls(folder) == ["ci --no-audit"]
     return folder
 
 
-def asked(js):
-    return (js / "asked.txt").read_text().splitlines()
+def npm_calls(js):
+    return (js / "npm-calls.txt").read_text().splitlines()
 
 
 def test_tools_are_installed_once(hook, js, npm):
     hook.install_tools(js, npm)
-    assert asked(js) == ["ci --no-audit"]
+    assert npm_calls(js) == ["ci --no-audit"]
 
 
 def cut_short(tools):
@@ -122,9 +122,9 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 def test_tools_that_are_incomplete_are_installed_again(hook, js, npm, what):
     BROKEN[what](js / "node_modules")
     hook.install_tools(js, npm)
-    assert asked(js) == ["ci --no-audit", "ci --no-audit"]
+    assert npm_calls(js) == ["ci --no-audit", "ci --no-audit"]
     hook.install_tools(js, npm)
-    assert len(asked(js)) == 2
+    assert len(npm_calls(js)) == 2
 
 
 @pytest.fixture

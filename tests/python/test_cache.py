@@ -280,17 +280,17 @@ def test_device_memory_is_moved_on_the_model_thread_without_the_lock():
 class SlowStore(EmbeddingStore):
     """On a disk that answers when `go` is set."""
 
-    asked, go = threading.Event(), threading.Event()
+    started, go = threading.Event(), threading.Event()
 
     def read(self, model, image):
         assert not worker.on_model_thread()
-        self.asked.set()
+        self.started.set()
         assert self.go.wait(20)
         return super().read(model, image)
 
     def write(self, model, image, arrays):
         assert not worker.on_model_thread()
-        self.asked.set()
+        self.started.set()
         assert self.go.wait(20)
         super().write(model, image, arrays)
 
@@ -298,7 +298,7 @@ class SlowStore(EmbeddingStore):
 @pytest.fixture
 def slow_disk(monkeypatch):
     monkeypatch.setattr("sam2_widget.models.embeddings.cache.EmbeddingStore", SlowStore)
-    SlowStore.asked.clear()
+    SlowStore.started.clear()
     SlowStore.go.clear()
     yield SlowStore
     SlowStore.go.set()

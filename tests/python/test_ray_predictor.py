@@ -28,11 +28,11 @@ class FakeCluster(httpx.MockTransport):
 
     def __init__(self):
         super().__init__(self.reply)
-        self.held, self.asked, self.faults = {}, [], []
+        self.held, self.requests, self.faults = {}, [], []
 
     def reply(self, request):
         path = request.url.path.strip("/")
-        self.asked.append((path, request.headers.get(remote.KEY_HEADER), len(request.content)))
+        self.requests.append((path, request.headers.get(remote.KEY_HEADER), len(request.content)))
         if self.faults and path != "info":
             fault = self.faults.pop(0)
             if isinstance(fault, Exception):
@@ -86,8 +86,8 @@ def test_image_is_sent_once_and_requests_refer_to_it(cluster, model):
     np.testing.assert_array_equal(cluster.held[embedding.key], IMAGE)
     np.testing.assert_array_equal(click(model, embedding).logits, ANSWER.logits)
     assert model.embed(IMAGE).key == embedding.key
-    assert {key for path, key, _ in cluster.asked if path != "info"} == {embedding.key}
-    sent = [size for path, _, size in cluster.asked if path == "embed"]
+    assert {key for path, key, _ in cluster.requests if path != "info"} == {embedding.key}
+    sent = [size for path, _, size in cluster.requests if path == "embed"]
     assert sum(size > IMAGE.nbytes for size in sent) == 1
 
 
@@ -177,7 +177,7 @@ def test_authentication_errors_are_reported_without_retry(cluster, model, status
     cluster.faults = [httpx.Response(status)]
     with pytest.raises(ClusterError, match="Authorization"):
         model.embed(IMAGE)
-    assert len(cluster.asked) == 2
+    assert len(cluster.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -59,13 +59,13 @@ def test_errors_of_the_model_thread_keep_no_local_variables():
     argument = Tensor()
     kept.append(weakref.ref(argument))
 
-    def ask(tensor):
+    def call(tensor):
         worker.local.run(lambda: (tensor, failing(kept)))
 
     with pytest.raises(ValueError, match="came of it") as caught:
-        ask(argument)
+        call(argument)
     del argument
-    # The frame of `ask` has its argument still: it is the caller's own.
+    # The frame of `call` has its argument still: it is the caller's own.
     frame = caught.traceback[1].frame.raw
     frame.clear()
     worker.local.run(lambda: None)

@@ -134,7 +134,7 @@ def segmenter(loop):
     return segmenter
 
 
-def asked(segmenter, path, *parts, pause=0.0):
+def reply_to(segmenter, path, *parts, pause=0.0):
     """Status and message of the reply to a request whose body comes in `parts`."""
     coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     coming.append({"type": "http.request", "body": b"", "more_body": False})
@@ -156,20 +156,20 @@ def prompts(count=1, box=None, logits=None):
 
 
 def held(segmenter):
-    assert asked(segmenter, "/embed", remote.encode(picture()))[0] == 200
+    assert reply_to(segmenter, "/embed", remote.encode(picture()))[0] == 200
 
 
 def test_an_image_is_stored_only_under_the_hash_of_its_pixels(segmenter):
     held(segmenter)
-    before = asked(segmenter, "/predict", prompts())
+    before = reply_to(segmenter, "/predict", prompts())
     segmenter._replica.drop_all()
     other = remote.ImageMessage(KEY, remote.pack(255 - RGB))
-    status, failure = asked(segmenter, "/embed", remote.encode(other))
+    status, failure = reply_to(segmenter, "/embed", remote.encode(other))
     assert (status, failure.kind) == (422, "MessageError")
     assert "not the one that its key names" in failure.message
     assert segmenter._replica.held(KEY)[0] == remote.NOT_HELD
     held(segmenter)
-    assert asked(segmenter, "/predict", prompts()) == before
+    assert reply_to(segmenter, "/predict", prompts()) == before
     assert before[0] == 200
 
 
@@ -194,27 +194,27 @@ def test_invalid_requests_are_refused_and_the_replica_stays_healthy(segmenter, k
     body, expected = BAD[kind]
     held(segmenter)
     for _ in range(TOO_MANY_FAILURES + 1):
-        status, failure = asked(segmenter, "/predict", body)
+        status, failure = reply_to(segmenter, "/predict", body)
         assert (status, failure.kind) == (422, "MessageError")
         assert re.search(expected, failure.message)
     segmenter.check_health()
-    assert asked(segmenter, "/predict", prompts())[0] == 200
+    assert reply_to(segmenter, "/predict", prompts())[0] == 200
 
 
 def test_a_message_is_read_up_to_its_limit(segmenter):
     part = b"\0" * 2**20
-    status, failure = asked(segmenter, "/predict", *[part] * 40)
+    status, failure = reply_to(segmenter, "/predict", *[part] * 40)
     assert (status, failure.kind) == (422, "MessageError")
     assert f"may have {remote.MOST_PROMPTS_BYTES} bytes" in failure.message
-    assert asked(segmenter, "/info", part)[0] == 422
-    assert asked(segmenter, "/info")[1]["name"] == "bundled"
+    assert reply_to(segmenter, "/info", part)[0] == 422
+    assert reply_to(segmenter, "/info")[1]["name"] == "bundled"
     assert segmenter._received == 0
 
 
 def test_requests_beyond_the_byte_limit_are_refused_with_a_time_to_retry(segmenter, monkeypatch):
     monkeypatch.setattr("sam2_widget.ray.RECEIVED_AT_ONCE", 100_000)
     segmenter.receive(95_000)
-    assert asked(segmenter, "/embed", remote.encode(picture())) == (429, None)
+    assert reply_to(segmenter, "/embed", remote.encode(picture())) == (429, None)
     segmenter.receive(-95_000)
     held(segmenter)
     assert segmenter._received == 0
@@ -222,7 +222,7 @@ def test_requests_beyond_the_byte_limit_are_refused_with_a_time_to_retry(segment
 
 def test_a_request_that_arrives_too_slowly_is_aborted(segmenter, monkeypatch):
     monkeypatch.setattr("sam2_widget.ray.RECEIVE_TIMEOUT", 0.2)
-    status, failure = asked(segmenter, "/predict", *[b"a"] * 1000, pause=0.05)
+    status, failure = reply_to(segmenter, "/predict", *[b"a"] * 1000, pause=0.05)
     assert (status, failure.kind) == (422, "MessageError")
     assert "did not arrive within 0.2 s" in failure.message
     assert segmenter._received == 0
@@ -238,7 +238,7 @@ def test_a_failure_of_the_model_counts_once_for_all_waiting_requests(segmenter, 
     monkeypatch.setattr(segmenter._replica, "_failures", 0)
     for count in range(1, TOO_MANY_FAILURES + 1):
         segmenter.check_health()
-        status, failure = asked(segmenter, "/predict", prompts())
+        status, failure = reply_to(segmenter, "/predict", prompts())
         assert (status, failure.kind) == (422, "ModelError")
         assert "CUDA error" in failure.message
         assert segmenter._replica._failures == count

@@ -59,7 +59,7 @@ class Served(httpx.BaseTransport):
             "sam2_widget.models.cluster.replica.load_checkpoint", lambda *_, **__: model
         )
         monkeypatch.setattr("sam2_widget.models.cluster.replica.check_image_size", lambda *_: None)
-        self.loop, self.asked, self.lock = asyncio.new_event_loop(), [], threading.Lock()
+        self.loop, self.requests, self.lock = asyncio.new_event_loop(), [], threading.Lock()
         self.segmenter = Segmenter(Options(model="fake", **options))
 
         async def decode(request):  # Ray batches calls only inside a replica
@@ -68,7 +68,7 @@ class Served(httpx.BaseTransport):
         self.segmenter._decode = decode
 
     def handle_request(self, request):
-        self.asked.append((request.url.path, request.headers.get(remote.KEY_HEADER)))
+        self.requests.append((request.url.path, request.headers.get(remote.KEY_HEADER)))
         status, _, content = self.answer(request.url.path, request.read())
         return httpx.Response(status, content=content)
 
@@ -151,18 +151,18 @@ def test_the_masks_are_those_of_a_model_in_the_kernel(there, served):
     here = list(track(FILM, PROMPTS, model=Tracker()))
     assert [one.ids for one in here] == [(1, 2)] * COUNT
     compared(here, track(FILM, PROMPTS, model=there))
-    sessions = {key for path, key in served.asked if path in ("/frame", "/remember", "/follow")}
+    sessions = {key for path, key in served.requests if path in ("/frame", "/remember", "/follow")}
     assert len(sessions) == 1, "all requests of a job go to one replica"
 
 
 def test_a_frame_is_sent_once_and_memories_stay_on_the_replica(there, served, model):
     list(track(FILM, PROMPTS, model=there))
-    frames = [path for path, _ in served.asked if path == "/frame"]
+    frames = [path for path, _ in served.requests if path == "/frame"]
     assert len(frames) == COUNT
     count = model.embedded
     list(track(FILM, PROMPTS, model=there))
     assert model.embedded == count
-    assert len([path for path, _ in served.asked if path == "/frame"]) == COUNT
+    assert len([path for path, _ in served.requests if path == "/frame"]) == COUNT
 
 
 @pytest.mark.parametrize("lost_after", [1, 7, 12])

@@ -87,12 +87,12 @@ class SlowVolume:
 
     def __init__(self):
         self.shape, self.dtype, self.ndim = (3, 60, 80), np.dtype(np.uint8), 3
-        self.asked, self.go = threading.Event(), threading.Event()
+        self.started, self.go = threading.Event(), threading.Event()
 
     def __getitem__(self, index):
         plane = index[0] if isinstance(index, tuple) else index
         if plane != 0:
-            self.asked.set()
+            self.started.set()
             assert self.go.wait(20)
         return np.zeros(self.shape, np.uint8)[index]
 
@@ -103,11 +103,11 @@ def test_a_slow_disk_holds_up_no_other_widget_and_not_the_plane_shown(predictor)
     other = SegmentWidget(np.zeros((2, 3000, 4000), np.uint8), axes="ZYX", model=predictor)
     try:
         Page(slow).act("plane", plane=1)
-        assert volume.asked.wait(10)
+        assert volume.started.wait(10)
         page, sent = Page(other), threading.Event()
-        asked: Any = other._receiver._query
-        send = asked.__self__._tiles._send
-        asked.__self__._tiles._send = lambda *a: [send(*a), sent.set()]
+        query: Any = other._receiver._query
+        send = query.__self__._tiles._send
+        query.__self__._tiles._send = lambda *a: [send(*a), sent.set()]
         page.send({"type": "tiles", "client": "page", "level": 0, "tiles": [[0, 0]]})
         assert sent.wait(10)
         page.act("plane", plane=1)
@@ -183,12 +183,12 @@ def test_a_slow_disk_with_embeddings_holds_up_no_click_of_another_widget(tmp_pat
         def unpack(self, arrays):
             return FakeEmbedding(*arrays["size"].tolist())
 
-    asked, go, predictor, slow = threading.Event(), threading.Event(), Storable(), IMAGE + 1
+    started, go, predictor, slow = threading.Event(), threading.Event(), Storable(), IMAGE + 1
     read = EmbeddingStore.read
 
     def slow_read(self, model, image):
         if image == image_key(slow):
-            asked.set()
+            started.set()
             assert go.wait(20)
         return read(self, model, image)
 
@@ -199,7 +199,7 @@ def test_a_slow_disk_with_embeddings_holds_up_no_click_of_another_widget(tmp_pat
         other = SegmentWidget(slow, model=predictor)
         page = Page(other)
         page.prompts(point(40, 30))
-        assert asked.wait(10)
+        assert started.wait(10)
         widget.add_point(40, 30)
         read_elsewhere = TransientThreadExecutor("reader").submit(lambda: widget.mask[30, 40])
         assert read_elsewhere.result(10)
@@ -209,11 +209,11 @@ def test_a_slow_disk_with_embeddings_holds_up_no_click_of_another_widget(tmp_pat
         # Forgotten in memory, it is read again, and again not on the thread of the models.
         embeddings.flush()
         embeddings.clear()
-        asked.clear()
+        started.clear()
         go.clear()
         encoded = predictor.embedded
         page.prompts(point(40, 30), point(20, 20))
-        assert asked.wait(10)
+        assert started.wait(10)
         widget.add_point(20, 20)
         assert TransientThreadExecutor("reader").submit(lambda: widget.mask[20, 20]).result(10)
         go.set()

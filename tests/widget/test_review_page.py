@@ -49,14 +49,14 @@ def browser(s):
 
 
 def listed(browser, **query):
-    browser.ask("review", **query)
+    browser.request("review", **query)
     browser.s.reviewing.wait()
     return browser.answers("review")[-1][0]
 
 
 def rows(browser, of=None, first=0, count=MAX_ROWS):
     of = listed(browser)["list"] if of is None else of
-    browser.ask("review_rows", list=of, first=first, count=count)
+    browser.request("review_rows", list=of, first=first, count=count)
     browser.s.reviewing.wait()
     return browser.answers("review_rows")[-1][0]["rows"]
 
@@ -199,7 +199,7 @@ def test_lists_of_two_pages_are_apart(s, browser):
 
 def crops(browser, objects):
     before = len(browser.answers("crop"))
-    browser.ask("crops", objects=objects)
+    browser.request("crops", objects=objects)
     wait_until(lambda: len(browser.answers("crop")) == before + len(objects))
     return browser.answers("crop")[before:]
 
@@ -228,7 +228,7 @@ def test_pictures_that_cannot_be_made_are_answered_with_the_reason(s, browser, f
     assert "does not exist any more" in gone["error"]
     assert buffers == []
     assert "c.png" in unreadable["error"]
-    browser.ask("crops", objects=[[1, 1]] * (MAX_CROPS + 1))
+    browser.request("crops", objects=[[1, 1]] * (MAX_CROPS + 1))
     assert "malformed" in browser.page._notice["text"]
 
 

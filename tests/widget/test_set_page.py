@@ -48,7 +48,7 @@ class SetBrowser:
         self.send({"type": kind, "rid": {"client": self.client, "n": self.n}, **fields})
         return self.settled()
 
-    def ask(self, kind, **fields):
+    def request(self, kind, **fields):
         self.n += 1
         self.send({"type": kind, "client": self.client, "n": self.n, **fields})
         return self.settled()
@@ -67,7 +67,7 @@ class SetBrowser:
         ]
 
     def items(self, first=0, count=50):
-        self.ask("items", list=self.page._images["list"], first=first, count=count)
+        self.request("items", list=self.page._images["list"], first=first, count=count)
         return self.answers("items")[-1][0]["items"]
 
 
@@ -237,15 +237,15 @@ def test_ranges_of_items_are_sent_and_none_of_a_list_before(make_set):
     assert browser.items(99, 50) == []
     old = browser.page._images["list"]
     browser.act("search", text="a")
-    browser.ask("items", list=old, first=0, count=50)
+    browser.request("items", list=old, first=0, count=50)
     assert browser.answers("items")[-1][0]["items"] == []
-    browser.ask("items", list=0, first=0, count=MAX_ITEMS + 1)
+    browser.request("items", list=0, first=0, count=MAX_ITEMS + 1)
     assert "malformed" in browser.page._notice["text"]
 
 
 def thumbnails(browser, *numbers):
     before = len(browser.answers("thumbnail"))
-    browser.ask("thumbnails", numbers=list(numbers))
+    browser.request("thumbnails", numbers=list(numbers))
     wait_until(lambda: len(browser.answers("thumbnail")) >= before + len(numbers), "the thumbnails")
     return browser.answers("thumbnail")[before:]
 
@@ -284,15 +284,15 @@ def test_thumbnails_out_of_view_are_dropped_for_those_in_view(make_set):
         return read(number)
 
     s._thumbnails._read = slow
-    browser.ask("thumbnails", numbers=[0, 1])
+    browser.request("thumbnails", numbers=[0, 1])
     assert started.wait(30)
-    browser.ask("thumbnails", numbers=[4])
+    browser.request("thumbnails", numbers=[4])
     go_on.set()
     wait_until(
         lambda: [one["number"] for one, _ in browser.answers("thumbnail")] == [0, 0, 4],
         "the newest thumbnails",
     )
-    browser.ask("thumbnails", numbers=list(range(MAX_THUMBNAILS + 1)))
+    browser.request("thumbnails", numbers=list(range(MAX_THUMBNAILS + 1)))
     assert "malformed" in browser.page._notice["text"]
 
 

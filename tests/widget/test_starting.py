@@ -112,10 +112,10 @@ def test_a_picture_finds_its_own_masks_among_many(tmp_path):
 
 @pytest.mark.parametrize("name", ["photo.prompts.json", "photo.json"])
 def test_the_command_line_reads_what_the_menu_writes(tmp_path, monkeypatch, name):
-    asked = []
+    calls = []
     monkeypatch.setattr(
         "sam2_widget.cli._segmented",
-        lambda image, prompts, _: asked.append((image.name, prompts.objects)),
+        lambda image, prompts, _: calls.append((image.name, prompts.objects)),
     )
     monkeypatch.setattr("sam2_widget.cli._write", lambda *_: None)
     (tmp_path / "images").mkdir()
@@ -125,4 +125,4 @@ def test_the_command_line_reads_what_the_menu_writes(tmp_path, monkeypatch, name
     PROMPTS.save(tmp_path / name)
     arguments = ["segment", tmp_path / "images", "--prompts", tmp_path, "--out", tmp_path / "out"]
     main([*map(str, arguments)])
-    assert asked == [("photo.png", PROMPTS.objects)]
+    assert calls == [("photo.png", PROMPTS.objects)]

@@ -68,12 +68,12 @@ def test_missing_timings_are_requested_from_the_page(widget, page):
     page.prompts(point(40, 30))
     settle()
 
-    def asked():
+    def requests():
         return [d for _, d, _ in page.published if d.get("content", {}).get("type") == "timings"]
 
-    assert asked() == []
+    assert requests() == []
     _ = widget.timings
-    assert len(asked()) == 1
+    assert len(requests()) == 1
     page.send({"type": "ack_probe", "timings": [PAGE]})
     _ = widget.timings
-    assert len(asked()) == 1
+    assert len(requests()) == 1

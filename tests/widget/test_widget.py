@@ -116,13 +116,13 @@ def test_undo_and_redo_run_no_model(widget, predictor):
     widget.add_point(40, 30)
     widget.add_point(45, 30, 0)
     two = widget.mask
-    asked = predictor.predicted
+    before = predictor.predicted
     assert widget.undo()
     one = widget.mask
     assert widget.redo()
     np.testing.assert_array_equal(widget.mask, two)
     assert (one != two).any()
-    assert predictor.predicted == asked
+    assert predictor.predicted == before
 
 
 def test_bad_prompts_change_nothing(widget):
