@@ -37,6 +37,8 @@ class LanePublisher:
         Sends a custom message: content and buffers.
     set_tracking : callable
         Sets the trait ``_tracking``.
+    publish_later : callable
+        Called with a number of seconds, after which `publish` must be called again.
 
     Attributes
     ----------
@@ -50,10 +52,12 @@ class LanePublisher:
         *,
         send: Callable[[messages.KernelMessage, list[bytes]], None],
         set_tracking: Callable[[TrackingTrait], None],
+        publish_later: Callable[[float], object],
     ) -> None:
         self._planes = planes
         self._send = send
         self._set_tracking = set_tracking
+        self._publish_later = publish_later
         self._sent: dict[int, Lane] = {}
         self._pending: set[int] = set()
         self._looks: object = None
@@ -64,7 +68,10 @@ class LanePublisher:
     def publish(self) -> None:
         """Send what has changed; the caller holds the annotators' lock."""
         tracking = self._planes.tracking
-        if tracking is None or self._is_too_early(tracking):
+        if tracking is None:
+            return
+        if self._is_too_early(tracking):
+            self._publish_later(self._next - time.monotonic())
             return
         self._pending |= tracking.tracks.take_changed()
         looks = self._planes.shown.session.looks

@@ -29,6 +29,8 @@ class ProposalPublisher:
         Sends a custom message: content and buffers.
     set_proposing : callable
         Sets the trait ``_proposing``.
+    publish_later : callable
+        Called with a number of seconds, after which `publish` must be called again.
 
     Attributes
     ----------
@@ -42,10 +44,12 @@ class ProposalPublisher:
         *,
         send: Callable[[messages.KernelMessage, list[bytes]], None],
         set_proposing: Callable[[ProposingTrait], None],
+        publish_later: Callable[[float], object],
     ) -> None:
         self._planes = planes
         self._send = send
         self._set_proposing = set_proposing
+        self._publish_later = publish_later
         self._job: ProposalJob | None = None
         self._sent = 0
         self._marks: tuple[list[int], list[int]] = ([], [])
@@ -58,7 +62,10 @@ class ProposalPublisher:
         job = self._planes.shown.proposer.job
         if job is not self._job:
             self._begin(job)
-        if job is None or self._is_too_early(job):
+        if job is None:
+            return
+        if self._is_too_early(job):
+            self._publish_later(self._next - time.monotonic())
             return
         # First, because a search that ends meanwhile publishes again.
         is_running = not job.done

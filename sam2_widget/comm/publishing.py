@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
+from sam2_widget._utils.timers import DelayedCall
 from sam2_widget.annotation.annotator import notice_about
 from sam2_widget.annotation.planes import Planes
 from sam2_widget.annotation.predictions import Prediction
@@ -40,6 +41,9 @@ class Publisher:
         Sets the trait ``_tracking``.
     set_proposing : callable
         Sets the trait ``_proposing``.
+    publish_delayed : callable
+        Calls `publish`, with the lock, on any thread: for what was found less than a moment after
+        the last message.
 
     Attributes
     ----------
@@ -65,6 +69,7 @@ class Publisher:
         set_picture: Callable[[], None],
         set_tracking: Callable[[TrackingTrait], None],
         set_proposing: Callable[[ProposingTrait], None],
+        publish_delayed: Callable[[], None],
     ) -> None:
         self._planes = planes
         self._ack = ack
@@ -76,8 +81,18 @@ class Publisher:
         self._looks: object = None
         self.prompts_by_key: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
         self.registry = wire.SentRegistry()
-        self.lanes = LanePublisher(planes, send=send, set_tracking=set_tracking)
-        self.proposals = ProposalPublisher(planes, send=send, set_proposing=set_proposing)
+        self.lanes = LanePublisher(
+            planes,
+            send=send,
+            set_tracking=set_tracking,
+            publish_later=DelayedCall(publish_delayed, "sam2-widget-lanes"),
+        )
+        self.proposals = ProposalPublisher(
+            planes,
+            send=send,
+            set_proposing=set_proposing,
+            publish_later=DelayedCall(publish_delayed, "sam2-widget-proposed"),
+        )
         self._count = 0
         state = self._current_state(planes.shown.snapshot(), 0)
         self._known: messages.StateContent | None = state

@@ -242,6 +242,7 @@ class SegmentWidget(
             set_picture=weak_callback(self._set_picture),
             set_tracking=weak_callback(self._set_tracking),
             set_proposing=weak_callback(self._set_proposing),
+            publish_delayed=weak_callback(self._publish),
         )
         queries = QueryHandler(self._planes, self._publisher, send=weak_callback(self._send_custom))
         self._receiver = Receiver(

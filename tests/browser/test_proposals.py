@@ -160,19 +160,12 @@ def test_a_search_can_be_stopped(notebook, page, widget):
     panel.wait(proposing="running")
     expect(panel.root).to_contain_text("0 of 256 points")
     notebook.run("steps.release(6)")
-
-    def are_shown():
-        # The kernel reports a few times per second, and at the latest with the next points.
-        notebook.run("w._annotator.found_proposals()")
-        return int(panel.root.get_attribute("data-found")) > 0
-
-    wait_until(are_shown, "the first proposals")
+    panel.wait(proposing="running", found=18)
     panel.button("cancel-propose").click()
     notebook.run("steps.release(1)")
-    panel.wait(proposing="idle")
-    # What the step before the last has found is kept as well.
-    assert 3 < notebook.value("len(w.proposals)") <= 21
-    panel.wait(found=notebook.value("len(w.proposals)"))
+    # What the last step has found is kept as well.
+    panel.wait(proposing="idle", found=21)
+    assert notebook.value("len(w.proposals)") == 21
     notebook.run("predictor._predict = predict")
     # A click on what was found makes an object of it.
     widget.click(10, 6.25, SIZE).wait(objects=1)

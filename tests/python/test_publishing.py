@@ -1,10 +1,16 @@
 """What pages are sent after each change, and that nothing is sent twice."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from sam2_widget import Point, Stroke, load_image
 from sam2_widget.annotation.planes import Planes
+from sam2_widget.annotation.proposal_job import ProposalJob
+from sam2_widget.annotation.tracking_job import TrackingJob
+from sam2_widget.comm import lanes, proposal_batches
+from sam2_widget.comm.proposal_batches import ProposalPublisher
 from sam2_widget.comm.publishing import Publisher, out_of_order
 from sam2_widget.images.stacks import ImageStack
 from sam2_widget.testing import FakePredictor
@@ -67,6 +73,7 @@ class Desk:
             set_picture=self.sent.picture,
             set_tracking=self.sent.tracking,
             set_proposing=self.sent.proposing,
+            publish_delayed=lambda: None,
         )
 
     @property
@@ -365,3 +372,78 @@ def test_another_plane_resets_the_objects_before_its_picture_and_state():
 )
 def test_fewest_objects_are_moved(before, after, moved):
     assert out_of_order(before, after) == moved
+
+
+# --- less often while a job runs ------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self, monkeypatch, module):
+        self.now = 100.0
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+
+class Later:
+    """The delayed calls that a publisher has requested."""
+
+    def __init__(self):
+        self.delays = []
+
+    def __call__(self, seconds):
+        self.delays.append(round(seconds, 3))
+
+    def take(self):
+        taken, self.delays = self.delays, []
+        return taken
+
+
+def test_what_is_found_right_after_a_report_is_reported_by_a_delayed_one(desk, monkeypatch):
+    clock, later = Clock(monkeypatch, proposal_batches), Later()
+    publisher = ProposalPublisher(
+        desk.planes,
+        send=desk.sent.message,
+        set_proposing=desk.sent.proposing,
+        publish_later=later,
+    )
+    job = desk.planes.shown.proposer.job = ProposalJob(desk.planes.lock, (0, 0, 80, 60))
+    job.total = 9
+    publisher.publish()
+    desk.sent.take()
+    job.completed, clock.now = 1, 100.05
+    publisher.publish()
+    assert (desk.sent.take(), later.take()) == ([], [0.15])
+    clock.now = 100.2
+    publisher.publish()
+    assert [trait["done"] for _, trait in desk.sent.take()] == [1]
+    assert later.take() == []
+    job.completed, clock.now = 9, 100.25
+    job._end()
+    publisher.publish()  # the last one is not delayed
+    assert [(trait["done"], trait["running"]) for _, trait in desk.sent.take()] == [(9, False)]
+    assert later.take() == []
+
+
+def test_the_progress_of_tracking_is_reported_by_a_delayed_report_too(monkeypatch):
+    clock, later = Clock(monkeypatch, lanes), Later()
+    desk = Desk(ImageStack(np.zeros((4, 60, 80), np.uint8), axes="ZYX"))
+    publisher = lanes.LanePublisher(
+        desk.planes,
+        send=desk.sent.message,
+        set_tracking=desk.sent.tracking,
+        publish_later=later,
+    )
+    tracker = desk.planes.tracking.tracker
+    job = tracker.job = TrackingJob(desk.planes.lock)
+    job.total = 3
+    publisher.publish()
+    assert desk.sent.take()[-1][1]["running"] is True
+    job.completed, clock.now = 1, 100.15
+    publisher.publish()
+    assert (desk.sent.take(), later.take()) == ([], [0.05])
+    clock.now = 100.2
+    publisher.publish()
+    assert [trait["done"] for _, trait in desk.sent.take()] == [1]
+    job._end()
+    desk.planes.close()
