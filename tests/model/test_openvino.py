@@ -91,12 +91,14 @@ def test_results_name_the_backend_and_repeat_exactly(archive):
     implementation = result.provenance.implementation
     assert implementation.endswith(f", encoder in OpenVINO {runtime.installed_version()}")
     found = []
-    for threads in (1, 2, 1):
+    for threads in (1, 2, 1, 2):
         configure(threads=threads)
         forget_models()
         found.append(logits(loaded()))
-    np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])
+    # On some processors the last bits depend on the number of threads, those of torch as well.
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
 
 def test_it_is_converted_in_the_background_and_used_from_the_next_load_on(folder):

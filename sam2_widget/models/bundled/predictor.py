@@ -89,7 +89,7 @@ class CompactPredictor(Sam2Predictor):
     """The bundled model; everything else as in `Sam2Predictor`.
 
     It computes in float32 by default: that is fast enough everywhere, and the outlines, which
-    depend on small differences, are then the same on every processor. Its embeddings are float32,
+    depend on small differences, then hardly differ between processors. Its embeddings are float32,
     too; they are small compared to the image that is stored with them.
     """
 
