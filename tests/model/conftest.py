@@ -1,8 +1,8 @@
 import pytest
 import torch
 from sam2.build_sam import build_sam2
-from transformers import EdgeTamConfig, EdgeTamModel, TimmWrapperConfig
-from transformers.models.edgetam.configuration_edgetam import EdgeTamVisionConfig
+
+from benchmarks.cpu_backends import seeded_edgetam
 
 torch.set_num_threads(1)
 
@@ -29,13 +29,7 @@ def tiny_checkpoint(tiny, tmp_path_factory):
 @pytest.fixture(scope="session")
 def edgetam():
     """The real architecture with seeded random weights, on the CPU."""
-    backbone = TimmWrapperConfig(
-        architecture="repvit_m1.dist_in1k",
-        model_args={"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
-    )
-    config = EdgeTamConfig(vision_config=EdgeTamVisionConfig(backbone_config=backbone))
-    torch.manual_seed(0)
-    model = EdgeTamModel(config).requires_grad_(requires_grad=False)
+    model = seeded_edgetam()
     # With the weights that it draws, neither the image nor a prompt changes the answer by more than
     # rounding. Batch normalisation takes its statistics from one image.
     for part in (model.prompt_encoder, model.mask_decoder, model.vision_encoder.neck):
