@@ -164,6 +164,13 @@ IDLE = """
 """
 
 
+def new_context(browser: Any, **options: Any) -> Any:
+    """A browser profile of its own; Playwright's own 30 seconds are too few for a busy machine."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context
+
+
 IS_ERROR = '[data-mime-type="application/vnd.jupyter.error"]'
 """Selects outputs that are tracebacks."""
 
@@ -177,8 +184,6 @@ class Notebook:
 
     def __init__(self, page: Page, base: str, folder: Path) -> None:
         self.page, self.base, self.folder = page, base, folder
-        # Playwright's own 30 seconds are too few for a busy machine.
-        page.context.set_default_timeout(PATIENCE * 1000)
 
     def open(
         self, cells: Sequence[str], name: str = "test.ipynb", kernel: str | None = None

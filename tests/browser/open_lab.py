@@ -6,7 +6,7 @@ import itertools
 from contextlib import contextmanager
 
 from . import forked_kernels
-from .lab import Notebook
+from .lab import Notebook, new_context
 
 # Not the command that closes a document, because it opens a dialog about saving it.
 # Not before the end of a reload either, which opens documents and activates one of them.
@@ -93,7 +93,7 @@ class OpenPage:
     def __init__(self, browser, options):
         self.errors = []
         self._viewport = options["viewport"]
-        self.context = browser.new_context(**options)
+        self.context = new_context(browser, **options)
         self.page = self.context.new_page()
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -83,8 +83,8 @@ class Notebook7(Lab):
             yield base
 
 
-class Asking:
-    """A host without code cells: expressions are evaluated through a text field in the page."""
+class WithoutCells:
+    """A host that shows no code cells: expressions are evaluated through a text field."""
 
     path: str
     set_path: str
@@ -114,7 +114,7 @@ class Asking:
         field.fill(f"{expression} {number}")
         field.press("Enter")
         answer = self.page.get_by_text(f"answer {number}:")
-        answer.wait_for(timeout=30_000)
+        answer.wait_for()
         return json.loads(answer.inner_text().split(":", 1)[1])
 
     def cells(self):
@@ -125,7 +125,7 @@ class Asking:
         """Nothing to stop: the kernel ends when the page is closed."""
 
 
-class Voila(Asking):
+class Voila(WithoutCells):
     """Voila: a notebook as a page, with a kernel for each visitor."""
 
     path = "/voila/render/widget.ipynb"
@@ -163,7 +163,7 @@ widgets.VBox([ask, answer])
 """
 
 
-class Marimo(Asking):
+class Marimo(WithoutCells):
     """A marimo notebook run as an app; the widget is one of marimo's UI elements."""
 
     path = "/"

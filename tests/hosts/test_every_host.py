@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.browser.lab import new_context
+
 from .conftest import HOSTS
 from .hosts import COLORS, SIZE
 
@@ -66,7 +68,7 @@ def test_the_page_and_the_widget_each_handle_their_own_wheel_and_keys(host, page
 @only("voila", "marimo")
 def test_each_visitor_has_their_own_widget(host, browser, widget):
     widget.click(*RED, SIZE).wait(objects=1)
-    context = browser.new_context()
+    context = new_context(browser)
     other = type(host)(context.new_page(), host.base, host.folder)
     there = other.start_widget().wait(objects=0)
     there.click(*GREEN, SIZE).wait(objects=1)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.browser.conftest import ARTIFACTS, browser  # noqa: F401 - a fixture
 from tests.browser.conftest import HARMLESS as LAB_HARMLESS
+from tests.browser.lab import new_context
 
 from .hub import User, jupyter_hub
 
@@ -34,7 +35,7 @@ def log_in(hub, browser, expected, request):  # noqa: F811
     with ExitStack() as stack:
 
         def log_in(name):
-            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            context = new_context(browser, viewport={"width": 1280, "height": 900})
             stack.callback(context.close)
             page = context.new_page()
             page.on("console", lambda m: m.type == "error" and console.append(said(m)))

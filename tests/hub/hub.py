@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy import try_hub
 from tests.browser.lab import Notebook, be_quiet, serving
+from tests.waiting import PATIENCE
 
 CONFIG = Path(__file__).with_name("jupyterhub_config.py")
 PASSWORD = "correct horse"
@@ -44,7 +45,7 @@ class User(Notebook):
         page.get_by_label("Username").fill(self.name)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
+        page.wait_for_url(f"{self.base}/lab/**", wait_until="domcontentloaded")
         return self
 
     def fetch(self, path, method="GET", *, token=True):
@@ -58,9 +59,9 @@ class User(Notebook):
             [path, method, token],
         )
 
-    def wait_until(self, came, timeout=60):
+    def wait_until(self, came):
         """Wait for a condition while the page's events are handled."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while not came():
             assert time.monotonic() < deadline
             self.page.wait_for_timeout(50)
@@ -73,6 +74,6 @@ class User(Notebook):
         page.wait_for_function("() => window._jupyterhub_page_loaded")
         page.get_by_role("button", name="Stop My Server").click()
         # Kernels get time to shut down.
-        page.get_by_role("button", name="Start My Server").click(timeout=90_000)
-        page.wait_for_url(f"{self.base}/lab/**", timeout=90_000, wait_until="domcontentloaded")
+        page.get_by_role("button", name="Start My Server").click()
+        page.wait_for_url(f"{self.base}/lab/**", wait_until="domcontentloaded")
         page.close()
