@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -35,23 +36,31 @@ class Layer:
         self._log = LOGS / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._started = self._ended = 0.0
+        self._is_interrupted = False
+        self._starting = threading.Lock()
 
     def run(self) -> None:
-        """Run it to its end."""
-        self._started = time.monotonic()
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        """Run it to its end, unless it was interrupted before."""
+        # The process can be there, and do something, before `Popen` returns it.
+        with self._starting:
+            if self._is_interrupted:
+                return
+            self._started = time.monotonic()
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         self._process.wait()
         self._ended = time.monotonic()
 
     def interrupt(self) -> None:
         """End it as Ctrl+C does, so that tests stop the servers that they have started."""
+        with self._starting:
+            self._is_interrupted = True
         if self._process and self.is_running:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGINT)

@@ -5,11 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_until
+from tests import run_layers
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = """
@@ -47,12 +49,12 @@ def start(tmp_path):
     yield start
     for process in started:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 def test_a_layer_that_fails_stops_no_other_and_is_named_at_the_end(start):
     process = start("bad", "good", "--jobs=1")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (1, "")
     assert "\n===== bad =====\nbad is bad\n" in output
     assert "\n===== good =====\ngood is good\n" in output
@@ -62,14 +64,14 @@ def test_a_layer_that_fails_stops_no_other_and_is_named_at_the_end(start):
 
 def test_it_ends_well_if_all_layers_pass(start):
     process = start("good")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert output.splitlines()[-1].endswith("] all passed")
 
 
 def test_requested_number_of_layers_runs_at_once(start):
     process = start("alone", "together", "--jobs=2")
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 
@@ -80,12 +82,37 @@ def test_what_runs_is_shown_with_how_much_of_it_is_done(start, tmp_path):
     assert line.endswith("] running: slow 80%\n")
 
 
+def test_a_layer_that_is_interrupted_while_it_starts_ends(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    run_layers.LOGS.mkdir(parents=True)
+    layer, starting = run_layers.Layer("tidy", "make --silent"), threading.Event()
+    start = subprocess.Popen
+
+    def slowly(*args, **options):
+        process = start(*args, **options)
+        starting.set()
+        wait_until((tmp_path / "tidy-here").exists)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slowly)
+    thread = threading.Thread(target=layer.run)
+    thread.start()
+    assert starting.wait(PATIENCE)
+    layer.interrupt()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert layer.result == "FAILED"
+    layer.run()
+    assert layer.result == "FAILED", "it was not started again"
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whatever_ends_it_interrupts_the_layers_and_starts_no_more(start, tmp_path, how):
     process = start("tidy", "good", "--jobs=1")
     wait_until((tmp_path / "tidy-here").exists)
     process.send_signal(how)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert (tmp_path / "tidied").exists()
     assert process.returncode != 0
     assert "good started" not in output
