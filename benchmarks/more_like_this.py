@@ -2,18 +2,22 @@
 
     python -m benchmarks.more_like_this SET [--grid 32] [--count 8] [--draws 3]
 
-A set as for `benchmarks.proposals`. All proposals of an image are ranked by how much they are like
-one of three objects that are given: size, shape, colour, and contrast to what surrounds them. Those
-that overlap with a better one are left out. Recall is the share of the other objects that are found
-at an IoU of 0.5, with the limit of likeness that suits each image best, as by a slider, at no more
-than 15 % wrong ones.
+A set as for `benchmarks.proposals`. Of each image three objects are given. Those proposals count
+that pass the model's default thresholds, and a least likeness to one of the three, as by
+``w.more_like``; what overlaps with the given ones is left out. Recall is the share of the other
+objects that are found at an IoU of 0.5. It is reported twice: with the limit that suits each image
+best, as by a slider, at no more than 15 % wrong ones; and with the suggested limit, with the share
+of wrong ones. Images with less than six labelled objects, or no more than three that are found,
+are skipped.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,91 +27,91 @@ from tqdm import tqdm
 
 from benchmarks.proposals import Labelled, load, search
 from sam2_widget import load_model
-from sam2_widget.masks.logits import MaskCrop
+from sam2_widget.proposals.filters import ProposalFilter, default_filter
 from sam2_widget.proposals.grid import Grid
+from sam2_widget.proposals.likeness import SUGGESTED, SUGGESTED_OVERLAP, Describer, likeness
 from sam2_widget.proposals.proposal import Proposal, mask_iou
 from training.datasets import opened
 
 GIVEN = 3
+LEAST_OBJECTS = 6
 MOST_WRONG = 0.15
 MAX_OVERLAP = 0.3
-SCALES = np.array([2.0, 1.0, 1.0, *[100.0] * 3, *[50.0] * 3])
-"""How much features may differ: log area, convexity, roundness, colour, contrast."""
+"""A proposal that overlaps more with a given object is that object."""
+FOUND = 0.5
+"""Least IoU of a proposal with the object that it finds."""
+LIMITS = np.arange(0.02, 1, 0.02)
 
 
-def features(lab: NDArray[np.float32], mask: MaskCrop) -> NDArray[np.float64]:
-    """Size, shape, colour and contrast of a mask in an image in CIELAB."""
-    x0, y0, x1, y1 = mask.bbox
-    outlines, _ = cv2.findContours(
-        mask.pixels.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    outline = max(outlines, key=cv2.contourArea)
-    hull, length = cv2.contourArea(cv2.convexHull(outline)), cv2.arcLength(outline, closed=True)
-    shape = mask.area / max(hull, 1), 4 * np.pi * mask.area / max(length, 1) ** 2
-    margin = max(2, int(0.3 * mask.area**0.5))
-    top, left = max(0, y0 - margin), max(0, x0 - margin)
-    around = lab[top : y1 + margin, left : x1 + margin]
-    outside = np.ones(around.shape[:2], bool)
-    outside[y0 - top : y1 - top, x0 - left : x1 - left] &= ~mask.pixels
-    colour = lab[y0:y1, x0:x1][mask.pixels].mean(axis=0)
-    contrast = colour - (around[outside].mean(axis=0) if outside.any() else colour)
-    return np.array([np.log(mask.area), *shape, *colour, *contrast])
+class Figures(NamedTuple):
+    """Of one choice of given objects."""
+
+    best: float
+    """Recall at the limit that suits the image best."""
+    suggested: float
+    """Recall at the suggested limit."""
+    wrong: float
+    """Share of wrong ones at the suggested limit."""
+    bound: float
+    """Recall of all proposals without any filter."""
 
 
-def unlikeness(found: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much each of (N, F) features differs from the nearest of the given ones."""
-    apart = (found[:, None] - given[None]) / SCALES
-    size_and_shape = np.abs(apart[..., :3]).sum(axis=-1)
-    colours = (np.linalg.norm(apart[..., at : at + 3], axis=-1) for at in (3, 6))
-    return np.asarray((size_and_shape + sum(colours)).min(axis=1))
+@dataclass(frozen=True)
+class Found:
+    """An image and its proposals."""
+
+    labelled: Labelled
+    proposals: Sequence[Proposal]
+    ious: NDArray[np.float64]
+    """Of each object with each proposal."""
+
+    @classmethod
+    def of(cls, labelled: Labelled, proposals: Sequence[Proposal]) -> Found:
+        """Compare all proposals with all objects."""
+        masks = [one.pixels() for one in proposals]
+        ious = [[mask_iou(one, mask) for mask in masks] for one in labelled.objects]
+        return cls(labelled, proposals, np.array(ious))
+
+    def shares(
+        self, chosen: ProposalFilter, values: Mapping[int, float], given: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Share of the other objects that are found, and of the proposals that are wrong."""
+        left = [one for one in self.proposals if one.number in values]
+        shown = [one.number - 1 for one in chosen(left, values)]
+        others = np.delete(self.ious, given, axis=0)[:, shown]
+        if not shown:
+            return 0.0, 0.0
+        right = others.max(axis=0) >= FOUND
+        count = len(set(others.argmax(axis=0)[right].tolist()))
+        wrong = int((~right).sum())
+        return count / len(others), wrong / max(wrong + count, 1)
 
 
-def distinct(order: Sequence[int], proposals: Sequence[Proposal]) -> list[int]:
-    """The proposals in this order without those that overlap with an earlier one."""
-    kept: list[int] = []
-    for one in order:
-        cells = proposals[one].cells
-        if all(mask_iou(cells, proposals[other].cells) < MAX_OVERLAP for other in kept):
-            kept.append(one)
-    return kept
-
-
-def recall(ious: NDArray[np.float64], ranked: Sequence[int], given: Sequence[int]) -> float:
-    """Share of the other objects among the first ones that are found, at the best limit."""
-    others = np.setdiff1d(np.arange(len(ious)), given)
-    found: set[int] = set()
-    wrong, best = 0, 0.0
-    for one in ranked:
-        if ious[given, one].max() >= MAX_OVERLAP:
-            continue
-        fits = int(others[np.argmax(ious[others, one])])
-        if ious[fits, one] >= 0.5:  # noqa: PLR2004
-            found.add(fits)
-        else:
-            wrong += 1
-        if found and wrong <= MOST_WRONG * (wrong + len(found)):
-            best = max(best, len(found) / len(others))
-    return best
-
-
-def measure(
-    labelled: Labelled, proposals: Sequence[Proposal], draws: int
-) -> list[tuple[float, float]]:
-    """Recall by likeness, and that of all proposals, for several draws of given objects."""
-    masks = [one.pixels() for one in proposals]
-    ious = np.array([[mask_iou(one, mask) for mask in masks] for one in labelled.objects])
-    lab = cv2.cvtColor(labelled.image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    known = np.array([features(lab, mask) for mask in masks])
-    scores = np.array([0.3 * one.score + 0.1 * one.stability for one in proposals])
+def measure(found: Found, chosen: ProposalFilter, draws: int) -> list[Figures]:
+    """Figures of several choices of given objects in one image."""
+    ious = found.ious
+    there = np.flatnonzero(ious.max(axis=1) >= FOUND)
+    if len(ious) < LEAST_OBJECTS or len(there) <= GIVEN:
+        return []
+    describer = Describer(found.labelled.image)
+    described = np.array([describer.proposal(one) for one in found.proposals])
     rng, figures = np.random.default_rng(0), []
-    there = np.flatnonzero(ious.max(axis=1) >= 0.5)  # noqa: PLR2004
-    for _ in range(draws if len(there) > GIVEN else 0):
+    for _ in range(draws):
         given = rng.permutation(there)[:GIVEN]
-        apart = unlikeness(known, known[ious[given].argmax(axis=1)]) - scores
-        ranked = distinct(np.argsort(apart).tolist(), proposals)
-        others = np.setdiff1d(np.arange(len(ious)), given)
-        bound = (ious[others].max(axis=1) >= 0.5).mean()  # noqa: PLR2004
-        figures.append((recall(ious, ranked, given.tolist()), float(bound)))
+        examples = np.array([describer.mask(found.labelled.objects[i]) for i in given])
+        is_other = ious[given].max(axis=0) < MAX_OVERLAP
+        values = {
+            one.number: float(value)
+            for one, value, other in zip(
+                found.proposals, likeness(described, examples), is_other, strict=True
+            )
+            if other
+        }
+        at = [found.shares(replace(chosen, min_likeness=x), values, given) for x in LIMITS]
+        best = max((recall for recall, wrong in at if wrong <= MOST_WRONG), default=0.0)
+        suggested, wrong = found.shares(replace(chosen, min_likeness=SUGGESTED), values, given)
+        bound = np.delete(ious, given, axis=0).max(axis=1) >= FOUND
+        figures.append(Figures(best, suggested, wrong, float(bound.mean())))
     return figures
 
 
@@ -126,13 +130,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     predictor = load_model(args.model, device="cpu")
-    figures: list[tuple[float, float]] = []
+    chosen = replace(default_filter(predictor), max_overlap=SUGGESTED_OVERLAP)
+    by_image: list[Figures] = []
     with opened(args.set) as folder:
         for labelled in tqdm(list(load(folder, args.count, args.longest)), unit="image"):
             proposals = search(labelled.image, predictor, Grid(args.grid))
-            figures += measure(labelled, proposals, args.draws)
-    by_likeness, bound = np.mean(figures, axis=0)
-    print(f"{by_likeness:.2f} by likeness, {bound:.2f} among all proposals, {len(figures)} draws")
+            if figures := measure(Found.of(labelled, proposals), chosen, args.draws):
+                by_image.append(Figures(*np.mean(figures, axis=0)))
+                print(*(f"{figure:.2f}" for figure in by_image[-1]), flush=True)
+    print(report(by_image))
+
+
+def report(by_image: Sequence[Figures]) -> str:
+    """Means over the images, and how much these differ."""
+    mean = Figures(*np.mean(by_image, axis=0))
+    worst, best = min(one.best for one in by_image), max(one.best for one in by_image)
+    return (
+        f"{len(by_image)} images: {mean.best:.2f} with the best limit ({worst:.2f} to {best:.2f}), "
+        f"{mean.suggested:.2f} with {SUGGESTED} and {mean.wrong:.2f} wrong, "
+        f"{mean.bound:.2f} among all proposals"
+    )
 
 
 if __name__ == "__main__":

@@ -541,7 +541,7 @@ function propose() {
     proposal(2, { x0: 10, y0: 10, x1: 30, y1: 30 }),
     proposal(3, { x0: 40, y0: 10, x1: 60, y1: 30 }),
   ];
-  const message = { n: 1, job: 7, reset: true, accepted: [], rejected: [] };
+  const message = { n: 1, job: 7, reset: true, accepted: [], rejected: [], likeness: null };
   store.receiveProposals({ ...message, put: shown });
 }
 

@@ -45,14 +45,15 @@ test("the page selects the same proposals in the same order as the kernel", () =
       minArea: given.min_area,
       maxArea: given.max_area,
       maxOverlap: given.max_overlap,
+      minLikeness: given.min_likeness,
     };
-    const shown = filterProposals(all, thresholds);
+    const shown = filterProposals(all, thresholds, known.likeness);
     assert.deepEqual(
       shown.map(({ number }) => number),
       numbers,
     );
     assert.deepEqual(
-      filterProposals(all, thresholds),
+      filterProposals(all, thresholds, known.likeness),
       shown,
       "what is known of overlaps changes nothing",
     );
@@ -90,6 +91,7 @@ test("what arrives is checked", () => {
     put: [],
     accepted: [],
     rejected: [],
+    likeness: null,
   });
   const [first] = known.proposals;
   const damaged = [
@@ -105,9 +107,15 @@ test("what arrives is checked", () => {
   const put = damaged.map((one) => (one ? { buffer: 0, ...one } : one));
   assert.deepEqual(parseProposals({ put }, [data]).put, []);
   assert.deepEqual(parseProposals({ accepted: [1, "2", null], rejected: 4 }, []).accepted, [1]);
+  assert.deepEqual(parseProposals({ likeness: [0.5, 3, null] }, []).likeness, [0.5, 1, 0]);
   assert.equal(parseProposing({}), null);
   assert.equal(parseProposing("x"), null);
-  const { thresholds, message: newest } = parseProposing({ job: 1, thresholds: null }) ?? {};
+  const {
+    thresholds,
+    examples,
+    message: newest,
+  } = parseProposing({ job: 1, thresholds: null }) ?? {};
+  assert.deepEqual(examples, { count: 0, label: null, minLikeness: 0.5, maxOverlap: 0.3 });
   assert.equal(newest, -1);
   assert.deepEqual(thresholds, {
     minScore: 0,
@@ -115,6 +123,7 @@ test("what arrives is checked", () => {
     minArea: 0,
     maxArea: null,
     maxOverlap: 0.7,
+    minLikeness: 0,
   });
 });
 
@@ -174,4 +183,28 @@ test("the list that is shown is filtered anew only when something has changed", 
   store.claim([first[0].number]);
   assert.deepEqual(shown(snapshot(), {}), first.slice(1));
   assert.ok(shown(snapshot(), { minScore: 0.9 }).length < first.length);
+});
+
+test("what is like the examples is shown, as soon as there are any", () => {
+  const shown = createShownProposals();
+  const store = createProposals();
+  store.receive(message());
+  const compared = (/** @type {number} */ count) =>
+    /** @type {any} */ ({
+      proposals: store.current(),
+      proposing: parseProposing({ job: 3, examples: { count, label: "cell" } }),
+    });
+  const every = shown(compared(0), { minLikeness: 0.5 });
+  assert.deepEqual(every, shown(compared(2), {}), "without examples the slider hides nothing");
+  store.receive({ ...message({ n: 2, reset: false }), put: [], likeness: known.likeness });
+  const like = shown(compared(2), { minLikeness: 0.5 });
+  assert.ok(like.length && like.length < every.length);
+  for (const { number } of like) assert.ok(known.likeness[number - 1] >= 0.5);
+  assert.equal(shown(compared(2), { minLikeness: 0.5 }), like);
+  store.receive({ ...message({ n: 3, reset: false }), put: [], rejected: [1] });
+  assert.deepEqual(store.current().likeness, known.likeness, "null changes nothing");
+  store.receive({ ...message({ n: 4, reset: false }), put: [], likeness: [] });
+  assert.deepEqual(shown(compared(2), { minLikeness: 0.5 }), []);
+  store.receive({ ...message({ n: 5 }), put: all });
+  assert.deepEqual(store.current().likeness, []);
 });

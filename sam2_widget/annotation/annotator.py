@@ -20,6 +20,7 @@ from sam2_widget._utils.arrays import UInt8Array
 from sam2_widget._utils.executors import TransientThreadExecutor
 from sam2_widget._utils.interrupts import defer_sigint
 from sam2_widget._utils.weakrefs import weak_callback
+from sam2_widget.annotation.comparison import Examples
 from sam2_widget.annotation.model_state import CurrentModel, SupersededError, as_model_error
 from sam2_widget.annotation.notices import ALL_PAGES, Notices
 from sam2_widget.annotation.predictions import Prediction, PredictionCache
@@ -198,6 +199,7 @@ class Annotator:
         else:
             self.model.report_recovery()
             self._settled()
+            self.proposer.compare_later()
 
     def id_of(self, i: int) -> int:
         """Id of ``objects[i]``; PromptError if there is none."""
@@ -287,6 +289,7 @@ class Annotator:
         time.sleep(0)
         if self.snapshot().is_complete:
             self._settled()
+            self.proposer.compare_later()
         else:
             self._predict_later()
 
@@ -320,6 +323,13 @@ class Annotator:
         cache(annotated.prompts, settings)
         if click is not None and self.model.worker.here:
             click.decoder += cache.seconds - before
+
+    def examples(self) -> Examples:
+        """The objects with the label of the next object whose masks are known."""
+        with self.lock:
+            snapshot, label = self.snapshot(), self.session.label
+        found = (found for one, found in snapshot.all_objects if one.label == label)
+        return Examples(label, tuple(one for one in found if one and not one.mask.empty))
 
     def masks(self) -> list[MaskCrop]:
         """The masks of the newest edits; waits for them."""

@@ -6,16 +6,20 @@ a click waits for one step at most. It can be stopped after any step; proposals 
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from itertools import count
 from typing import Protocol
 from weakref import proxy
 
 from sam2_widget._utils.arrays import UInt8Array
 from sam2_widget._utils.executors import TransientThreadExecutor
+from sam2_widget._utils.tracebacks import log_failure
+from sam2_widget.annotation.comparison import Compared, Comparison, Examples
 from sam2_widget.annotation.jobs import Job
 from sam2_widget.annotation.model_state import CurrentModel
 from sam2_widget.annotation.predictions import PredictionCache, maker_of
@@ -28,6 +32,8 @@ from sam2_widget.proposals.filters import ProposalFilter, default_filter
 from sam2_widget.proposals.grid import Grid, Region
 from sam2_widget.proposals.proposal import Proposal
 from sam2_widget.proposals.search import ProposalSearch
+
+logger = logging.getLogger(__name__)
 
 _numbers = count(1)
 
@@ -49,15 +55,23 @@ class ProposalJob(Job):
         The thresholds that suit the model.
     rejected : set of int
         Numbers of proposals that the user has rejected.
+    compared : Compared
+        How much the proposals are like the objects with the current label.
+    compare : Comparison
+        Compares the proposals with other examples.
     """
 
-    def __init__(self, lock: threading.RLock, region: Region) -> None:
+    def __init__(
+        self, lock: threading.RLock, region: Region, image: Callable[[], UInt8Array]
+    ) -> None:
         super().__init__(lock)
         self.number = next(_numbers)
         self.region = region
         self.rejected: set[int] = set()
         self.note = ""
         self.filter = ProposalFilter()
+        self.compared = Compared()
+        self.compare = Comparison(image)
         self._found: list[tuple[Proposal, Maker]] = []
         self._objects: dict[int, int] = {}
 
@@ -107,6 +121,9 @@ class ProposedImage(Protocol):
     def masks(self) -> Sequence[MaskCrop]:
         """The masks of existing objects; waits for pending predictions."""
 
+    def examples(self) -> Examples:
+        """The objects with the current label whose masks are known."""
+
     def notify(self, notice: str) -> None:
         """Show a notice on all pages."""
 
@@ -133,15 +150,45 @@ class Proposer:
         # A weak reference, because the image owns this object.
         self._image: ProposedImage = proxy(image)
         self._thread = TransientThreadExecutor("sam2-widget-proposals")
+        self._comparing = TransientThreadExecutor("sam2-widget-likeness")
+        self._compare_lock = threading.Lock()
+        self._is_comparison_queued = False
 
     def start(self, grid: Grid, region: Region) -> ProposalJob:
         """Start to search for proposals, which replace those of an earlier job."""
         with self._image.lock:
             if self.job is not None:
                 self.job.cancel()
-            job = self.job = ProposalJob(self._image.lock, region)
+            job = self.job = ProposalJob(self._image.lock, region, partial(_rgb, self._image))
         self._thread.submit(copy_context().run, self._work, job, grid)
         return job
+
+    def compare_later(self) -> None:
+        """Compare the proposals with the objects that exist now, on another thread."""
+        if self.job is None or self._is_comparison_queued:
+            return
+        self._is_comparison_queued = True
+        self._comparing.submit(copy_context().run, self._compare_and_show)
+
+    def _compare_and_show(self) -> None:
+        self._is_comparison_queued = False
+        try:
+            if self.job is not None and self._compare(self.job):
+                self._image.found_proposals()
+        except ReferenceError:
+            pass  # the widget is gone
+        except Exception as error:  # noqa: BLE001 - logged: proposals can be used without
+            log_failure(logger, "proposals could not be compared", error)
+
+    def _compare(self, job: ProposalJob) -> bool:
+        """Compare with the objects that exist now; False if that was done before."""
+        with self._compare_lock:
+            proposals, examples, last = job.proposals, self._image.examples(), job.compared
+            has_all = not examples or len(last.likeness) == len(proposals)
+            if has_all and last.examples.is_same_as(examples):
+                return False
+            job.compared = job.compare(proposals, examples)
+            return True
 
     def _work(self, job: ProposalJob, grid: Grid) -> None:
         job._run(lambda: self._search(job, grid))  # noqa: SLF001 - of this package
@@ -173,6 +220,12 @@ class Proposer:
             maker = maker_of(search.predictor)
             job._found += [(one, maker) for one in found]  # noqa: SLF001 - of this module
             job.completed, job.total = search.completed, search.total
+            self._compare(job)
             self._image.found_proposals()
         job.filter = default_filter(search.predictor)
         job._end()  # noqa: SLF001
+
+
+def _rgb(image: ProposedImage) -> UInt8Array:
+    """The pixels of a weakly referenced image, which may be read anew."""
+    return image.rgb

@@ -10,6 +10,7 @@ from sam2_widget.annotation.planes import Planes
 from sam2_widget.annotation.proposal_job import ProposalJob
 from sam2_widget.comm import messages
 from sam2_widget.comm.proposals import ProposalContent, ProposalsMessage, ProposingTrait
+from sam2_widget.proposals.likeness import SUGGESTED, SUGGESTED_OVERLAP
 from sam2_widget.proposals.proposal import Proposal
 
 EVERY = 0.2
@@ -53,6 +54,7 @@ class ProposalPublisher:
         self._job: ProposalJob | None = None
         self._sent = 0
         self._marks: tuple[list[int], list[int]] = ([], [])
+        self._likeness: list[float] = []
         self._count = 0
         self._next = 0.0
         self.proposing: ProposingTrait = {}
@@ -91,6 +93,7 @@ class ProposalPublisher:
     def _begin(self, job: ProposalJob | None) -> None:
         """Reset the proposals of all pages."""
         self._job, self._sent, self._marks, self._next = job, 0, ([], []), 0.0
+        self._likeness = []
         self._put([], reset=True)
         if job is None:
             self.proposing = {}
@@ -98,17 +101,26 @@ class ProposalPublisher:
 
     def _send_new(self, job: ProposalJob) -> None:
         new, marks = job.proposals[self._sent :], self._marks_of(job)
-        if not new and marks == self._marks:
+        likeness = list(job.compared.likeness.values())
+        changed = None if likeness == self._likeness else likeness
+        if not new and marks == self._marks and changed is None:
             return
-        self._sent, self._marks = self._sent + len(new), marks
+        self._sent, self._marks, self._likeness = self._sent + len(new), marks, likeness
         for start in range(0, max(len(new), 1), MAX_BATCH):
-            self._put(new[start : start + MAX_BATCH])
+            self._put(new[start : start + MAX_BATCH], likeness=changed)
+            changed = None
 
     def _marks_of(self, job: ProposalJob) -> tuple[list[int], list[int]]:
         annotation = self._planes.shown.session.annotation
         return sorted(job.accepted_in(annotation)), sorted(job.rejected)
 
-    def _put(self, new: Sequence[Proposal], *, reset: bool = False) -> None:
+    def _put(
+        self,
+        new: Sequence[Proposal],
+        *,
+        likeness: list[float] | None = None,
+        reset: bool = False,
+    ) -> None:
         self._count += 1
         accepted, rejected = self._marks
         content: ProposalsMessage = {
@@ -119,11 +131,12 @@ class ProposalPublisher:
             "put": [_content(one, index) for index, one in enumerate(new)],
             "accepted": accepted,
             "rejected": rejected,
+            "likeness": likeness,
         }
         self._send(content, [one.mask.data for one in new])
 
     def _publish_trait(self, job: ProposalJob, *, is_running: bool) -> None:
-        chosen = job.filter
+        chosen, examples = job.filter, job.compared.examples
         trait: ProposingTrait = {
             "job": job.number,
             "message": self._count,
@@ -139,6 +152,12 @@ class ProposalPublisher:
                 "min_area": chosen.min_area,
                 "max_area": chosen.max_area,
                 "max_overlap": chosen.max_overlap,
+            },
+            "examples": {
+                "count": len(examples),
+                "label": examples.label,
+                "min_likeness": SUGGESTED,
+                "max_overlap": SUGGESTED_OVERLAP,
             },
         }
         if trait != self.proposing:

@@ -15,6 +15,24 @@ class ProposalThresholds(TypedDict):
     max_overlap: float
 
 
+class ProposalExamples(TypedDict):
+    """The objects that proposals are compared with: those with the label of the next object.
+
+    Attributes
+    ----------
+    count : int
+        How many there are; 0 if proposals cannot be compared.
+    label : str or None
+    min_likeness, max_overlap : float
+        Thresholds to start with, 0..1.
+    """
+
+    count: int
+    label: str | None
+    min_likeness: float
+    max_overlap: float
+
+
 class ProposingTrait(TypedDict, total=False):
     """The search for proposals on the plane shown, or the last one; empty if there was none.
 
@@ -35,6 +53,7 @@ class ProposingTrait(TypedDict, total=False):
         Why it ended early; empty if it did not.
     thresholds : ProposalThresholds
         Thresholds that suit the model.
+    examples : ProposalExamples
     """
 
     job: int
@@ -46,6 +65,7 @@ class ProposingTrait(TypedDict, total=False):
     note: str
     error: str
     thresholds: ProposalThresholds
+    examples: ProposalExamples
 
 
 class ProposalContent(TypedDict):
@@ -96,6 +116,9 @@ class ProposalsMessage(TypedDict):
         Numbers of all proposals that are objects now.
     rejected : list of int
         Numbers of all proposals that were rejected.
+    likeness : list of float or None
+        How much each proposal is like the examples, 0..1, by its number less 1, and empty without
+        examples; None if nothing has changed.
     """
 
     type: Literal["proposals"]
@@ -105,3 +128,4 @@ class ProposalsMessage(TypedDict):
     put: list[ProposalContent]
     accepted: list[int]
     rejected: list[int]
+    likeness: list[float] | None

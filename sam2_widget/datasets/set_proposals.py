@@ -17,7 +17,7 @@ from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.models import recovery
 from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.predictor import Predictor
-from sam2_widget.proposals.filters import ProposalFilter, default_filter
+from sam2_widget.proposals.filters import NO_EXAMPLES, ProposalFilter, default_filter
 from sam2_widget.proposals.grid import Grid
 from sam2_widget.proposals.prompts import object_prompts
 from sam2_widget.proposals.proposal import Proposal
@@ -95,6 +95,8 @@ class SetProposals(SetBase):
         grid = Grid(points_per_side, layers)
         if chosen is not None and not isinstance(chosen, ProposalFilter):
             raise SettingError(f"chosen must be a ProposalFilter, got {chosen!r}")
+        if chosen is not None and chosen.min_likeness:
+            raise SettingError(NO_EXAMPLES)
         given = self._without_objects() if images is None else self._named(images)
         label = self.checked_class(label)
         if self._proposals is not None:

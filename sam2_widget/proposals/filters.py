@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -19,6 +19,11 @@ OverlapOf: TypeAlias = Literal["masks", "boxes"]
 
 Overlaps: TypeAlias = Callable[[int, IntArray], Float64Array]
 """Function that returns the IoU of one item with several others, given by their indices."""
+
+Likeness: TypeAlias = Mapping[int, float]
+"""By number of a proposal, how much it is like given examples, 0..1."""
+
+NO_EXAMPLES = "min_likeness needs examples: see `like` of a result of `propose`, and `w.more_like`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class ProposalFilter:
     overlap_of : {"masks", "boxes"}
         Whether that is the IoU of masks, or of their boxes, as in sam2's own generator. Between
         crops it is always that of the boxes.
+    min_likeness : float
+        Least likeness to one of the examples in size, shape, colour and contrast, 0..1: 0.5 suits
+        most images, and with 0, the default, no examples are needed.
 
     Raises
     ------
@@ -54,9 +62,10 @@ class ProposalFilter:
     max_area: int | None = None
     max_overlap: float = 0.7
     overlap_of: OverlapOf = "masks"
+    min_likeness: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("min_score", "min_stability", "max_overlap"):
+        for name in ("min_score", "min_stability", "max_overlap", "min_likeness"):
             check_number(name, getattr(self, name), 0, 1)
         check_number("min_area", self.min_area, 0, math.inf)
         if self.max_area is not None:
@@ -68,18 +77,35 @@ class ProposalFilter:
         if self.overlap_of not in get_args(OverlapOf):
             raise SettingError(f"overlap_of must be 'masks' or 'boxes', got {self.overlap_of!r}")
 
-    def passes(self, proposal: Proposal) -> bool:
+    def _passes(self, proposal: Proposal, likeness: Likeness) -> bool:
         """Whether a proposal passes the thresholds that do not depend on other proposals."""
         return (
-            proposal.score >= self.min_score
+            likeness.get(proposal.number, 0.0) >= self.min_likeness
+            and proposal.score >= self.min_score
             and proposal.stability >= self.min_stability
             and proposal.area >= max(self.min_area, 1)
             and (self.max_area is None or proposal.area <= self.max_area)
         )
 
-    def __call__(self, proposals: Sequence[Proposal]) -> list[Proposal]:
-        """The proposals that pass, the best first."""
-        passed = [one for one in proposals if self.passes(one)]
+    def __call__(
+        self, proposals: Sequence[Proposal], likeness: Likeness | None = None
+    ) -> list[Proposal]:
+        """The proposals that pass, the best first.
+
+        Parameters
+        ----------
+        proposals : sequence of Proposal
+        likeness : mapping of int to float, optional
+            Likeness of proposals to examples, by their numbers; required for `min_likeness`.
+
+        Raises
+        ------
+        SettingError
+            If there is a `min_likeness`, but no `likeness`.
+        """
+        if self.min_likeness and likeness is None:
+            raise SettingError(NO_EXAMPLES)
+        passed = [one for one in proposals if self._passes(one, likeness or {})]
         scores = np.array([one.score for one in passed])
         by_score = [passed[i] for i in np.argsort(-scores, kind="stable")]
         kept = self._without_duplicates(by_score, _same_crop_overlaps(by_score, self.overlap_of))

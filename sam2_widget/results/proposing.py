@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from sam2_widget.annotation.predictions import cache_without_model, maker_of
 from sam2_widget.annotation.session import Session
-from sam2_widget.errors import OutOfMemoryError
+from sam2_widget.errors import OutOfMemoryError, PromptError
+from sam2_widget.export.read import read_masks
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.images.axes import Plane
 from sam2_widget.images.contrast import Channels, ContrastLimits
@@ -19,14 +22,18 @@ from sam2_widget.models.checkpoints import ModelLike, check_model
 from sam2_widget.predictor import Predictor
 from sam2_widget.prompts.collections import Prompts
 from sam2_widget.prompts.types import Box, Point
-from sam2_widget.proposals.filters import OverlapOf, ProposalFilter, default_filter
+from sam2_widget.proposals.filters import Likeness, OverlapOf, ProposalFilter, default_filter
 from sam2_widget.proposals.grid import Grid, checked_region
+from sam2_widget.proposals.likeness import SUGGESTED, SUGGESTED_OVERLAP, Describer, likeness
 from sam2_widget.proposals.prompts import object_prompts
 from sam2_widget.proposals.proposal import Proposal
 from sam2_widget.proposals.search import ProposalSearch
 from sam2_widget.results.headless import plan_for
 from sam2_widget.results.proposal_table import ProposalTable
 from sam2_widget.results.segmentation import Segmentation, make_segmentation
+
+if TYPE_CHECKING:
+    from sam2_widget.export.values import MasksLike
 
 RegionLike: TypeAlias = "Box | Sequence[float]"
 
@@ -63,10 +70,13 @@ class ProposedSegmentation(Segmentation):
         All proposals with the numbers that filters use; `objects` are those that pass the filter.
     filter : ProposalFilter
         The thresholds that selected `objects`.
+    likeness : mapping of int to float, or None
+        By number of each proposal, how much it is like the examples of `like`; None before.
     """
 
     proposals: ProposalTable = field(default_factory=ProposalTable, repr=False)
     filter: ProposalFilter = field(default_factory=ProposalFilter)
+    likeness: Likeness | None = field(default=None, repr=False)
     _made: _Made | None = field(default=None, repr=False)
 
     def filtered(
@@ -78,10 +88,11 @@ class ProposedSegmentation(Segmentation):
         max_area: int | None = None,
         max_overlap: float | None = None,
         overlap_of: OverlapOf | None = None,
+        min_likeness: float | None = None,
     ) -> ProposedSegmentation:
         """The result with other thresholds, computed without the model; None keeps a threshold.
 
-        Parameters and errors as for `ProposalFilter`.
+        Parameters and errors as for `ProposalFilter`; for `min_likeness` call `like` first.
         """
         changed = with_thresholds(
             self.filter,
@@ -91,9 +102,72 @@ class ProposedSegmentation(Segmentation):
             max_area=max_area,
             max_overlap=max_overlap,
             overlap_of=overlap_of,
+            min_likeness=min_likeness,
         )
         assert self._made is not None  # noqa: S101 - set by `propose`
-        return _result(self.proposals, changed, self._made)
+        return _result(self.proposals, changed, self._made, self.likeness)
+
+    def like(
+        self,
+        examples: MasksLike | Sequence[int],
+        min_likeness: float = SUGGESTED,
+        *,
+        max_overlap: float = SUGGESTED_OVERLAP,
+    ) -> ProposedSegmentation:
+        """The result with only what is like some examples in size, shape, colour and contrast.
+
+        Computed without the model. Every proposal counts by the example that it is most like.
+
+        Parameters
+        ----------
+        examples : numbers of proposals; or masks, Segmentation, label map, path, …
+            Of `proposals`, e.g. ``[3, 8]``; or anything that `read_masks` reads.
+        min_likeness : float
+            Least likeness, 0..1; ``filtered(min_likeness=…)`` changes it.
+        max_overlap : float
+            See `ProposalFilter`: objects that are alike mostly lie beside each other.
+
+        Raises
+        ------
+        PromptError
+            If there are no proposals, no example, or no proposal with one of the numbers.
+        AnnotationError
+            If `examples` are masks of another size than the image.
+        SettingError
+            If `min_likeness` or `max_overlap` is out of its range.
+
+        Examples
+        --------
+        >>> result = propose("cells.png")  # doctest: +SKIP
+        >>> result.like([3, 8]).to_png("like.png")  # doctest: +SKIP
+        """
+        chosen = replace(self.filter, min_likeness=min_likeness, max_overlap=max_overlap)
+        assert self._made is not None  # noqa: S101 - set by `propose`
+        if not self.proposals:
+            raise PromptError("there are no proposals that could be like the examples")
+        describer = Describer(self._made.image.rgb)
+        described = [describer.proposal(one) for one in self.proposals]
+        numbers = _proposal_numbers(examples)
+        if numbers is None:
+            masks = read_masks(examples, self._made.image.rgb.shape[:2])
+            known = [describer.mask(one.crop) for one in masks if one.area]
+        else:
+            known = [describer.proposal(one) for one in self.proposals.numbered(numbers)]
+        if not known:
+            raise PromptError(f"give at least one example with a mask, got {examples!r}")
+        values = likeness(np.array(described), np.array(known)).tolist()
+        found = dict(zip((one.number for one in self.proposals), values, strict=True))
+        return _result(self.proposals, chosen, self._made, found)
+
+
+def _proposal_numbers(examples: object) -> list[int] | None:
+    """Examples as numbers of proposals; None if they are something else."""
+    if isinstance(examples, (str, bytes)) or not isinstance(examples, (Sequence, np.ndarray)):
+        return None
+    is_numbers = all(
+        isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in examples
+    )
+    return [int(one) for one in examples] if is_numbers else None
 
 
 def with_thresholds(filter_: ProposalFilter, **thresholds: object) -> ProposalFilter:
@@ -102,13 +176,19 @@ def with_thresholds(filter_: ProposalFilter, **thresholds: object) -> ProposalFi
     return replace(filter_, **given)  # type: ignore[arg-type]  # checked by the filter
 
 
-def _result(proposals: ProposalTable, filter_: ProposalFilter, made: _Made) -> ProposedSegmentation:
-    chosen = filter_(proposals)
+def _result(
+    proposals: ProposalTable,
+    filter_: ProposalFilter,
+    made: _Made,
+    compared: Likeness | None = None,
+) -> ProposedSegmentation:
+    chosen = filter_(proposals, compared)
     found = made.segmentation(chosen)
     return ProposedSegmentation(
         **{name: getattr(found, name) for name in Segmentation.__dataclass_fields__},
         proposals=proposals,
         filter=filter_,
+        likeness=compared,
         _made=made,
     )
 

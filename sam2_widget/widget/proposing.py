@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 from weakref import proxy
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from sam2_widget._utils.executors import TransientThreadExecutor
 from sam2_widget.annotation.annotator import Annotator
+from sam2_widget.annotation.comparison import Examples
 from sam2_widget.annotation.many_proposals import ManyProposals
 from sam2_widget.annotation.planes import Planes
 from sam2_widget.annotation.proposal_job import ProposalJob
 from sam2_widget.errors import ImageError, ModelError, PromptError, SegmentationError
-from sam2_widget.proposals.filters import ProposalFilter
+from sam2_widget.proposals.filters import Likeness, ProposalFilter
 from sam2_widget.proposals.grid import Grid, Region, checked_region
+from sam2_widget.proposals.likeness import SUGGESTED, SUGGESTED_OVERLAP
 from sam2_widget.proposals.proposal import Proposal, mask_iou
 from sam2_widget.results.proposal_table import ProposalTable
 from sam2_widget.results.proposing import RegionLike
@@ -139,6 +142,52 @@ class Proposing:
         job = self._annotator.proposer.job
         return ProposalTable(job.proposals if job else ())
 
+    def more_like(
+        self,
+        objects: Iterable[int] | None = None,
+        min_likeness: float = SUGGESTED,
+        *,
+        max_overlap: float = SUGGESTED_OVERLAP,
+    ) -> tuple[int, ...]:
+        """Numbers of the proposals that are like given objects, for `accept_proposals`.
+
+        Compared are size, shape, colour and contrast; a proposal counts by the object that it is
+        most like. It must pass the thresholds that suit the model. What was rejected in the page,
+        and duplicates of objects, are left out.
+
+        Parameters
+        ----------
+        objects : iterable of int, optional
+            Indices of objects in ``w.objects``; by default all with the current label.
+        min_likeness : float
+            Least likeness, 0..1.
+        max_overlap : float
+            See `ProposalFilter`: objects that are alike mostly lie beside each other.
+
+        Returns
+        -------
+        tuple of int
+            The best first.
+
+        Raises
+        ------
+        PromptError
+            If there are no proposals yet, no such object, or none with the current label.
+        SettingError
+            If `min_likeness` or `max_overlap` is out of its range.
+
+        Examples
+        --------
+        >>> w.accept_proposals(w.more_like([0, 1, 2]))  # doctest: +SKIP
+        """
+        job = self._annotator.proposer.job
+        usual = job.filter if job else ProposalFilter()
+        chosen = replace(usual, min_likeness=min_likeness, max_overlap=max_overlap)
+        if job is None or not job.proposals:
+            raise PromptError("there are no proposals yet: call w.propose() first")
+        compared = _compare(self._annotator, job, objects)
+        return tuple(one.number for one in _passing(self._annotator, job, chosen, compared))
+
     def accept_proposals(self, chosen: Chosen | None = None) -> tuple[int, ...]:
         """Make objects of proposals, with the current label, in one step that `undo` takes back.
 
@@ -149,7 +198,8 @@ class Proposing:
         ----------
         chosen : ProposalFilter, or numbers of proposals, optional
             By a filter, those that were not rejected in the page and are no duplicates of objects;
-            by default with the thresholds that suit the model.
+            by default with the thresholds that suit the model. Examples for its ``min_likeness``
+            are the objects with the current label, see `more_like`.
 
         Returns
         -------
@@ -159,7 +209,7 @@ class Proposing:
         Raises
         ------
         PromptError
-            If there is no proposal with one of the numbers.
+            If there is no proposal with one of the numbers, or no example.
         """
         return _accept(self._annotator, chosen)
 
@@ -230,19 +280,44 @@ class _PlanesSearch:
 def _accept(annotator: Annotator, chosen: Chosen | None) -> tuple[int, ...]:
     """Make objects of proposals of one image or plane; returns their numbers."""
     job = annotator.proposer.job
-    table = ProposalTable(job.proposals if job else ())
-    if chosen is None:
-        chosen = job.filter if job else ProposalFilter()
-    if isinstance(chosen, ProposalFilter):
-        # As in the page: in place of a rejected proposal, none of its duplicates is accepted.
-        rejected = job.rejected if job else set()
-        left = [one for one in chosen(table) if one.number not in rejected]
-        accepted = _new_among(annotator, left, chosen.max_overlap)
-    else:
+    if chosen is not None and not isinstance(chosen, ProposalFilter):
+        table = ProposalTable(job.proposals if job else ())
         accepted = list(table.numbered(_checked_numbers(chosen)))
+    elif job is None:
+        accepted = []
+    else:
+        chosen = chosen or job.filter
+        compared = _compare(annotator, job, None) if chosen.min_likeness else None
+        accepted = _passing(annotator, job, chosen, compared)
     if accepted:
         annotator.accept(accepted)
     return tuple(one.number for one in accepted)
+
+
+def _passing(
+    annotator: Annotator, job: ProposalJob, chosen: ProposalFilter, compared: Likeness | None
+) -> list[Proposal]:
+    """Proposals that pass a filter, and are neither rejected nor duplicates of objects."""
+    # As in the page: in place of a rejected proposal, none of its duplicates is accepted.
+    passing = [one for one in chosen(job.proposals, compared) if one.number not in job.rejected]
+    return _new_among(annotator, passing, chosen.max_overlap)
+
+
+def _compare(annotator: Annotator, job: ProposalJob, objects: Iterable[int] | None) -> Likeness:
+    """Likeness of all proposals to objects, by default those with the current label."""
+    result, label = annotator.current_result(), annotator.session.label
+    if objects is None:
+        given = [one for one in result.objects if one.label == label]
+    else:
+        ids = {annotator.id_of(i) for i in objects}
+        given = [one for one in result.objects if one.id in ids]
+    predictions = tuple(one.prediction for one in given if not one.prediction.mask.empty)
+    if not predictions:
+        named = "" if label is None or objects is not None else f" with the label {label!r}"
+        raise PromptError(
+            f"there is no example: there must be an object{named} whose mask is not empty"
+        )
+    return job.compare(job.proposals, Examples(label, predictions)).likeness
 
 
 def _new_among(

@@ -171,6 +171,55 @@ def test_a_search_can_be_stopped(notebook, page, widget):
     widget.click(10, 6.25, SIZE).wait(objects=1)
 
 
+HALVES = """
+import numpy as np
+from sam2_widget import SegmentWidget
+from sam2_widget.testing import FakePredictor
+image = np.full((200, 320, 3), (200, 60, 60), np.uint8)
+image[:, 160:] = (60, 200, 60)
+image += np.random.default_rng(3).integers(0, 9, image.shape, np.uint8)
+w = SegmentWidget(image, model=FakePredictor(radius=0.05), labels=["cell", "dust"])
+w"""
+
+
+def test_what_is_like_three_objects_is_kept_in_one_step(notebook):
+    notebook.open([HALVES]).run_all()
+    widget = notebook.widget().ready()
+    panel = Panel(widget).open().search()
+    switch = panel.root.get_by_role("switch")
+    expect(switch).to_be_disabled()
+    expect(panel.root).to_contain_text("one or more objects first")
+    widget.press("Escape").wait(tool="point")
+    for count, at in enumerate([(20, 37.5), (100, 87.5), (60, 137.5)], 1):
+        widget.click(*at, SIZE).wait(objects=count)
+        widget.settled().press("n")
+    panel.open()
+    # Existing objects are left out.
+    panel.button("propose-whole").click()
+    panel.wait(examples=3, found=183, proposing="idle")
+    before = panel.shown
+    expect(panel.root).to_contain_text("Like the 3 kept: cell")
+    switch.focus()
+    switch.press("Space")
+    like = notebook.value("w.more_like()")
+    assert 3 < len(like) < before
+    panel.wait(shown=len(like))
+    panel.slide("minLikeness", 0.8)
+    few = notebook.value("w.more_like(min_likeness=0.8)")
+    assert 0 < len(few) < len(like)
+    panel.wait(shown=len(few))
+    panel.button("accept-all").click()
+    widget.wait(objects=3 + len(few))
+    # Those on the green half are not like the three on the red one.
+    assert notebook.value("max(o.bbox[0] for o in w.objects)") < 160
+    assert notebook.value("{o.label for o in w.objects} == {'cell'}")
+    panel.wait(examples=3 + len(few))
+    widget.press("Control+z").wait(objects=3)
+    panel.wait(examples=3, shown=len(few))
+    switch.click()
+    panel.wait(shown=before)
+
+
 def test_a_reload_keeps_what_is_there(notebook, page, widget):
     panel = Panel(widget).open().search()
     widget.click(20, 37.5, SIZE).wait(objects=1)

@@ -123,13 +123,14 @@ def test_proposals(tmp_path):
     Image.fromarray(image).save(tmp_path / "photo.jpg", quality=95)
     (tmp_path / "photos").mkdir()
     Image.fromarray(image).save(tmp_path / "photos" / "a.jpg", quality=95)
-    headless, filtered, widget, images = cells("propose")
+    headless, filtered, alike, widget, more, images = cells("propose")
     images = images.replace('label="thing"', 'label="thing", points_per_side=6')  # faster
-    printed = run(tmp_path, headless, filtered, widget, images).splitlines()
-    found, other, accepted, in_folder = printed
+    printed = run(tmp_path, headless, filtered, alike, widget, more, images).splitlines()
+    found, other, like, accepted, also_accepted, in_folder = printed
     assert int(found.split()[0]) >= int(found.split()[1]) >= 2
     assert int(other) >= 2
-    assert accepted == "True True"
+    assert [int(count) >= 1 for count in like.split()] == [True, True]
+    assert (accepted, also_accepted) == ("True True", "True")
     progress, waiting = in_folder.split()
     assert progress == "1.0"
     assert int(waiting) >= 2

@@ -99,6 +99,8 @@ def test_the_proposals_are_filtered_and_accepted():
     coins = text(done, "coins = result.filtered(")
     assert found > passed > int(coins[1:].split(",")[0]) >= 15
     assert text(done, "again = segment(") == "True"
+    alike, very = json.loads(text(done, "alike = ").replace("(", "[").replace(")", "]"))
+    assert found > alike > very >= 3
     assert "points, done)" in text(done, "job = w.propose(")
     accepted = text(done, "accepted = w.accept_proposals(")
     count = int(accepted[1:].split(",")[0])

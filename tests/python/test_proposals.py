@@ -298,11 +298,11 @@ def test_filtering_keeps_a_largest_set_without_duplicates(some, score, stability
     kept = chosen(some)
     assert numbers(kept) == numbers(sorted(kept, key=lambda one: (-one.score, one.number)))
     assert chosen(kept) == kept
-    assert all(chosen.passes(one) for one in kept)
+    assert all(chosen._passes(one, {}) for one in kept)
     if of == "masks":
         ious = [mask_iou(a.cells, b.cells) for a in kept for b in kept if a is not b]
         assert max(ious, default=0) <= overlap
-        for left_out in (one for one in some if chosen.passes(one) and one not in kept):
+        for left_out in (one for one in some if chosen._passes(one, {}) and one not in kept):
             rivals = [one for one in kept if one.score >= left_out.score]
             assert max(mask_iou(left_out.cells, one.cells) for one in rivals) > overlap
 

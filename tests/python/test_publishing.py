@@ -407,7 +407,9 @@ def test_what_is_found_right_after_a_report_is_reported_by_a_delayed_one(desk, m
         set_proposing=desk.sent.proposing,
         publish_later=later,
     )
-    job = desk.planes.shown.proposer.job = ProposalJob(desk.planes.lock, (0, 0, 80, 60))
+    job = desk.planes.shown.proposer.job = ProposalJob(
+        desk.planes.lock, (0, 0, 80, 60), lambda: IMAGE
+    )
     job.total = 9
     publisher.publish()
     desk.sent.take()

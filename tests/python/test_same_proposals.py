@@ -14,6 +14,7 @@ import numpy as np
 from sam2_widget.masks.logits import LogitMask, quantise
 from sam2_widget.proposals.filters import ProposalFilter
 from sam2_widget.proposals.grid import Crop
+from sam2_widget.proposals.likeness import Describer, likeness
 from sam2_widget.proposals.measure import ruler_for
 from sam2_widget.proposals.proposal import PointMasks, Proposal
 
@@ -30,6 +31,8 @@ FILTERS = [
     ProposalFilter(min_score=0.5, min_stability=0.7, max_overlap=0.5),
     ProposalFilter(min_area=400, max_area=6000),
     ProposalFilter(min_score=1.0),
+    ProposalFilter(min_likeness=0.65),
+    ProposalFilter(min_likeness=0.8, min_score=0.3, max_overlap=0.5),
 ]
 
 
@@ -52,8 +55,18 @@ def proposals():
             yield Proposal(next(numbers), found, 0, measures.moved(crop.x0, crop.y0))
 
 
+def compared(every):
+    """Likeness to the first two, in an image of noise."""
+    image = np.random.default_rng(8).integers(0, 255, (240, 320, 3), np.uint8)
+    describer = Describer(image)
+    described = np.array([describer.proposal(one) for one in every])
+    return likeness(described, described[:2]).tolist()
+
+
 def entries():
     every = list(proposals())
+    values = compared(every)
+    by_number = {one.number: value for one, value in zip(every, values, strict=True)}
     return {
         "proposals": [
             {
@@ -70,8 +83,12 @@ def entries():
             }
             for one in every
         ],
+        "likeness": values,
         "filters": [
-            {**dataclasses.asdict(chosen), "numbers": [one.number for one in chosen(every)]}
+            {
+                **dataclasses.asdict(chosen),
+                "numbers": [one.number for one in chosen(every, by_number)],
+            }
             for chosen in FILTERS
         ],
     }
@@ -79,6 +96,8 @@ def entries():
 
 def test_the_file_has_what_the_filter_gives():
     written, now = json.loads(FILE.read_text()), json.loads(json.dumps(entries()))
+    # Of the colours no more is compared: OpenCV computes them a little differently elsewhere.
+    np.testing.assert_allclose(written["likeness"], now["likeness"], atol=0.01)
     assert written["filters"] == now["filters"]
     shown = [{**one, "data": ""} for one in written["proposals"]]
     assert shown == [{**one, "data": ""} for one in now["proposals"]]
@@ -88,6 +107,7 @@ def test_the_cases_differ():
     counts = [len(one["numbers"]) for one in entries()["filters"]]
     assert counts[1] > counts[0] > counts[3] > counts[2] > 0
     assert 0 < counts[5] < counts[4] < counts[0]
+    assert 1 < counts[9] < counts[8] < counts[0]
 
 
 if __name__ == "__main__":

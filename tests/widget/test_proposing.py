@@ -348,3 +348,71 @@ def test_wrong_calls_for_planes_are_refused(stack, options, error):
         stack.propose_planes(**options)
     with pytest.raises(PromptError):
         stack.accept_planes([1])
+
+
+# --- what is like given objects -------------------------------------------------------------------
+
+HALVES = np.full((96, 128, 3), (200, 60, 60), np.uint8)
+HALVES[:, 64:] = (60, 200, 60)
+HALVES += np.random.default_rng(3).integers(0, 9, HALVES.shape, np.uint8)
+
+
+@pytest.fixture
+def halves():
+    """Red on the left, green on the right; the masks are discs of three sizes at 4 x 4 points."""
+    embeddings.clear()
+    predictor = FakePredictor(radius=0.09)
+    made = SegmentWidget(HALVES, model=predictor, labels=["cell", "dust"])
+    made._annotator.model.wait()
+    yield made
+    made.close()
+
+
+def sides(widget):
+    return {one.bbox[0] < 64 for one in widget.objects}
+
+
+def test_what_is_like_the_objects_of_the_current_class_is_accepted_in_one_step(halves):
+    halves.add_point(16, 12)
+    halves.commit()
+    proposed(halves, points_per_side=4)
+    found = halves.more_like(min_likeness=0.8)
+    assert len(found) == 7  # the other discs on the left of the same size
+    assert {halves.proposals.numbered([n])[0].choice for n in found} == {1}
+    assert halves.accept_proposals(found) == found
+    assert sides(halves) == {True}
+    halves.undo()
+    assert len(halves.objects) == 1
+    assert halves.accept_proposals(ProposalFilter(0.5, min_likeness=0.8)) == found
+
+
+def test_examples_may_be_chosen_and_have_any_label(halves):
+    halves.add_point(16, 12)
+    halves.commit("dust")
+    halves.add_point(112, 12)
+    halves.commit("cell")
+    proposed(halves, points_per_side=4)
+    places = halves.proposals.to_frame().set_index("number")["x"]
+    assert {places[n] > 64 for n in halves.more_like(min_likeness=0.7)} == {True}
+    assert {places[n] > 64 for n in halves.more_like([0], min_likeness=0.7)} == {False}
+    assert {places[n] > 64 for n in halves.more_like([0, 1], min_likeness=0.7)} == {True, False}
+    job = halves._annotator.proposer.job
+    job.rejected.update(halves.more_like([0], min_likeness=0.7)[:2])
+    assert not job.rejected & set(halves.more_like([0], min_likeness=0.7))
+
+
+def test_without_proposals_or_examples_there_is_an_error(halves):
+    with pytest.raises(PromptError, match=r"no proposals yet: call w\.propose\(\) first"):
+        halves.more_like()
+    proposed(halves, points_per_side=4)
+    with pytest.raises(PromptError, match="an object with the label 'cell'"):
+        halves.more_like()
+    with pytest.raises(PromptError, match="an object with the label 'cell'"):
+        halves.accept_proposals(ProposalFilter(min_likeness=0.5))
+    with pytest.raises(PromptError, match="no object 3"):
+        halves.more_like([3])
+    with pytest.raises(PromptError, match="there must be an object whose mask"):
+        halves.more_like([])
+    with pytest.raises(SettingError, match="min_likeness"):
+        halves.more_like(min_likeness=2)
+    assert halves.accept_proposals(ProposalFilter(1.0)) == ()

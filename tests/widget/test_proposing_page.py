@@ -25,6 +25,7 @@ class Shown:
 
     def __init__(self, page):
         self.all, self.accepted, self.rejected, self.n, self.job = {}, [], [], 0, 0
+        self.likeness = []
         for _, data, buffers in list(page.published):
             content = data.get("content", {})
             if content.get("type") != "proposals":
@@ -32,7 +33,9 @@ class Shown:
             assert content["n"] == self.n + 1
             self.n, self.job = content["n"], content["job"]
             if content["reset"]:
-                self.all = {}
+                self.all, self.likeness = {}, []
+            if content["likeness"] is not None:
+                self.likeness = content["likeness"]
             for one in content["put"]:
                 self.all[one["number"]] = (one, bytes(buffers[one["buffer"]]))
             self.accepted, self.rejected = content["accepted"], content["rejected"]
@@ -213,3 +216,96 @@ def test_each_plane_has_its_own_proposals():
     widget.plane = 0
     assert list(Shown(page).all) == list(first.all)
     widget.close()
+
+
+# --- likeness to the objects with the current label -----------------------------------------------
+
+
+def compared(page, examples):
+    """What the page knows when the proposals have been compared with so many objects."""
+    trait = page.widget._proposing
+
+    def are_compared():
+        trait = page.widget._proposing
+        return trait["examples"]["count"] == examples and len(Shown(page).likeness) == (
+            len(page.widget.proposals) if examples else 0
+        )
+
+    wait_until(are_compared, f"the comparison with {examples} objects, not {trait}")
+    return Shown(page).likeness
+
+
+def click(page, x, y, **fields):
+    page.act("commit", prompts=[{"type": "point", "x": x, "y": y, "label": 1}], **fields)
+    settle()
+
+
+def test_a_page_gets_the_likeness_and_again_when_examples_change(widget, page):
+    click(page, 20, 20)
+    searched(page, points_per_side=4)
+    first = compared(page, 1)
+    trait = {"count": 1, "label": None, "min_likeness": 0.5, "max_overlap": 0.3}
+    assert widget._proposing["examples"] == trait
+    by_number = widget._annotator.proposer.job.compared.likeness
+    assert first == [by_number[one.number] for one in widget.proposals]
+    assert 0 <= min(first) < max(first) <= 1
+    chosen = widget._annotator.proposer.job.filter
+    passing = [n for n in widget.more_like() if first[n - 1] >= 0.5]
+    assert list(widget.more_like()) == passing
+    assert chosen.min_likeness == 0
+
+    click(page, 100, 70)
+    second = compared(page, 2)
+    assert all(b >= a for a, b in zip(first, second, strict=True))
+    page.act("undo")
+    page.act("undo")
+    assert compared(page, 1) == first
+    page.act("undo")
+    page.act("undo")
+    assert compared(page, 0) == []
+    page.act("redo")
+    page.act("redo")
+    settle()
+    assert compared(page, 1) == first
+
+
+def test_only_objects_with_the_current_label_are_examples(widget, page):
+    widget.labels = ["cell", "dust"]
+    searched(page, points_per_side=4)
+    assert compared(page, 0) == []
+    click(page, 20, 20)
+    cells = compared(page, 1)
+    page.act("class", label="dust")
+    assert compared(page, 0) == []
+    assert widget._proposing["examples"]["label"] == "dust"
+    page.act("class", label="cell")
+    assert compared(page, 1) == cells
+
+
+def test_what_is_accepted_is_an_example_too(widget, page):
+    shown = searched(page, points_per_side=4)
+    page.act("accept", job=shown.job, numbers=[2, 14])
+    settle()
+    likeness = compared(page, 2)
+    assert (likeness[1] > 0.9, likeness[13] > 0.9) == (True, True)
+
+
+def test_a_reloaded_page_gets_the_likeness_again(widget, page):
+    click(page, 20, 20)
+    searched(page, points_per_side=4)
+    expected = compared(page, 1)
+    del page.published[:]
+    page.send({"type": "hello"})
+    sent = [d["content"] for _, d, _ in page.published if "content" in d]
+    found = [one["likeness"] for one in sent if one["type"] == "proposals"]
+    assert [one for one in found if one is not None] == [expected]
+
+
+def test_a_failed_comparison_breaks_nothing(widget, page, monkeypatch, caplog):
+    searched(page, points_per_side=4)
+    job = widget._annotator.proposer.job
+    monkeypatch.setattr(job, "compare", lambda *_: 1 / 0)
+    click(page, 20, 20)
+    wait_until(lambda: "could not be compared" in caplog.text)
+    assert len(widget.objects) == 1
+    assert widget._proposing["examples"]["count"] == 0

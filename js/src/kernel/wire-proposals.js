@@ -17,6 +17,7 @@ import {
   numberOrNull,
   record,
   text,
+  textOrNull,
 } from "./values.js";
 import { parseLogits } from "./wire-masks.js";
 
@@ -56,7 +57,7 @@ const integers = (raw) =>
 
 /** @param {unknown} content @param {readonly unknown[]} buffers @returns {ProposalsMessage} */
 export function parseProposals(content, buffers) {
-  const { n, job, reset, put, accepted, rejected } = record(
+  const { n, job, reset, put, accepted, rejected, likeness } = record(
     /** @type {Untrusted<Wire.ProposalsMessage>} */ (content),
   );
   return {
@@ -68,15 +69,17 @@ export function parseProposals(content, buffers) {
       .filter((proposal) => proposal !== null),
     accepted: integers(accepted),
     rejected: integers(rejected),
+    likeness: Array.isArray(likeness) ? list(likeness).map((value) => share(value, 0)) : null,
   };
 }
 
 /** @param {unknown} raw @returns {Proposing | null} null: there was no search */
 export function parseProposing(raw) {
-  const { job, message, running, done, total, note, error, thresholds } = record(
+  const { job, message, running, done, total, note, error, thresholds, examples } = record(
     /** @type {Untrusted<Wire.ProposingTrait>} */ (raw),
   );
   if (integerOrNull(job) === null) return null;
+  const compared = record(examples);
   const { min_score, min_stability, min_area, max_area, max_overlap } = record(thresholds);
   return {
     job: integer(job, 0),
@@ -92,6 +95,13 @@ export function parseProposing(raw) {
       minArea: atLeast(min_area, 0, 0),
       maxArea: numberOrNull(max_area),
       maxOverlap: share(max_overlap, 0.7),
+      minLikeness: 0,
+    },
+    examples: {
+      count: atLeast(compared.count, 0, 0),
+      label: textOrNull(compared.label),
+      minLikeness: share(compared.min_likeness, 0.5),
+      maxOverlap: share(compared.max_overlap, 0.3),
     },
   };
 }

@@ -710,6 +710,7 @@ export interface ProposingTrait {
    */
   error?: string;
   thresholds?: ProposalThresholds;
+  examples?: ProposalExamples;
 }
 /**
  * Thresholds that suit the model.
@@ -719,6 +720,24 @@ export interface ProposalThresholds {
   min_stability: number;
   min_area: number;
   max_area: number | null;
+  max_overlap: number;
+}
+/**
+ * The objects that proposals are compared with: those with the label of the next object.
+ */
+export interface ProposalExamples {
+  /**
+   * How many there are; 0 if proposals cannot be compared.
+   */
+  count: number;
+  label: string | null;
+  /**
+   * Thresholds to start with, 0..1.
+   */
+  min_likeness: number;
+  /**
+   * Thresholds to start with, 0..1.
+   */
   max_overlap: number;
 }
 /**
@@ -1441,6 +1460,10 @@ export interface ProposalsMessage {
    * Numbers of all proposals that were rejected.
    */
   rejected: number[];
+  /**
+   * How much each proposal is like the examples, 0..1, by its number less 1, and empty without examples; None if nothing has changed.
+   */
+  likeness: number[] | null;
 }
 /**
  * A proposal; its logits are among the message's buffers.

@@ -8,10 +8,11 @@
  * @typedef {(one: Proposal, other: Proposal, most: number) => number} Overlap IoU of two proposals; any number up to `most` if it is not larger than that
  */
 
-/** @param {Thresholds} thresholds @returns {(proposal: Proposal) => boolean} */
+/** @param {Thresholds} thresholds @param {readonly number[]} likeness @returns {(proposal: Proposal) => boolean} */
 const passes =
-  ({ minScore, minStability, minArea, maxArea }) =>
-  ({ score, stability, area }) =>
+  ({ minScore, minStability, minArea, maxArea, minLikeness }, likeness) =>
+  ({ number, score, stability, area }) =>
+    (likeness[number - 1] ?? 0) >= minLikeness &&
     score >= minScore &&
     stability >= minStability &&
     area >= Math.max(minArea, 1) &&
@@ -115,10 +116,11 @@ function withoutDuplicates(proposals, overlap, most) {
 /**
  * @param {readonly Proposal[]} proposals
  * @param {Thresholds} thresholds
+ * @param {readonly number[]} likeness by the number of a proposal less 1
  * @returns {Proposal[]} those that pass, the best first
  */
-export function filterProposals(proposals, thresholds) {
-  const byScore = proposals.filter(passes(thresholds)).sort((a, b) => b.score - a.score);
+export function filterProposals(proposals, thresholds, likeness) {
+  const byScore = proposals.filter(passes(thresholds, likeness)).sort((a, b) => b.score - a.score);
   const inCrops = withoutDuplicates(byScore, withinCrop, thresholds.maxOverlap);
   // The smaller the crop, the finer its masks.
   const byCrop = inCrops.sort((a, b) => areaOf(a.crop) - areaOf(b.crop));
@@ -128,18 +130,29 @@ export function filterProposals(proposals, thresholds) {
 }
 
 /** Thresholds before the first search. @type {Thresholds} */
-const UNKNOWN = { minScore: 0, minStability: 0, minArea: 0, maxArea: null, maxOverlap: 0.7 };
+const UNKNOWN = {
+  minScore: 0,
+  minStability: 0,
+  minArea: 0,
+  maxArea: null,
+  maxOverlap: 0.7,
+  minLikeness: 0,
+};
 
 /** @param {import("./snapshot.js").Snapshot} snapshot @param {Partial<Thresholds>} chosen by the user @returns {Thresholds} */
 export const thresholdsOf = ({ proposing }, chosen) => ({
   ...UNKNOWN,
   ...proposing?.thresholds,
   ...chosen,
+  ...(!proposing?.examples.count && { minLikeness: 0 }),
 });
+
+/** @type {readonly number[]} */
+const NOT_COMPARED = [];
 
 /** The proposals that a display shows; the filter runs again only when something has changed. */
 export function createShownProposals() {
-  /** @type {{ all: readonly Proposal[], key: string, kept: readonly Proposal[] } | null} */
+  /** @type {{ all: readonly Proposal[], likeness: readonly number[], key: string, kept: readonly Proposal[] } | null} */
   let filtered = null;
   /** @type {{ kept: readonly Proposal[], settled: ReadonlySet<number>, shown: readonly Proposal[] } | null} */
   let last = null;
@@ -150,11 +163,12 @@ export function createShownProposals() {
    * @returns {readonly Proposal[]} the best first
    */
   return function shownProposals(snapshot, chosen) {
-    const { all, settled } = snapshot.proposals;
+    const { all, settled, likeness: known } = snapshot.proposals;
     const thresholds = thresholdsOf(snapshot, chosen);
+    const likeness = thresholds.minLikeness ? known : NOT_COMPARED;
     const key = JSON.stringify(thresholds);
-    if (filtered?.all !== all || filtered.key !== key)
-      filtered = { all, key, kept: filterProposals(all, thresholds) };
+    if (filtered?.all !== all || filtered.likeness !== likeness || filtered.key !== key)
+      filtered = { all, likeness, key, kept: filterProposals(all, thresholds, likeness) };
     const { kept } = filtered;
     if (last?.kept !== kept || last.settled !== settled)
       last = { kept, settled, shown: kept.filter(({ number }) => !settled.has(number)) };

@@ -9,6 +9,7 @@
  * @property {number} minArea in image pixels
  * @property {number | null} maxArea null for no limit
  * @property {number} maxOverlap of two with a larger IoU the one with the lower score is left out
+ * @property {number} minLikeness to one of the examples; 0: they are not compared
  *
  * @typedef {object} Proposal never changed
  * @property {number} number from 1, in the order in which they were found
@@ -19,7 +20,13 @@
  * @property {number} area in image pixels
  * @property {import("../pixels/mask.js").Mask & { base: import("../pixels/mask.js").Logits }} mask
  *
- * @typedef {{ n: number, job: number, reset: boolean, put: Proposal[], accepted: number[], rejected: number[] }} ProposalsMessage
+ * @typedef {{ n: number, job: number, reset: boolean, put: Proposal[], accepted: number[], rejected: number[], likeness: number[] | null }} ProposalsMessage likeness: null if nothing has changed
+ *
+ * @typedef {object} Examples objects that proposals are compared with
+ * @property {number} count 0: there is none
+ * @property {string | null} label that all of them have
+ * @property {number} minLikeness to start with
+ * @property {number} maxOverlap likewise
  *
  * @typedef {object} Proposing the search, or the last one
  * @property {number} job its number
@@ -30,16 +37,18 @@
  * @property {string} note why there can be no proposals, "" if there can
  * @property {string} error why it ended early, "" if it did not
  * @property {Thresholds} thresholds that suit the model
+ * @property {Examples} examples
  *
  * @typedef {object} Proposals
  * @property {number} job number of the search, 0: there is none
  * @property {readonly Proposal[]} all in the order in which they were found
  * @property {ReadonlySet<number>} settled numbers of those that were accepted or rejected
  * @property {readonly number[]} rejected
+ * @property {readonly number[]} likeness to the examples, 0..1, by the number of a proposal less 1; empty without examples
  */
 
 /** @type {Proposals} */
-const NOTHING = Object.freeze({ job: 0, all: [], settled: new Set(), rejected: [] });
+const NOTHING = Object.freeze({ job: 0, all: [], settled: new Set(), rejected: [], likeness: [] });
 
 export function createProposals() {
   let current = NOTHING;
@@ -68,14 +77,14 @@ export function createProposals() {
     resumePoint: () => (isMessageMissing ? -1 : newest),
 
     /** @param {ProposalsMessage} message */
-    receive({ n, job, reset, put, accepted: taken, rejected }) {
+    receive({ n, job, reset, put, accepted: taken, rejected, likeness }) {
       if (n <= newest && !reset) return;
       isMessageMissing = !reset && (isMessageMissing || n !== newest + 1);
       newest = n;
       accepted = taken;
       const all = reset ? put : put.length ? [...current.all, ...put] : current.all;
       if (job !== current.job) claimed = new Set();
-      set({ job, all, rejected });
+      set({ job, all, rejected, likeness: likeness ?? (reset ? [] : current.likeness) });
     },
 
     /** Leave proposals out at once. @param {readonly number[]} numbers */

@@ -11,7 +11,7 @@
 import { labeledButton } from "./labeled-button.js";
 import { element, isEnabled, setAttribute, setEnabled, setText } from "../dom/elements.js";
 import { icon } from "./icons.js";
-import { choice, fieldset, slider } from "./settings-panel.js";
+import { choice, fieldset, slider, toggle } from "./settings-panel.js";
 import { thresholdsOf } from "../state/proposal-filter.js";
 import * as texts from "./texts.js";
 
@@ -23,6 +23,9 @@ const DETAILS = [
   ["medium", 16],
   ["high", 32],
 ];
+
+/** The slider for likeness does not end at 0, where proposals are not compared. */
+const LEAST_LIKENESS = 0.01;
 
 /** Steps of the sliders for areas, on a logarithmic scale. */
 const AREA_STEPS = 100;
@@ -111,9 +114,19 @@ export function createProposalsPanel({ commands, ui, shown, inView, focusStage, 
     area("maxArea", words.largest, words.largestHint, null),
     share("maxOverlap", words.overlap, words.overlapHint),
   ];
+  const like = toggle("like", "", () => thresholds.minLikeness > 0, compare, signal);
+  like.node.setAttribute("data-tip", words.likeHint);
+  const [likeText, likeSwitch] = /** @type {[Element, HTMLInputElement]} */ ([
+    ...like.node.children,
+  ]);
+  const likeness = share("minLikeness", words.likeness, words.likenessHint, LEAST_LIKENESS);
+  const noExamples = element("p", { class: "sam2-note" }, words.noExamples);
   const results = fieldset(
     words.results,
     ...sliders.map(({ node }) => node),
+    like.node,
+    likeness.node,
+    noExamples,
     element("div", { class: "sam2-setting" }, count, acceptAll),
     rejectedRow,
     element("p", { class: "sam2-note" }, words.choose),
@@ -134,17 +147,34 @@ export function createProposalsPanel({ commands, ui, shown, inView, focusStage, 
   let whole = 1;
   /** @type {Thresholds} */
   let thresholds;
+  /** @type {import("../state/proposals.js").Examples} */
+  let examples = { count: 0, label: null, minLikeness: 0, maxOverlap: 1 };
+  /** Before proposals were compared. */
+  let maxOverlap = 1;
 
   /** @param {Partial<Thresholds>} change */
   const choose = (change) => commands.set({ thresholds: { ...ui.thresholds, ...change } });
 
-  /** @param {"minScore" | "minStability" | "maxOverlap"} name @param {string} title @param {string} hint @returns {Control} */
-  function share(name, title, hint) {
+  /** Objects that are alike mostly lie beside each other, so that less overlap is allowed. @param {boolean} on */
+  function compare(on) {
+    if (on) ({ maxOverlap } = thresholds);
+    choose(
+      on
+        ? {
+            minLikeness: examples.minLikeness,
+            maxOverlap: Math.min(maxOverlap, examples.maxOverlap),
+          }
+        : { minLikeness: 0, maxOverlap },
+    );
+  }
+
+  /** @param {"minScore" | "minStability" | "maxOverlap" | "minLikeness"} name @param {string} title @param {string} hint @param {number} [min] @returns {Control} */
+  function share(name, title, hint, min = 0) {
     return hinted(
       slider(
         name,
         title,
-        { min: 0, max: 1, step: 0.01 },
+        { min, max: 1, step: 0.01 },
         () => thresholds[name],
         words.share,
         (value) => choose({ [name]: value }),
@@ -208,11 +238,25 @@ export function createProposalsPanel({ commands, ui, shown, inView, focusStage, 
   }
 
   /** @param {Snapshot} snapshot */
+  function updateLikeness(snapshot) {
+    examples = snapshot.proposing?.examples ?? examples;
+    const { count: known, label } = examples;
+    like.update(snapshot);
+    likeSwitch.disabled = !known;
+    setText(likeText, words.like(known, label));
+    noExamples.hidden = known > 0;
+    likeness.node.hidden = !likeSwitch.checked;
+    if (likeSwitch.checked) likeness.update(snapshot);
+    setAttribute(node, "data-examples", known);
+  }
+
+  /** @param {Snapshot} snapshot */
   function updateResults(snapshot) {
     const { all, settled, rejected: hidden } = snapshot.proposals;
     results.hidden = !all.length;
     thresholds = thresholdsOf(snapshot, ui.thresholds);
     for (const { update: show } of sliders) show(snapshot);
+    updateLikeness(snapshot);
     const passing = shown().length;
     setText(count, words.count(passing, all.length - settled.size));
     setText(acceptText, words.acceptAll(passing));

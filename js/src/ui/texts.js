@@ -380,6 +380,17 @@ export const proposals = {
   overlap: "Overlap",
   overlapHint:
     "Of objects that share more than this, only the best is shown\nTo the left: fewer duplicates. To the right: also parts of objects",
+  /** @param {number} count @param {string | null} label */
+  like: (count, label) => {
+    if (!count) return "Like the kept ones";
+    const kept = count === 1 ? "Like the kept one" : `Like the ${whole.format(count)} kept`;
+    return label === null ? kept : `${kept}: ${label}`;
+  },
+  likeHint:
+    "Shows only what is like the objects in the image that have the current label: in size, shape, colour and contrast",
+  noExamples: `${touch ? "Tap" : "Click"} one or more objects first: then only what is like them can be shown.`,
+  likeness: "How alike",
+  likenessHint: "To the right: only what is very much like them",
   choose: touch
     ? "Tap or drag over objects to keep them."
     : `Click or drag over objects to keep them, with ${alt} to reject them.`,
