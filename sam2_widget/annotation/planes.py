@@ -32,7 +32,7 @@ from sam2_widget.annotation.predictions import (
     cache_without_model,
     predict_without_model,
 )
-from sam2_widget.annotation.prefetching import Prefetcher
+from sam2_widget.annotation.prefetching import PAUSE, Prefetcher
 from sam2_widget.annotation.session import AnnotatedObject, Annotation, Labelling, Looks, Session
 from sam2_widget.annotation.snapshots import Pairs, merged
 from sam2_widget.annotation.stack_tracks import PlaneLink, StackTracks
@@ -140,7 +140,8 @@ class Planes:
         self._load_count = 0
         self._ahead = 1
         self._closed = False
-        self._prefetcher = Prefetcher(self._images, weak_callback(self._picture))
+        pause = PAUSE if self.collection else 0.0
+        self._prefetcher = Prefetcher(self._images, weak_callback(self._picture), pause=pause)
         # One for each widget, so that a slow disk does not delay other widgets.
         self._reader = TransientThreadExecutor("sam2-widget-planes")
         self._pending_client = ALL_PAGES

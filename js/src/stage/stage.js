@@ -198,7 +198,6 @@ export function createStage({
 
   /** @param {Snapshot} snapshot @param {number} time @returns {boolean} whether the next frame differs */
   function paint(snapshot, time) {
-    void decode(snapshot);
     const { options, settings } = snapshot;
     const all = ui.full || ui.fills;
     const next = { width: all, height: all || options.height > 0 };
@@ -317,6 +316,9 @@ export function createStage({
   }
 
   observeDevicePixels(canvas, resize, signal);
+  // At once, and not only in the next frame, which may be late.
+  store.subscribe(() => void decode(store.snapshot()), signal);
+  void decode(store.snapshot());
   canvas.addEventListener("contextrestored", forgetScene, { signal });
 
   return {
