@@ -1,6 +1,7 @@
 /** The page of a set, without a DOM: what it asks for, keeps and sends again. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { createSetCommands } from "../src/set/commands.js";
 import { toValue } from "../src/set/detail-field.js";
 import { CHUNK, createItems } from "../src/set/items.js";
 import { createSetOutbox } from "../src/set/outbox.js";
@@ -102,7 +103,7 @@ function newStore(send) {
     client: "me",
     traits: {
       images: IMAGES,
-      shown: parseShown({ number: 2, name: "c.png" }),
+      shown: parseShown({ number: 2, name: "c.png" }, "me"),
       progress: parseProgress({}),
       search: parseSearch({}),
       declared: parseDeclared({}),
@@ -152,6 +153,36 @@ test("a kernel that is gone is noticed, and nothing is lost when it is back", ()
   stop();
 });
 
+test("what is finished is the image that the actions before it lead to", () => {
+  /** @type {any[]} */
+  const sent = [];
+  const { store, stop } = newStore((message) => sent.push(message) > 0);
+  const commands = createSetCommands(store);
+  const finished = () => sent.splice(0).map(({ type, number }) => [type, number]);
+  /** @param {number} number @param {number} n the newest action before */
+  const show = (number, n) =>
+    store.receive({ shown: parseShown({ number, actions: { me: n, other: 99 } }, "me") });
+  commands.run("done");
+  commands.run("done");
+  commands.run("skip");
+  assert.deepEqual(finished(), [["done", 2]], "pressed twice");
+  show(3, 1);
+  commands.run("skip");
+  assert.deepEqual(finished(), [["skip", 3]]);
+  show(4, 2);
+  commands.run("previous");
+  commands.run("previous");
+  show(3, 3);
+  commands.run("done");
+  commands.run("done");
+  const [, , ...rest] = finished();
+  assert.deepEqual(rest, [["done", null]], "the second step is not shown yet");
+  show(3, 5);
+  commands.run("done");
+  assert.deepEqual(finished(), [["done", 3]]);
+  stop();
+});
+
 test("a notice is gone with the next action", () => {
   const { store, stop } = newStore(() => true);
   store.receive({ notice: "there is no image" });
@@ -187,7 +218,7 @@ test("what arrives malformed is replaced", () => {
     isMatch: false,
   });
   assert.equal(parseImages({ total: -3 }).total, 0);
-  const shown = parseShown({ state: "finished", values: { a: 1, b: null, c: [], d: "x" } });
+  const shown = parseShown({ state: "finished", values: { a: 1, b: null, c: [], d: "x" } }, "me");
   assert.equal(shown.state, "untouched");
   assert.deepEqual(
     [...shown.values],
@@ -196,7 +227,7 @@ test("what arrives malformed is replaced", () => {
       ["d", "x"],
     ],
   );
-  assert.equal(parseShown({ object: 7 }).object?.note, "");
+  assert.equal(parseShown({ object: 7 }, "me").object?.note, "");
   assert.deepEqual(parseSearch({ state: null }), { text: "", state: null, label: null });
   assert.deepEqual(parseDeclared({ image: [{ name: "a", type: "date" }] }).image, [
     { name: "a", type: "text", choices: [] },

@@ -60,4 +60,4 @@ def _joined(last: SetAction | None, action: SetAction) -> StepImage | None:
         return None
     if last.rid.client != action.rid.client:
         return None
-    return msgspec.structs.replace(last, steps=last.steps + action.steps)
+    return msgspec.structs.replace(action, steps=last.steps + action.steps)

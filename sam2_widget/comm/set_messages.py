@@ -60,6 +60,8 @@ class ShownTrait(TypedDict):
     values : mapping
         Its attributes that have a value.
     object : ObjectDetails or None
+    actions : mapping of str to int
+        By client, the newest of its actions that was carried out before.
     """
 
     number: int
@@ -68,6 +70,7 @@ class ShownTrait(TypedDict):
     note: str
     values: dict[str, Value]
     object: ObjectDetails | None
+    actions: dict[str, int]
 
 
 class ProgressTrait(TypedDict):

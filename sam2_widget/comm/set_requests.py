@@ -55,11 +55,11 @@ class SetActions(ReviewActions, Protocol):
     def step(self, steps: int) -> None:
         """Show the match of the search that is so many further, or back if it is negative."""
 
-    def finish(self, number: int) -> None:
-        """Mark an image as done and go on, if it is still the one shown."""
+    def finish(self, number: int | None) -> None:
+        """Mark an image as done and go on, if it is still the one shown; None for whichever is."""
 
-    def skip(self, number: int) -> None:
-        """Leave out an image and go on, if it is still the one shown."""
+    def skip(self, number: int | None) -> None:
+        """Leave out an image and go on, if it is still the one shown; None for whichever is."""
 
     def set_state(self, number: int, state: State) -> None:
         """Set the state of an image."""
@@ -147,10 +147,14 @@ class StepImage(_SetAction, frozen=True, tag="step"):
 class FinishImage(_SetAction, frozen=True, tag="done"):
     """Mark the image as done and go on to the next that is not finished.
 
-    Without effect if another image is shown by now, as when a button was pressed twice.
+    Attributes
+    ----------
+    number : int or None
+        Without effect if another image is shown by now, as when a button was pressed twice. None
+        for the one that is shown by then: the page's own steps to it are not shown there yet.
     """
 
-    number: Count
+    number: Count | None
 
     def apply(self, actions: SetActions) -> None:
         """Carry it out."""
@@ -160,7 +164,7 @@ class FinishImage(_SetAction, frozen=True, tag="done"):
 class SkipImage(_SetAction, frozen=True, tag="skip"):
     """Leave out the image and go on, otherwise as `done`."""
 
-    number: Count
+    number: Count | None
 
     def apply(self, actions: SetActions) -> None:
         """Carry it out."""

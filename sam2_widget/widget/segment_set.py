@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -16,8 +17,10 @@ from sam2_widget._utils.tracebacks import log_failure
 from sam2_widget._utils.weakrefs import weak_callback
 from sam2_widget.annotation.many_proposals import ManyProposals
 from sam2_widget.comm.request_queue import RequestQueue
+from sam2_widget.comm.requests import RequestId
 from sam2_widget.comm.set_action_queue import ActionQueue
 from sam2_widget.comm.set_messages import SetKernelMessage
+from sam2_widget.comm.set_receiving import CLIENTS_KEPT
 from sam2_widget.comm.set_requests import (
     ON_IMAGE,
     ItemsRequest,
@@ -36,7 +39,7 @@ from sam2_widget.datasets.shown_images import ShownImages
 from sam2_widget.datasets.sources import SetImage, SetSource
 from sam2_widget.datasets.stopwatch import Stopwatch
 from sam2_widget.datasets.thumbnails import Thumbnails
-from sam2_widget.errors import SegmentationError
+from sam2_widget.errors import MessageError, SegmentationError
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.results.segmentation import Segmentation, SegmentedObject
 from sam2_widget.widget.observers import Event
@@ -114,10 +117,12 @@ class SegmentSet(SetNavigation):
         self._measuring = TransientThreadExecutor("sam2-widget-measuring")
         self._shown: Event[AnnotatedImage] = self.widget.new_event("on_next")
         self._actions = ActionQueue(self._navigation, weak_callback(self._carry_out))
+        self._carried_out: OrderedDict[str, int] = OrderedDict()
+        """By client, its newest action that was carried out."""
         self._page_updates = TransientThreadExecutor("sam2-widget-set-page")
         self._page_is_old = False
         self._page: SetPage | None = None
-        self._matches_lock = threading.Lock()
+        self._page_lock = threading.Lock()
         self._matches = Matches(range(len(self)))
         self._list_is_old = False
         self._items: RequestQueue[ItemsRequest] = RequestQueue(
@@ -318,13 +323,17 @@ class SegmentSet(SetNavigation):
             If a value is not valid.
         """
         query = checked_query(text, state, label)
-        with self._matches_lock:
+        with self._page_lock:
             self._matches = self._matches.searched(query, self.find_numbers)
         self._update_page()
 
     def _perform(self, action: SetAction) -> None:
         """Carry out an action of a page on another thread: a large image takes a while."""
-        self._actions.add(action)
+        try:
+            self._actions.add(action)
+        except MessageError:
+            self._record(action.rid)
+            raise
 
     def _advance(self, number: int, to: str) -> None:
         """Carry out a key that was pressed on the image."""
@@ -338,7 +347,16 @@ class SegmentSet(SetNavigation):
         except Exception as error:  # noqa: BLE001 - logged
             log_failure(logger, "an action of a set's page failed", error)
             self._refuse(action.rid.client, f"Something went wrong in the kernel: {error!r}")
+        self._record(action.rid)
         self._update_page()
+
+    def _record(self, rid: RequestId) -> None:
+        """Remember that an action was carried out, or refused."""
+        with self._page_lock:
+            self._carried_out[rid.client] = max(rid.n, self._carried_out.get(rid.client, 0))
+            self._carried_out.move_to_end(rid.client)
+            if len(self._carried_out) > CLIENTS_KEPT:
+                self._carried_out.popitem(last=False)
 
     def _refuse(self, client: str, text: str) -> None:
         if client == ON_IMAGE:
@@ -373,13 +391,22 @@ class SegmentSet(SetNavigation):
             return
         if self._list_is_old:
             self._list_is_old = False
-            with self._matches_lock:
+            with self._page_lock:
                 self._matches = self._matches.refreshed(self.find_numbers, self.shown)
         page.update(self._page_state())
 
     def _page_state(self) -> PageState:
-        review = self.reviewing.state()
-        return page_state(self, self._matches, self.shown, self.widget.active_object, review)
+        with self._page_lock:
+            # Before the image shown is read: their effect must be there.
+            actions = dict(self._carried_out)
+        return page_state(
+            self,
+            self._matches,
+            shown=self.shown,
+            active_object=self.widget.active_object,
+            actions=actions,
+            review=self.reviewing.state(),
+        )
 
     def _ipython_display_(self) -> None:
         """Show the page, and the widget below it."""

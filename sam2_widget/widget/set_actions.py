@@ -99,15 +99,15 @@ class PageActions:
             where = "after" if steps > 0 else "before"
             raise ImageError(f"there is no image {where} {images.name!r} that can be shown")
 
-    def finish(self, number: int) -> None:
-        """Mark an image as done and go on, if it is still the one shown."""
-        if number == self._images.shown:
+    def finish(self, number: int | None) -> None:
+        """Mark an image as done and go on, if it is still the one shown; None for whichever is."""
+        if number in (None, self._images.shown):
             self._images.mark_done()
             self._go_on()
 
-    def skip(self, number: int) -> None:
-        """Leave out an image and go on, if it is still the one shown."""
-        if number == self._images.shown:
+    def skip(self, number: int | None) -> None:
+        """Leave out an image and go on, if it is still the one shown; None for whichever is."""
+        if number in (None, self._images.shown):
             self._images.state = "skipped"
             self._go_on()
 

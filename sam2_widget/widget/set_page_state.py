@@ -35,15 +35,20 @@ def new_page_state(state: PageState) -> messages.SetTraits:
 def page_state(
     images: ImageSet,
     matches: Matches,
+    *,
     shown: int,
     active_object: int | None,
+    actions: dict[str, int],
     review: messages.ReviewTrait,
 ) -> PageState:
-    """The traits of a page that shows image `shown`, whose object `active_object` is edited."""
+    """The traits of a page that shows image `shown`, whose object `active_object` is edited.
+
+    `actions` has the newest action of each client that was carried out before.
+    """
     query = matches.query
     return {
         "_images": _images(len(images), matches, shown),
-        "_shown": _shown(images, shown, active_object),
+        "_shown": _shown(images, shown, active_object, actions),
         "_progress": _progress(images),
         "_search": {"text": query.text, "state": query.state, "label": query.label},
         "_declared": _declared(images),
@@ -62,7 +67,9 @@ def _images(total: int, matches: Matches, shown: int) -> messages.ImagesTrait:
     }
 
 
-def _shown(images: ImageSet, number: int, active: int | None) -> messages.ShownTrait:
+def _shown(
+    images: ImageSet, number: int, active: int | None, actions: dict[str, int]
+) -> messages.ShownTrait:
     image = images[number]
     return {
         "number": number,
@@ -71,6 +78,7 @@ def _shown(images: ImageSet, number: int, active: int | None) -> messages.ShownT
         "note": image.note,
         "values": dict(image.attributes),
         "object": _object(images, number, active),
+        "actions": actions,
     }
 
 

@@ -132,6 +132,7 @@ def test_steps_that_wait_are_joined_and_too_many_actions_are_refused(make_set):
     go_on.set()
     browser.settled()
     assert s.name == "d.png"
+    assert browser.page._shown["actions"] == {"page": 601}
     started.clear()
     go_on.clear()
     s._navigation.submit(lambda: [started.set(), go_on.wait(30)])
@@ -163,6 +164,35 @@ def test_done_and_skip_mark_the_image_that_the_page_has_shown(make_set):
     browser.act("state", number=3, state="review")
     assert browser.page._shown["state"] == "review"
     assert browser.page._progress["done"] == 2
+
+
+def test_done_after_a_step_marks_the_image_to_which_the_step_leads(make_set):
+    s = make_set()
+    browser = SetBrowser(s)
+    s.go("d.png")
+    started, go_on = threading.Event(), threading.Event()
+    s._navigation.submit(lambda: [started.set(), go_on.wait(30)])
+    assert started.wait(30)
+    rids = [{"client": "page", "n": n} for n in (1, 2)]
+    browser.send({"type": "step", "rid": rids[0], "steps": -1})
+    browser.send({"type": "skip", "rid": rids[1], "number": None})
+    go_on.set()
+    browser.settled()
+    assert {one.name: one.state for one in s if one.state != "untouched"} == {"c.png": "skipped"}
+    assert s.name == "d.png"
+    assert browser.page._shown["actions"] == {"page": 2}
+
+
+def test_the_page_knows_which_of_its_actions_the_image_shown_follows(make_set):
+    s = make_set()
+    browser = SetBrowser(s)
+    browser.act("step", steps=1)
+    assert browser.page._shown["actions"] == {"page": 1}
+    browser.act("seek", text="nowhere")  # refused: it is over, too
+    assert browser.page._shown["actions"] == {"page": 2}
+    SetBrowser(s, "other").act("done", number=1)
+    assert browser.page._shown["actions"] == {"page": 2, "other": 1}
+    assert (browser.page._shown["number"], s["b.jpg"].state) == (3, "empty")
 
 
 def test_each_action_is_carried_out_once_and_acknowledged(make_set):

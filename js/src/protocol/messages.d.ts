@@ -1684,7 +1684,10 @@ export interface StepImage {
 export interface FinishImage {
   type: "done";
   rid: RequestId;
-  number: number;
+  /**
+   * Without effect if another image is shown by now, as when a button was pressed twice. None for the one that is shown by then: the page's own steps to it are not shown there yet.
+   */
+  number: number | null;
 }
 /**
  * Leave out the image and go on, otherwise as `done`.
@@ -1692,7 +1695,7 @@ export interface FinishImage {
 export interface SkipImage {
   type: "skip";
   rid: RequestId;
-  number: number;
+  number: number | null;
 }
 /**
  * Set the state of an image.
@@ -2099,6 +2102,12 @@ export interface ShownTrait {
     [k: string]: string | number | boolean | null;
   };
   object: ObjectDetails | null;
+  /**
+   * By client, the newest of its actions that was carried out before.
+   */
+  actions: {
+    [k: string]: number;
+  };
 }
 /**
  * The object that is being worked on.

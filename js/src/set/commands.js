@@ -9,12 +9,24 @@
 export function createSetCommands(store) {
   const shown = () => store.snapshot().shown.number;
 
+  /**
+   * Finish the image that will be shown once everything before is carried out; not a further one if it was
+   * pressed twice.
+   *
+   * @param {"done" | "skip"} type
+   */
+  function finish(type) {
+    const pending = store.pendingMove();
+    if (pending === "done" || pending === "skip") return;
+    store.act(type, { number: pending ? null : shown() });
+  }
+
   /** @type {Record<SetCommand, () => void>} */
   const commands = {
     next: () => store.act("step", { steps: 1 }),
     previous: () => store.act("step", { steps: -1 }),
-    done: () => store.act("done", { number: shown() }),
-    skip: () => store.act("skip", { number: shown() }),
+    done: () => finish("done"),
+    skip: () => finish("skip"),
   };
 
   return {

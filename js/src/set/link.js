@@ -33,7 +33,7 @@ export function connectSet(model, signal) {
     client,
     traits: {
       images: parseImages(model.get("_images")),
-      shown: parseShown(model.get("_shown")),
+      shown: parseShown(model.get("_shown"), client),
       progress: parseProgress(model.get("_progress")),
       search: parseSearch(model.get("_search")),
       declared: parseDeclared(model.get("_declared")),
@@ -68,7 +68,7 @@ export function connectSet(model, signal) {
   /** @type {[string, (...args: any[]) => void][]} */
   const handlers = [
     ["change:_images", () => store.receive({ images: parseImages(model.get("_images")) })],
-    ["change:_shown", () => store.receive({ shown: parseShown(model.get("_shown")) })],
+    ["change:_shown", () => store.receive({ shown: parseShown(model.get("_shown"), client) })],
     ["change:_progress", () => store.receive({ progress: parseProgress(model.get("_progress")) })],
     ["change:_search", () => store.receive({ search: parseSearch(model.get("_search")) })],
     ["change:_declared", () => store.receive({ declared: parseDeclared(model.get("_declared")) })],

@@ -23,6 +23,9 @@ import { createSetOutbox } from "./outbox.js";
 import { createReviewList } from "./review-list.js";
 import { createThumbnails } from "./thumbnails.js";
 
+/** Actions after which another image is shown. @type {ReadonlySet<SetAction["type"]>} */
+const MOVES = new Set(["show", "seek", "step", "done", "skip"]);
+
 /**
  * @param {object} options
  * @param {string} options.client
@@ -34,6 +37,8 @@ export function createSetStore({ client, traits, send, signal }) {
   /** @type {Snapshot} */
   let snapshot = { ...traits, notice: "", isDisconnected: false };
   const outbox = createSetOutbox(client);
+  /** @type {SetAction | null} */
+  let newestMove = null;
   const items = createItems();
   const thumbnails = createThumbnails(
     (data) => URL.createObjectURL(new Blob([data], { type: "image/jpeg" })),
@@ -157,8 +162,14 @@ export function createSetStore({ client, traits, send, signal }) {
         snapshot = { ...snapshot, notice: "" };
         changed();
       }
-      post(outbox.add(type, detail));
+      const action = outbox.add(type, detail);
+      if (MOVES.has(type)) newestMove = action;
+      post(action);
     },
+
+    /** The newest action that leads to another image, if its effect is not shown yet. */
+    pendingMove: () =>
+      newestMove && newestMove.rid.n > snapshot.shown.carriedOut ? newestMove.type : null,
 
     /** Actions that the kernel has not acknowledged, oldest first. */
     waiting: outbox.waiting,

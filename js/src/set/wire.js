@@ -13,7 +13,7 @@
  *
  * @typedef {{ total: number, matches: number, list: number, version: number, before: number, isMatch: boolean }} Images
  * @typedef {{ id: number, place: number, label: string | null, note: string, values: Values }} ObjectDetails
- * @typedef {{ number: number, name: string, state: State, note: string, values: Values, object: ObjectDetails | null }} Shown
+ * @typedef {{ number: number, name: string, state: State, note: string, values: Values, object: ObjectDetails | null, carriedOut: number }} Shown carriedOut: this page's newest action that was carried out before, -1 if none was
  * @typedef {{ done: number, unreadable: number, secondsPerImage: number | null, secondsLeft: number | null, error: string }} Progress
  * @typedef {{ text: string, state: State | null, label: string | null }} Search
  * @typedef {{ classes: readonly string[], used: readonly string[], image: readonly Attribute[], object: readonly Attribute[] }} Declared
@@ -73,9 +73,9 @@ function parseValues(raw) {
   return found;
 }
 
-/** @param {unknown} raw @returns {Shown} */
-export function parseShown(raw) {
-  const { number, name, state, note, values, object } = record(
+/** @param {unknown} raw @param {string} client @returns {Shown} */
+export function parseShown(raw, client) {
+  const { number, name, state, note, values, object, actions } = record(
     /** @type {Untrusted<Wire.ShownTrait>} */ (raw),
   );
   return {
@@ -85,6 +85,7 @@ export function parseShown(raw) {
     note: text(note),
     values: parseValues(values),
     object: parseObject(object),
+    carriedOut: parseAck(actions, client),
   };
 }
 
