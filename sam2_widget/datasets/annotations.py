@@ -73,11 +73,12 @@ class StoredObject(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     accepted: bool = False
     measure: Measure | None = None
 
-    def changed_to(self, described: ObjectPrompts) -> StoredObject:
+    def changed_to(self, described: ObjectPrompts, time: float | None = None) -> StoredObject:
         """The object with other prompts or another label: it must be accepted again."""
         measure = self.measure if described.prompts == self.object.prompts else None
+        changed_at = now() if time is None else time
         return msgspec.structs.replace(
-            self, object=described, time=now(), accepted=False, measure=measure
+            self, object=described, time=changed_at, accepted=False, measure=measure
         )
 
 

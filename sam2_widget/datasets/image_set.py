@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +32,7 @@ from sam2_widget.datasets.set_results import SetResults
 from sam2_widget.datasets.set_review import SetReview
 from sam2_widget.datasets.sources import HIDDEN_FOLDER, SetImage, SetSource, list_images
 from sam2_widget.datasets.starting import BoxesLike, Starts
-from sam2_widget.datasets.store import AnnotationStore
+from sam2_widget.datasets.store import AnnotationStore, DeferredChange
 from sam2_widget.errors import ImageError, PromptError
 from sam2_widget.images.arrays import LoadedImage
 from sam2_widget.images.contrast import Channels, ContrastLimits
@@ -360,15 +360,21 @@ class ImageSet(SetClasses, SetReview, SetResults, SetProposals):
 
     def update(self, name: str, change: ObjectsChange) -> ImageAnnotations:
         """Store changed fields of an image, but do not change a widget that has it open."""
+        return self.store.update(name, lambda known: self._with_content(name, change(known)))
 
-        def fields(known: ImageAnnotations) -> dict[str, Any]:
-            changed = change(known)
-            if "objects" not in changed or name not in self._contents:
-                return changed
-            content, size = self._contents[name]
-            return {"content": content, "size": size, **changed}
+    def edit_later(self, names: Iterable[str], change: DeferredChange) -> Sequence[str]:
+        """Change the objects of many images, each when it is read or written next."""
+        self.store.update_later(
+            names, lambda name, known: self._with_content(name, change(name, known))
+        )
+        return ()
 
-        return self.store.update(name, fields)
+    def _with_content(self, name: str, changed: dict[str, Any]) -> dict[str, Any]:
+        """Changed fields, with the content of the image to which changed objects belong."""
+        if "objects" not in changed or name not in self._contents:
+            return changed
+        content, size = self._contents[name]
+        return {"content": content, "size": size, **changed}
 
     def fitting_prompts(self, name: str, size: tuple[int, int]) -> Prompts:
         """The prompts of an image if they lie within that (height, width), else none."""

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args, overload
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sam2_widget.datasets.annotations import State, StoredObject
+from sam2_widget.datasets.annotations import State, StoredObject, now
 from sam2_widget.datasets.review_edits import EditableObjects, ObjectEdit, ReviewEdit
 from sam2_widget.datasets.review_index import STATES, IndexedObjects, Rows
 from sam2_widget.errors import SettingError
@@ -48,8 +49,12 @@ class ReviewedSet(EditableObjects, Protocol):
     def checked_class(self, label: str | None) -> str | None:
         """Return a label if objects may have it, else raise `LabelError`."""
 
-    def keep_edit(self, edit: ReviewEdit) -> None:
-        """Keep a bulk edit, to be undone."""
+    @property
+    def review_version(self) -> int:
+        """Grows when objects or states of images have changed."""
+
+    def keep_edit(self, edit: ReviewEdit, count: int) -> None:
+        """Keep a bulk edit that has changed `count` objects, to be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +211,20 @@ class Review(Sequence[ReviewRow]):
             If it is not one of the classes of the set.
         """
         checked = self._objects.checked_class(label)
+        time = now()
 
         def relabelled(one: StoredObject) -> StoredObject:
             if one.object.label == checked:
                 return one
-            return one.changed_to(msgspec.structs.replace(one.object, label=checked))
+            return one.changed_to(msgspec.structs.replace(one.object, label=checked), time)
 
         title = f"Relabel as {'no class' if checked is None else checked!r}"
-        return self._edit(title, relabelled, warn=warn)
+        changing = ~self._found.have_label(self._rows, checked)
+        return self._edit(title, relabelled, changing, warn=warn)
 
     def delete(self, *, warn: bool = True) -> ReviewEdit:
         """Delete all these objects; see `relabel`."""
-        return self._edit("Delete", lambda _: None, warn=warn)
+        return self._edit("Delete", lambda _: None, np.ones(len(self), bool), warn=warn)
 
     def accept(self, *, accepted: bool = True, warn: bool = True) -> ReviewEdit:
         """Mark all these objects as accepted, or as not accepted; see `relabel`.
@@ -229,12 +236,19 @@ class Review(Sequence[ReviewRow]):
             same = one.accepted == accepted
             return one if same else msgspec.structs.replace(one, accepted=accepted)
 
-        return self._edit("Accept" if accepted else "Accept no longer", marked, warn=warn)
+        title = "Accept" if accepted else "Accept no longer"
+        return self._edit(title, marked, self._rows["accepted"] != accepted, warn=warn)
 
-    def _edit(self, title: str, edit: ObjectEdit, *, warn: bool) -> ReviewEdit:
+    def _edit(
+        self, title: str, edit: ObjectEdit, changing: npt.NDArray[np.bool_], *, warn: bool
+    ) -> ReviewEdit:
+        """Edit all objects; `changing` says which of them that changes, as they were reviewed."""
         made = ReviewEdit(self._objects, title)
+        is_current = self._objects.review_version == self._found.version
         made.apply(self._selected(), edit)
-        self._objects.keep_edit(made)
+        # Counting what was changed would carry out what is deferred.
+        is_known = is_current and not made.skipped
+        self._objects.keep_edit(made, int(changing.sum()) if is_known else len(made))
         if made.skipped and warn:
             name, why = next(iter(made.skipped.items()))
             warnings.warn(
@@ -244,11 +258,16 @@ class Review(Sequence[ReviewRow]):
         return made
 
     def _selected(self) -> dict[str, list[int]]:
+        """Ids of the objects, by the name of their image."""
         names = self._objects.names
-        found: dict[str, list[int]] = {}
-        for image, key in zip(self._rows["image"].tolist(), self._rows["id"].tolist(), strict=True):
-            found.setdefault(names[image], []).append(key)
-        return found
+        rows = self._rows[np.argsort(self._rows["image"], kind="stable")]
+        images, starts = np.unique(rows["image"], return_index=True)
+        keys = rows["id"].tolist()
+        bounds = [*starts.tolist(), len(keys)]
+        return {
+            names[image]: keys[start:end]
+            for image, (start, end) in zip(images.tolist(), pairwise(bounds), strict=True)
+        }
 
     # --- results ----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import msgspec
 
 from sam2_widget.datasets.annotations import ImageAnnotations, State, StoredObject, relabelled
 from sam2_widget.datasets.classes import new_names
-from sam2_widget.datasets.store import AnnotationStore
+from sam2_widget.datasets.store import AnnotationStore, DeferredChange
 from sam2_widget.errors import SegmentationError, SettingError
 
 ObjectsChange: TypeAlias = Callable[[ImageAnnotations], "dict[str, Any]"]
@@ -29,6 +29,15 @@ class EditableObjects(Protocol):
 
     def edit_objects(self, name: str, change: ObjectsChange) -> None:
         """Change the objects of an image, also those shown in a widget."""
+
+    def edit_later(self, names: Iterable[str], change: DeferredChange) -> Sequence[str]:
+        """Change the objects of many images, each when it is read or written next.
+
+        Returns
+        -------
+        sequence of str
+            The images that were left out, because they are open in a widget.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +72,18 @@ class ReviewEdit:
         self.skipped: dict[str, str] = {}
         self._objects = objects
         self._images: dict[str, ImageEdit] = {}
+        self._deferred: Sequence[str] = ()
         self._is_undone = False
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """How many objects were changed."""
-        return sum(len(one.ids) for one in self._images.values())
+        return sum(len(one.ids) for one in self._edits.values())
 
     @property
     def images(self) -> tuple[str, ...]:
         """Names of the images with changed objects."""
-        return tuple(self._images)
+        return tuple(self._edits)
 
     @property
     def is_undone(self) -> bool:
@@ -93,18 +103,34 @@ class ReviewEdit:
     def _objects_of(
         self, side: Callable[[ImageEdit], ImageAnnotations]
     ) -> Iterator[tuple[str, StoredObject]]:
-        for name, edit in self._images.items():
+        for name, edit in self._edits.items():
             ids = set(edit.ids)
             yield from ((name, one) for one in side(edit).objects if one.id in ids)
 
     # --- doing it ---------------------------------------------------------------------------------
 
     def apply(self, selected: Mapping[str, Iterable[int]], edit: ObjectEdit) -> None:
-        """Change objects, given by the name of their image and their ids."""
-        for name, ids in selected.items():
-            change = partial(self._change, name, frozenset(ids), edit)
-            if not self._edit_image(name, change):
+        """Change objects, given by the name of their image and their ids.
+
+        Images that are not open in a widget are changed when they are read or written next: the
+        edit of 100,000 objects need not be waited for.
+        """
+
+        def change(name: str, known: ImageAnnotations) -> dict[str, Any]:
+            return self._change(name, frozenset(selected[name]), edit, known)
+
+        self._deferred = tuple(selected)
+        for name in self._objects.edit_later(selected, change):
+            if not self._edit_image(name, partial(change, name)):
                 self._images.pop(name, None)
+
+    @property
+    def _edits(self) -> dict[str, ImageEdit]:
+        """What was changed, by name of the image."""
+        for name in self._deferred:
+            self._objects.store.by_old_names(name)  # which carries out what was deferred
+        self._deferred = ()
+        return self._images
 
     def _edit_image(self, name: str, change: ObjectsChange) -> bool:
         """Change an image; False if it must stay as it is, which is added to `skipped`."""
@@ -162,7 +188,7 @@ class ReviewEdit:
             restored += number
             return fields
 
-        for name, edit in self._images.items():
+        for name, edit in self._edits.items():
             self._edit_image(name, partial(restore, edit))
         return restored
 
@@ -196,7 +222,7 @@ class ReviewEdit:
 
     def __repr__(self) -> str:
         objects = "1 object" if len(self) == 1 else f"{len(self)} objects"
-        images = "1 image" if len(self._images) == 1 else f"{len(self._images)} images"
+        images = "1 image" if len(self._edits) == 1 else f"{len(self._edits)} images"
         skipped = f", {len(self.skipped)} images skipped" if self.skipped else ""
         undone = ", undone" if self._is_undone else ""
         return f"ReviewEdit({self.title!r}: {objects} in {images}{skipped}{undone})"

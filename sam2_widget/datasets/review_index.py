@@ -48,15 +48,22 @@ class IndexedObjects:
         In the order of the images, and from bottom to top in each.
     labels : tuple of (str or None)
         A label may be there twice, after two classes were merged.
+    version : int
+        See `ObjectIndex.version`.
     """
 
     rows: Rows
     labels: tuple[str | None, ...]
+    version: int
 
     def with_label(self, label: str | None) -> npt.NDArray[np.bool_]:
         """Which rows have a label, (N,) bool."""
+        return self.have_label(self.rows, label)
+
+    def have_label(self, rows: Rows, label: str | None) -> npt.NDArray[np.bool_]:
+        """Which of some rows have a label, (N,) bool."""
         codes = [code for code, name in enumerate(self.labels) if name == label]
-        found: npt.NDArray[np.bool_] = np.isin(self.rows["label"], codes)
+        found: npt.NDArray[np.bool_] = np.isin(rows["label"], codes)
         return found
 
     @property
@@ -90,8 +97,7 @@ class ObjectIndex:
     @property
     def version(self) -> int:
         """Grows with each change."""
-        self.current()
-        return self._version
+        return self.current().version
 
     def current(self) -> IndexedObjects:
         """All objects as they are now."""
@@ -104,7 +110,7 @@ class ObjectIndex:
             ]
             if changed:
                 self._index(changed)
-            return IndexedObjects(self._rows, tuple(self._labels))
+            return IndexedObjects(self._rows, tuple(self._labels), self._version)
 
     def images(self, *, unmeasured: bool) -> list[int]:
         """Numbers of the images with objects, or with objects that were not measured."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from sam2_widget.datasets.review import (
 from sam2_widget.datasets.review_edits import ObjectsChange, ReviewEdit
 from sam2_widget.datasets.review_index import ObjectIndex
 from sam2_widget.datasets.set_base import SetBase
+from sam2_widget.datasets.store import DeferredChange
 from sam2_widget.errors import LabelError, SegmentationError, SettingError
 from sam2_widget.prompts.label_text import label_fault
 from sam2_widget.results.segmentation import Segmentation, SegmentedObject
@@ -47,6 +48,10 @@ class SetReview(SetBase):
     @abstractmethod
     def update(self, name: str, change: ObjectsChange) -> ImageAnnotations:
         """Store changed fields of the annotations of an image."""
+
+    @abstractmethod
+    def edit_later(self, names: Iterable[str], change: DeferredChange) -> Sequence[str]:
+        """Change the objects of many images, each when it is read or written next."""
 
     def _start_review(self) -> None:
         self._index = ObjectIndex(self.store, self.names)
@@ -180,11 +185,11 @@ class SetReview(SetBase):
             self.add_class(label)
         return label
 
-    def keep_edit(self, edit: ReviewEdit) -> None:
-        """Keep a bulk edit, to be undone."""
-        if len(edit):
+    def keep_edit(self, edit: ReviewEdit, count: int) -> None:
+        """Keep a bulk edit that has changed `count` objects, to be undone."""
+        if count:
             self._edits = [*self._edits[1 - KEPT_EDITS :], edit]
-            self._report(f"{edit.title}: {_objects(len(edit))}")
+            self._report(f"{edit.title}: {_objects(count)}")
 
     def _report(self, message: str) -> None:
         """Keep a sentence about what was done, which pages show."""

@@ -14,11 +14,11 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -50,6 +50,9 @@ from sam2_widget.datasets.lock import FolderLock, Holder
 from sam2_widget.errors import ExistsError, ExportError, LockedError, RepairWarning
 
 logger = logging.getLogger(__name__)
+
+DeferredChange: TypeAlias = Callable[[str, ImageAnnotations], "dict[str, Any]"]
+"""Returns the fields of an image's annotations that change; must not fail."""
 
 DELAY = 0.2
 """Seconds to wait for further edits before writing."""
@@ -156,6 +159,7 @@ class AnnotationStore:
         self._set = SetAnnotations()
         self._written: dict[str, ImageAnnotations] = {}
         self._set_written = SetAnnotations()
+        self._deferred: dict[str, DeferredChange] = {}
         self._dirty: dict[str, None] = {}
         self._journals: dict[str, Journal[Change]] = {}
         # At exit, wait until all changes are on disk.
@@ -249,6 +253,8 @@ class AnnotationStore:
     def __getitem__(self, name: str) -> ImageAnnotations:
         """The annotations of an image; `NOTHING` if it was not annotated yet."""
         with self._lock:
+            if name in self._deferred:
+                self._carry_out(name)
             found = self._images.get(name, NOTHING)
             renames = self._set.renames
             if found.renames == len(renames):
@@ -261,6 +267,8 @@ class AnnotationStore:
 
     def by_old_names(self, name: str) -> ImageAnnotations:
         """As `store[name]`, but labels may be old class names; for callers that ignore them."""
+        if name in self._deferred:
+            return self[name]
         return self._images.get(name, NOTHING)
 
     def __contains__(self, name: str) -> bool:
@@ -289,19 +297,38 @@ class AnnotationStore:
         with self._lock:
             return self.change(name, **change(self[name]))
 
+    def update_later(self, names: Iterable[str], change: DeferredChange) -> None:
+        """As `update` of many images; each is changed only when it is read or written next."""
+        with self._lock:
+            changes = dict.fromkeys(names, change)
+            for name in changes.keys() & self._deferred.keys():
+                self._carry_out(name)
+            self._deferred.update(changes)
+            self._mark(*changes)
+
+    def _carry_out(self, name: str) -> None:
+        """Carry out the deferred change of an image, which is marked to be written already."""
+        change = self._deferred.pop(name)
+        before = self[name]
+        if fields := change(name, before):
+            self._images[name] = msgspec.structs.replace(before, **fields)
+
     def change_set(self, **fields: Any) -> None:
         """Change some fields of `set`; written shortly afterwards."""
         with self._lock:
+            if "renames" in fields:
+                # They were made before, with the old names of classes.
+                for name in list(self._deferred):
+                    self._carry_out(name)
             after = msgspec.structs.replace(self._set, **fields)
             if after != self._set:
                 self._set = after
-                self._mark("")
+                self._mark()
 
-    def _mark(self, name: str) -> None:
+    def _mark(self, *names: str) -> None:
         if self.folder is None or self._closed:
             return
-        if name:
-            self._dirty[name] = None
+        self._dirty.update(dict.fromkeys(names))
         if not self._is_waiting:
             self._is_waiting = True
             self._thread.submit(self._write_soon)

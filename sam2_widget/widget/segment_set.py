@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -38,6 +38,7 @@ from sam2_widget.datasets.review_edits import ObjectsChange
 from sam2_widget.datasets.shown_images import ShownImages
 from sam2_widget.datasets.sources import SetImage, SetSource
 from sam2_widget.datasets.stopwatch import Stopwatch
+from sam2_widget.datasets.store import DeferredChange
 from sam2_widget.datasets.thumbnails import Thumbnails
 from sam2_widget.errors import MessageError, SegmentationError
 from sam2_widget.images.arrays import LoadedImage
@@ -197,6 +198,17 @@ class SegmentSet(SetNavigation):
     def edit_objects(self, name: str, change: ObjectsChange) -> None:
         """Change the objects of an image: if it is open, as one step of its history."""
         self.widget.edit_objects(self.number(name), change)
+
+    def edit_later(self, names: Iterable[str], change: DeferredChange) -> Sequence[str]:
+        """Change objects of many images that are not open; returns those that are."""
+        wanted = list(names)
+        with self.widget.keeping_open_images() as numbers:
+            open_images = {self.names[number] for number in numbers}
+            super().edit_later([one for one in wanted if one not in open_images], change)
+        # States may have changed, too.
+        self._list_is_old = True
+        self._update_page()
+        return [one for one in wanted if one in open_images]
 
     def result_of(self, name: str) -> Segmentation:
         """The masks of an image: those that are predicted already if it is open."""

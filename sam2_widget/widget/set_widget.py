@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sam2_widget._utils.interrupts import defer_sigint
@@ -121,6 +122,12 @@ class SetWidget(SegmentWidget):
     def open_images(self) -> list[int]:
         """Numbers of the images that are open."""
         return list(self._planes.annotators())
+
+    @contextmanager
+    def keeping_open_images(self) -> Iterator[frozenset[int]]:
+        """Numbers of the images that are open: none is opened or closed within the block."""
+        with self._planes.lock:
+            yield frozenset(self._planes.annotators())
 
     def edit_objects(self, index: int, change: ObjectsChange) -> None:
         """Change the objects of an image: if it is open, as one step of its history.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sam2_widget import ImageSet, LabelError, SettingError
-from sam2_widget.datasets import annotations
+from sam2_widget.datasets import review
 from sam2_widget.datasets.annotations import Measure, StoredObject
 from sam2_widget.datasets.review_index import ObjectIndex
 from sam2_widget.datasets.store import AnnotationStore
@@ -134,7 +134,7 @@ def test_the_frame_has_a_row_for_each_object(s):
 
 
 def test_objects_are_relabelled_together_and_back(s, monkeypatch):
-    monkeypatch.setattr(annotations, "now", lambda: 77.0)
+    monkeypatch.setattr(review, "now", lambda: 77.0)
     edit = s.review(label=["cat", None]).relabel("dog")
     assert labels(s) == [["dog", "dog"], ["dog", "dog"], []]
     assert (len(edit), edit.images) == (3, ("a.png", "b.png"))
@@ -189,6 +189,35 @@ def test_accepted_objects_are_marked_until_they_change(s):
     assert keys(s.review(accepted=True)) == [B1]
     s.rename_class("cat", "lynx")
     assert keys(s.review(accepted=True, label="lynx")) == [B1]
+
+
+def test_a_bulk_edit_is_carried_out_where_an_image_is_read_and_before_it_is_renamed(s, make):
+    s.review().relabel("dog")
+    assert s.reported_review == (1, "Relabel as 'dog': 3 objects")
+    assert set(s.store._deferred) == {"a.png", "b.png"}
+    assert [one.object.label for one in s["a.png"].objects] == ["dog", "dog"]
+    assert set(s.store._deferred) == {"b.png"}
+    s.rename_class("dog", "hound")
+    edit = s.review().accept()
+    assert labels(s) == [["hound", "hound"], ["hound", "hound"], []]
+    assert [one.accepted for one in s["b.png"].objects] == [True, True]
+    assert len(edit) == 4
+    s.review().accept(accepted=False)
+    s.close()
+    again = make(classes=None)
+    assert labels(again) == [["hound", "hound"], ["hound", "hound"], []]
+    assert keys(again.review(accepted=True)) == []
+
+
+def test_a_bulk_edit_of_an_old_review_counts_what_it_has_changed(s):
+    old = s.review()
+    s.review()[:1].accept()
+    s.store.change("b.png", objects=(object_(1),))
+    edit = old.accept()
+    assert (len(edit), edit.images) == (2, ("a.png", "b.png"))
+    assert s.reported_review == (2, "Accept: 2 objects")
+    s.undo_review()
+    assert keys(s.review(accepted=True)) == [A1]
 
 
 def test_what_was_changed_since_is_left_by_an_undo(s):

@@ -167,6 +167,37 @@ def test_names_follow_all_renames_in_their_order(renames, label, since):
     assert new_names(renames, since).get(label, label) == expected
 
 
+def test_a_deferred_change_is_carried_out_once_when_the_image_is_read_or_written(tmp_path):
+    names = ["1.jpg", "2.jpg", "3.jpg"]
+    store = AnnotationStore(tmp_path, names)
+    for name in names:
+        store.change(name, note="a")
+    store.flush()
+    done = []
+
+    def add(letter):
+        def change(name, known):
+            done.append(name + letter)
+            return {"note": known.note + letter}
+
+        return change
+
+    store._write_soon = lambda: None
+    store.update_later(names, add("b"))
+    assert done == []
+    assert store.by_old_names("1.jpg").note == store["1.jpg"].note == "ab"
+    assert done == ["1.jpgb"]
+    store.update_later(["2.jpg", "1.jpg"], add("c"))
+    assert store.change("2.jpg", state="done").note == "abc"
+    assert done == ["1.jpgb", "2.jpgb", "2.jpgc"]
+    store.flush()
+    assert done == ["1.jpgb", "2.jpgb", "2.jpgc", "1.jpgc", "3.jpgb"]
+    store.close()
+    again = AnnotationStore(tmp_path, names)
+    assert [again[name].note for name in names] == ["abc", "abc", "ab"]
+    again.close()
+
+
 def test_attributes_are_checked():
     declared = as_attributes({"blur": bool, "count": int, "view": ["top", "side"], "site": str})
     assert declared["view"].checked("view", "top") == "top"
