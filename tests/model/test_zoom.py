@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sam2_widget import Box, Point, load_model, segment
 from sam2_widget.annotation.predictions import PredictionCache, to_arrays
 from sam2_widget.masks.logits import LogitMask
+from sam2_widget.models.bundled import predictor as bundled
 from sam2_widget.models.bundled.crops import (
     CELLS,
     SIZES,
@@ -288,6 +289,27 @@ def test_a_small_object_gets_a_finer_mask_than_the_whole_image_allows(predictor)
     image[disk] = (230, 180, 40)
     (mask,) = segment(image, [Box(268, 568, 332, 632)], model="bundled").masks
     assert (mask & disk).sum() / (mask | disk).sum() > 0.9
+
+
+def test_only_the_best_candidate_gets_an_outline_in_full_resolution(predictor, coffee, monkeypatch):
+    sides = []
+
+    def recorded(pixels, logits, prompts):
+        sides.append(logits.shape)
+        return refine(pixels, logits, prompts)
+
+    monkeypatch.setattr(bundled, "refine", recorded)
+    embedding, prompts = predictor.embed(coffee), to_arrays((CUP,))
+    found = predictor.predict(embedding, prompts, multimask=True)
+    side = bundled.OUTLINE_SIDE
+    assert sorted(sides) == [(side // 2, side // 2)] * 2 + [(side, side)]
+    monkeypatch.setattr(bundled, "OTHERS_SIDE", side)
+    full = predictor.predict(embedding, prompts, multimask=True)
+    best = found.best
+    np.testing.assert_array_equal(found.scores, full.scores)
+    np.testing.assert_array_equal(found.logits[best], full.logits[best])
+    for one, other in zip(found.logits > 0, full.logits > 0, strict=True):
+        assert (one & other).sum() > 0.9 * (one | other).sum()
 
 
 def test_scores_of_the_three_candidates_are_comparable(predictor, coffee) -> None:

@@ -42,6 +42,8 @@ KEPT_SIDE = 1024
 WINDOWS_KEPT = 8
 OUTLINE_SIDE = 128
 """Side in pixels of the window in which the outline is refined; time grows with its square."""
+OTHERS_SIDE = 64
+"""The same for the candidates of a first click that are not the best: most are never chosen."""
 PADDING_LABEL = -1
 MAX_WINDOWS_TRIED = 2
 """Most windows per prediction: the image, then around the object, or larger if cut off."""
@@ -222,17 +224,20 @@ class CompactPredictor(Sam2Predictor):
     ) -> Candidates:
         """Refine the outlines of a window's candidates, and convert them to the whole image."""
         size = embedding.width, embedding.height
-        pixels = _view(embedding.image, window, OUTLINE_SIDE)
-        near = window.inside(prompts, *size, OUTLINE_SIDE)
+        sides = [OTHERS_SIDE] * len(found.logits)
+        sides[found.best] = OUTLINE_SIDE
+        pixels = {side: _view(embedding.image, window, side) for side in set(sides)}
 
-        def refined(coarse: Float32Array) -> Float32Array:
-            fine = cv2.resize(coarse, (OUTLINE_SIDE, OUTLINE_SIDE)).astype(np.float32)
-            whole = zoom.paste(refine(pixels, fine, near), window)
+        def refined(index: int) -> Float32Array:
+            side = sides[index]
+            fine = cv2.resize(found.logits[index], (side, side)).astype(np.float32)
+            near = window.inside(prompts, *size, side)
+            whole = zoom.paste(refine(pixels[side], fine, near), window)
             zoom.enforce_prompts(whole, prompts, *size)
             return whole
 
         # GrabCut takes most of the time of a click, and three candidates need three runs.
-        return Candidates(np.stack(threads.spread(refined, list(found.logits))), found.scores)
+        return Candidates(np.stack(threads.spread(refined, range(len(sides)))), found.scores)
 
     def _view(self, image: UInt8Array, window: zoom.Window) -> UInt8Array:
         return _view(image, window, self._model.image_size)
