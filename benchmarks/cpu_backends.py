@@ -33,6 +33,7 @@ from sam2_widget import configure
 from sam2_widget._utils.arrays import UInt8Array
 from sam2_widget.masks.logits import LogitMask
 from sam2_widget.models import convert_encoder, predictors
+from sam2_widget.models.base.predictor import BasePredictor
 from sam2_widget.models.checkpoints import BUNDLED
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
 from sam2_widget.models.openvino.runtime import OpenVinoEncoder
@@ -60,7 +61,7 @@ def seeded_edgetam() -> Any:
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def optimized(predictor: Sam2Predictor, pixels: torch.Tensor) -> Call:
+def optimized(predictor: BasePredictor, pixels: torch.Tensor) -> Call:
     """The encoder traced, frozen and fused by torch."""
     encoder = convert_encoder.Encoder(predictor).eval()
     with torch.no_grad():
@@ -71,7 +72,7 @@ def optimized(predictor: Sam2Predictor, pixels: torch.Tensor) -> Call:
     return lambda: frozen(pixels)
 
 
-def onnx_runtime(predictor: Sam2Predictor, pixels: torch.Tensor) -> Call | None:
+def onnx_runtime(predictor: BasePredictor, pixels: torch.Tensor) -> Call | None:
     """The encoder in ONNX Runtime; None where that is not installed."""
     try:
         import onnxruntime  # noqa: PLC0415 - optional
@@ -88,7 +89,7 @@ def onnx_runtime(predictor: Sam2Predictor, pixels: torch.Tensor) -> Call | None:
     return lambda: session.run(None, inputs)
 
 
-def encoders(predictor: Sam2Predictor, openvino: OpenVinoEncoder, fewer: int) -> Rows:
+def encoders(predictor: BasePredictor, openvino: OpenVinoEncoder, fewer: int) -> Rows:
     """The encoder with each backend."""
     side = predictor.image_size
     pixels = torch.rand(1, 3, side, side)
@@ -102,7 +103,7 @@ def encoders(predictor: Sam2Predictor, openvino: OpenVinoEncoder, fewer: int) ->
 class Clicks:
     """Clicks on one image, each elsewhere; the best mask in the image's pixels is part of it."""
 
-    def __init__(self, predictor: Sam2Predictor, image: UInt8Array) -> None:
+    def __init__(self, predictor: BasePredictor, image: UInt8Array) -> None:
         self._predictor = predictor
         self._image = image
         self._places = iter(places(10_000))

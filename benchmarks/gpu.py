@@ -42,10 +42,10 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor  # noqa: E402
 
 from sam2_widget.config import Resources  # noqa: E402
 from sam2_widget.errors import DeviceError  # noqa: E402
+from sam2_widget.models.base import pixels as network_pixels  # noqa: E402
 from sam2_widget.models.embeddings.cache import EmbeddingCache  # noqa: E402
 from sam2_widget.models.predictors import load_file  # noqa: E402
 from sam2_widget.models.sam2 import files as sam2_files  # noqa: E402
-from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: E402
 from sam2_widget.models.sam2.predictor import Sam2Predictor  # noqa: E402
 from sam2_widget.predictor import Embedding, MovableEmbedding, PromptArrays  # noqa: E402
 
@@ -300,14 +300,14 @@ def pixels(run: Run) -> None:
 
         def whole(where: torch.device, image: np.ndarray = image) -> torch.Tensor:
             tensor = torch.tensor(image, device=where).permute(2, 0, 1).float().div_(255)
-            return sam2_predictor._resized(tensor, (1024, 1024)).to(device)  # noqa: SLF001
+            return network_pixels._resized(tensor, (1024, 1024)).to(device)  # noqa: SLF001
 
         def strips(where: torch.device, image: np.ndarray = image) -> torch.Tensor:
-            return sam2_predictor.square(image, 1024, where).to(device)
+            return network_pixels.square(image, 1024, where).to(device)
 
         def pinned(image: np.ndarray = image) -> torch.Tensor:
             tensor = torch.from_numpy(image).pin_memory().to(device, non_blocking=True)
-            return sam2_predictor._resized(  # noqa: SLF001
+            return network_pixels._resized(  # noqa: SLF001
                 tensor.permute(2, 0, 1).float().div_(255), (1024, 1024)
             )
 

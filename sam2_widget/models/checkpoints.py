@@ -249,9 +249,9 @@ def _best_for(device: str | None) -> str:
 
 def _free_gpu_memory(device: str | None) -> int | None:
     """Bytes free on the GPU that `device` names; None without one."""
-    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415 - imports torch
+    from sam2_widget.models.base import devices  # noqa: PLC0415 - imports torch
 
-    return sam2_predictor.free_gpu_memory(device)
+    return devices.free_gpu_memory(device)
 
 
 def on_this_machine(name: str) -> Checkpoint | None:
@@ -453,16 +453,16 @@ def load_checkpoint(
 
 def resolve_device(device: str | None) -> str:
     """Name of the device that is used for `device`; imports torch."""
-    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415
+    from sam2_widget.models.base import devices  # noqa: PLC0415
 
-    return sam2_predictor.resolve_device(device)
+    return devices.resolve_device(device)
 
 
 def is_half(device: str) -> bool:
     """Whether models are in half precision on `device` by default; imports torch."""
-    from sam2_widget.models.sam2 import predictor as sam2_predictor  # noqa: PLC0415
+    from sam2_widget.models.base import devices  # noqa: PLC0415
 
-    return sam2_predictor.is_half(device)
+    return devices.is_half(device)
 
 
 def _load(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predictor:

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from sam2_widget.models import predictors
+from sam2_widget.models.base.predictor import BasePredictor
 from sam2_widget.models.openvino import files, runtime
 from sam2_widget.models.openvino.background import PRIORITY
-from sam2_widget.models.sam2.predictor import Sam2Predictor
 
 CHECK_EVERY = 0.5
 """Seconds after which it is checked whether the parent is still there."""
@@ -30,7 +30,7 @@ CHECK_EVERY = 0.5
 class Encoder(torch.nn.Module):
     """The encoder of a predictor, as a module of its own."""
 
-    def __init__(self, predictor: Sam2Predictor) -> None:
+    def __init__(self, predictor: BasePredictor) -> None:
         super().__init__()
         self._predictor = predictor
 
@@ -39,7 +39,7 @@ class Encoder(torch.nn.Module):
         return self._predictor.feature_maps(pixels)
 
 
-def convert(predictor: Sam2Predictor) -> files.Network:
+def convert(predictor: BasePredictor) -> files.Network:
     """Convert the encoder of a predictor on the CPU, whose input has a fixed size.
 
     Raises

@@ -13,14 +13,15 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget.errors import CheckpointError, OutOfMemoryError, SettingError
 from sam2_widget.models import cpu_backend
+from sam2_widget.models.base import weight_files
+from sam2_widget.models.base.predictor import BasePredictor, cast_layers
 from sam2_widget.models.bundled.network import load_compact
 from sam2_widget.models.bundled.tracking import CompactTracker
 from sam2_widget.models.hugging_face import files as hugging_face_files
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
 from sam2_widget.models.published import is_published
 from sam2_widget.models.sam2 import files as sam2_files
-from sam2_widget.models.sam2 import weight_files
-from sam2_widget.models.sam2.predictor import Sam2Predictor, cast_layers
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.models.sam2.tracking import Sam2Tracker
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 def load_file(
     path: Path, *, name: str, device: str, half: bool = False, image_size: int | None = None
-) -> Sam2Predictor:
+) -> BasePredictor:
     """Load a checkpoint; its architecture is recognized by its tensors.
 
     Parameters
@@ -39,7 +40,7 @@ def load_file(
     name : str
         Name of the model.
     device : str
-        From `sam2_widget.models.sam2.predictor.resolve_device`.
+        From `sam2_widget.models.base.devices.resolve_device`.
     half : bool
         Whether the weights of the encoder are stored in half precision. The results equal those of
         the same model in bfloat16 bit by bit, because that rounds the weights at each use.
@@ -98,7 +99,7 @@ def load_file(
     return predictor
 
 
-def _on_cpu_backend(predictor: Sam2Predictor, path: Path, content_hash: str) -> Sam2Predictor:
+def _on_cpu_backend(predictor: BasePredictor, path: Path, content_hash: str) -> BasePredictor:
     """A predictor with a convolutional encoder, run by what is fastest on a CPU."""
     if predictor.device != "cpu":
         return predictor

@@ -28,12 +28,12 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 from sam2_widget import CheckpointError, Point, SegmentWidget, load_model, segment
 from sam2_widget.annotation.predictions import to_arrays
 from sam2_widget.errors import SettingError
+from sam2_widget.models.base import weight_files
+from sam2_widget.models.base.weight_files import MOST_PICKLE_BYTES, read
 from sam2_widget.models.bundled import network
 from sam2_widget.models.checkpoints import BUNDLED
-from sam2_widget.models.sam2 import weight_files
 from sam2_widget.models.sam2.files import build
 from sam2_widget.models.sam2.predictor import Sam2Predictor
-from sam2_widget.models.sam2.weight_files import MOST_PICKLE_BYTES, read
 from tests import bounded
 
 TINY = "configs/sam2.1/sam2.1_hiera_t.yaml"
@@ -295,7 +295,7 @@ def repeated(*shape):
 
 HOSTILE = """
 import sys, pathlib, torch
-from sam2_widget.models.sam2.weight_files import read
+from sam2_widget.models.base.weight_files import read
 from sam2_widget import CheckpointError
 from tests.bounded import peak_kib
 before = peak_kib()
@@ -474,7 +474,8 @@ def test_pipes_and_devices_are_refused_as_checkpoints(tmp_path, name):
     from pathlib import Path
     from sam2_widget import CheckpointError
     from sam2_widget.models.checkpoints import check_bundled, check_sha256
-    from sam2_widget.models.sam2 import files, weight_files
+    from sam2_widget.models.base import weight_files
+    from sam2_widget.models.sam2 import files
     for path in (Path("{tmp_path}/{name}"), Path("{tmp_path}/zero-{name}")):
         for read in (
             weight_files.read, files.sha256_of, check_bundled, lambda path: check_sha256(path, "0")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from sam2_widget.models.sam2 import cuda_graphs as graphs
+from sam2_widget.models.base import cuda_graphs as graphs
 
 
 class FakeGraph:

@@ -8,8 +8,9 @@ import torch
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from sam2_widget import DeviceError
+from sam2_widget.models.base.devices import resolve_device
 from sam2_widget.models.embeddings.store import decode, encode
-from sam2_widget.models.sam2.predictor import Sam2Predictor, resolve_device
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import PromptArrays
 
 SIZE = (90, 160)

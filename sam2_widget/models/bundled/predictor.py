@@ -21,20 +21,13 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget._utils.arrays import Float32Array, UInt8Array
 from sam2_widget.models import threads
+from sam2_widget.models.base.pixels import MEAN, STD, to_tensor
+from sam2_widget.models.base.predictor import Sam2Embedding, T, single_points, unpacked
 from sam2_widget.models.batches import DecodeRequest
 from sam2_widget.models.bundled import crops as zoom
 from sam2_widget.models.bundled import network as compact
 from sam2_widget.models.bundled.outlines import refine
-from sam2_widget.models.sam2.predictor import (
-    MEAN,
-    STD,
-    Sam2Embedding,
-    Sam2Predictor,
-    T,
-    single_points,
-    to_tensor,
-    unpacked,
-)
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays
 
 KEPT_SIDE = 1024

@@ -21,11 +21,11 @@ from PIL import Image
 
 from sam2_widget._utils.arrays import BoolArray, Float32Array, UInt8Array
 from sam2_widget.masks.regions import shrink
+from sam2_widget.models.base.predictor import Sam2Embedding
 from sam2_widget.models.bundled import crops as zoom
 from sam2_widget.models.bundled import motion
 from sam2_widget.models.bundled.appearance import Appearance, features_of
 from sam2_widget.models.bundled.predictor import CompactPredictor
-from sam2_widget.models.sam2.predictor import Sam2Embedding
 from sam2_widget.predictor import (
     Frame,
     Keyframe,

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from sam2_widget.models.sam2.cuda_graphs import Answer, Inputs
-from sam2_widget.models.sam2.predictor import Sam2Predictor
+from sam2_widget.models.base.cuda_graphs import Answer, Inputs
+from sam2_widget.models.base.predictor import BasePredictor
 
 
-class HuggingFacePredictor(Sam2Predictor):
-    """A model of `transformers`; everything else as in `Sam2Predictor`.
+class HuggingFacePredictor(BasePredictor):
+    """A model of `transformers`; everything else as in `BasePredictor`.
 
     Its class has the encoder, the prompt encoder and the mask decoder of SAM 2 under other names.
     EdgeTAM has another encoder, which is several times faster on a CPU.

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from sam2_widget._utils import hashing
 from sam2_widget.errors import CheckpointError
-from sam2_widget.models.sam2 import weight_files, weight_names
+from sam2_widget.models.base import weight_files, weight_names
 
 VIDEO_ONLY = frozenset(
     {

@@ -1,275 +1,42 @@
-"""SAM 2 as a `sam2_widget.predictor.Predictor`.
-
-Only this package and that of the bundled model import torch and sam2.
-"""
+"""SAM 2 of the package sam2 behind `sam2_widget.predictor.Predictor`."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
-
-import numpy as np
-import numpy.typing as npt
-
-# Threads that spin while they wait slow each other down beside a second busy process: 20 times
-# slower on two cores. This must be set before torch starts its threads.
-if "torch" not in sys.modules:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from typing import Any
 
 import torch
-import torchvision.transforms.v2.functional as transforms
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam2_base import SAM2Base
-from torch import nn
-from torch.nn import functional
 
-from sam2_widget import config
-from sam2_widget._utils.arrays import Float32Array, UInt8Array
-from sam2_widget.errors import DeviceError, OutOfMemoryError
-from sam2_widget.models import idle, threads, worker
-from sam2_widget.models.batches import DecodeRequest, in_batches
-from sam2_widget.models.sam2.cuda_graphs import Answer, Decode, GraphedDecoder, Inputs
+from sam2_widget.models.base.cuda_graphs import Answer, Inputs
+from sam2_widget.models.base.predictor import BasePredictor, Sam2Embedding, candidates
 from sam2_widget.models.sam2.points_decoder import PointsDecoder
-from sam2_widget.predictor import Candidates, Embedding, PromptArrays
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-
-PREPROCESSING = 1
-"""Version of the conversion of an image to the network's input, part of the embeddings' key."""
-
-ROWS_AT_ONCE = (1024, 64)
-"""Rows of an image that are scaled at a time: on a GPU, and on a CPU, to fit into its cache."""
-
-NUMPY_TYPES = {torch.float16: np.float16, torch.float32: np.float32}
-"""Precisions in which embeddings may be stored."""
+from sam2_widget.predictor import Candidates, PromptArrays
 
 POINTS_AT_ONCE = 4
 """Points that a CPU decodes at a time: what is computed for more does not stay in its caches."""
 
-BOX_LABELS = (2, 3)
-"""Labels of the two corners of a box among the points of SAM's prompt encoder."""
 
-LOGIT_LIMIT = 32.0
-"""Logits are clamped to this before they are fed back, as in `SAM2ImagePredictor`."""
-
-
-_followed: config.Resources | None = None
-"""The settings for which the number of threads was set."""
-
-
-def _set_threads() -> None:
-    """Set torch's number of threads, which is per calling thread: called on the model's thread."""
-    global _followed  # noqa: PLW0603 - one model thread, one pool
-    if _followed is not config.current():
-        _followed = config.current()
-        torch.set_num_threads(threads.wanted(torch.get_num_threads()))
-
-
-def resolve_device(device: str | None) -> str:
-    """Name of the device to use: the requested one, or the best for None.
-
-    Raises
-    ------
-    DeviceError
-        If the device does not exist.
-    """
-    if device is None:
-        if torch.cuda.is_available():
-            return f"cuda:{torch.cuda.current_device()}"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, number = device.partition(":")
-    there = {
-        "cpu": True,
-        "mps": torch.backends.mps.is_available(),
-        "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count(),
-    }
-    if not there.get(kind, False):
-        raise DeviceError(f"there is no device {device!r} on this machine: use device='cpu'")
-    return f"cuda:{number or torch.cuda.current_device()}" if kind == "cuda" else kind
-
-
-def is_half(device: str) -> bool:
-    """Whether models on the device are in half precision by default."""
-    return device.startswith("cuda") and _encoder_dtype(torch.device(device)) != torch.float32
-
-
-def free_gpu_memory(device: str | None) -> int | None:
-    """Free bytes of the GPU `device`; None if it is no GPU."""
-    resolved = resolve_device(device)
-    return int(torch.cuda.mem_get_info(resolved)[0]) if resolved.startswith("cuda") else None
-
-
-def _encoder_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware supports it, else float32."""
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
-        # Private functions: torch has no public test for these instructions.
-        tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-        fast = any(getattr(torch.cpu, test, bool)() for test in tests)
-    else:
-        fast = False
-    return torch.bfloat16 if fast else torch.float32
-
-
-# Without slots, so that it can be referred to weakly.
-@dataclass(frozen=True, eq=False)
-class Sam2Embedding:
-    """SAM 2's features of one image, and the image's size in pixels.
-
-    Attributes
-    ----------
-    maps : tuple of Tensor
-        Each (1, channels, h, w), the finest first; the last one is the image embedding itself.
-    width, height : int
-    """
-
-    maps: tuple[torch.Tensor, ...]
-    width: int
-    height: int
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the features in bytes."""
-        return sum(t.numel() * t.element_size() for t in self.maps)
-
-    @property
-    def device(self) -> str:
-        """Device of the features."""
-        return str(self.maps[-1].device)
-
-    def to(self, device: str) -> Sam2Embedding:
-        """The same in the memory of another device."""
-        return Sam2Embedding(tuple(m.to(device) for m in self.maps), self.width, self.height)
-
-
-class CompiledEncoder(Protocol):
-    """An encoder that runs with another library than torch, on a CPU."""
-
-    @property
-    def backend(self) -> str:
-        """Name and version of the library."""
-
-    def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Encode (1, 3, side, side) float32; maps as `Sam2Embedding` has them."""
-
-
-class Sam2Predictor:
-    """SAM 2 for images, stateless, with the same masks as sam2's `SAM2ImagePredictor`.
-
-    Every call runs on the model thread, see `sam2_widget.models.worker`.
+class Sam2Predictor(BasePredictor):
+    """A network of the package sam2, with the same masks as its `SAM2ImagePredictor`.
 
     Parameters
     ----------
     model : SAM2Base
         In evaluation mode, on its device.
-    name : str
-        Name of the model.
-    dtype : torch.dtype, optional
-        Precision of the encoder; by default bfloat16 where the device supports it. On CUDA the
-        decoder uses it, too; on a CPU the decoder uses float32.
-    kept : torch.dtype, optional
-        Precision in which embeddings are stored. They are rounded by the encoder, so that masks do
-        not depend on whether an embedding was on disk meanwhile.
-    checkpoint : str, optional
-        Checksum of the weights.
-    graphs : bool
-        Whether the decoder is recorded as CUDA graphs; on CUDA only. Saves four fifths of the time
-        of a click, as measured.
-
-    Attributes
-    ----------
-    name : str
-    identity : str
-        Key of the weights, the preprocessing and the arithmetic.
-    precision : str
-        Precision of the encoder, ``"bfloat16"`` or ``"float32"``.
-    implementation : str
-        Package that the network is from, and its version.
-    offloaded : bool
-        Whether the weights are in the host's memory, until the next use.
-    note : str
-        A sentence on the model for the user, or empty.
-    outdated : bool
-        Whether loading the checkpoint again gives a faster encoder.
+    **options
+        As for `BasePredictor`.
     """
 
-    refines_points = False
-
-    def __init__(
-        self,
-        model: SAM2Base,
-        *,
-        name: str,
-        dtype: torch.dtype | None = None,
-        kept: torch.dtype = torch.float16,
-        checkpoint: str | None = None,
-        graphs: bool = True,
-    ) -> None:
-        self.name = name
-        self._model = model
-        self._device = next(model.parameters()).device
-        self._dtype = dtype or _encoder_dtype(self._device)
-        self._kept = kept
-        if self._device.type == "cuda" and self._dtype != torch.float32:
-            cast_layers(model, self._dtype)
-        # Computed once: it is constant and takes some milliseconds on a CPU.
-        with torch.inference_mode():
-            self._positions = self._grid()
-        use_graphs = graphs and self._device.type == "cuda"
-        self._graphs = GraphedDecoder(self._network, self._decoder_weights) if use_graphs else None
-        self._decoder: Decode = self._graphs or self._network
-        self._points_decoder = self._fast_points_decoder()
-        self.note = ""
-        self.offloaded = False
-        self.precision = str(self._dtype).removeprefix("torch.")
-        self.implementation = f"{self._package} {version(self._package)}"
-        self.outdated = False
-        self._encoder: CompiledEncoder | None = None
-        # The maps of the embedding used last, converted for the decoder.
-        self._ready: WeakKeyDictionary[Sam2Embedding, tuple[torch.Tensor, ...]] = (
-            WeakKeyDictionary()
-        )
-        arithmetic = f"{self._device.type} {self._dtype} {kept} torch {torch.__version__}"
-        weights = checkpoint or uuid.uuid4().hex
-        self.identity = f"{self._kind} {PREPROCESSING}, {arithmetic}, {weights}"
-
-    def use_encoder(self, encoder: CompiledEncoder) -> None:
-        """Encode with another library in float32, before the first use.
-
-        Embeddings differ from those of torch in the last bits, and `identity` with them.
-        """
-        self._encoder = encoder
-        self.precision = "float32"
-        self.implementation += f", encoder in {encoder.backend}"
-        self.identity = f"{encoder.backend}, {self.identity}"
-
+    _model: SAM2Base
     _package = "sam2"
 
-    @property
-    def _kind(self) -> str:
-        """Name of the kind of encoder, for `identity`."""
-        return type(self).__name__
-
-    @property
-    def device(self) -> str:
-        """Device that it computes on."""
-        return str(self._device)
+    def __init__(self, model: SAM2Base, **options: Any) -> None:
+        super().__init__(model, **options)
+        self._points_decoder = self._fast_points_decoder()
 
     @property
     def logits_size(self) -> tuple[int, int]:
@@ -282,127 +49,11 @@ class Sam2Predictor:
         """Side of its square input in pixels, to which every image is scaled."""
         return int(self._model.image_size)
 
-    def embed(self, image: UInt8Array) -> Embedding:
-        """Encode an RGB image, (H, W, 3) uint8.
-
-        Raises
-        ------
-        DeviceError
-            If the memory of the device does not suffice.
-        """
-        return self._run(lambda: self._embed(image))
-
-    def predict(
-        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
-    ) -> Candidates:
-        """Decode: masks for `prompts`, one, or three if `multimask`.
-
-        Raises
-        ------
-        DeviceError
-            If the memory of the device does not suffice.
-        """
-        return self._run(lambda: self._predict(embedding, prompts, multimask=multimask))
-
-    def predict_points(self, embedding: Embedding, points: Float32Array) -> list[Candidates]:
-        """Decode many points of one image, each as a prompt of its own, in one run.
-
-        The answers may differ from those of `predict` in the last bits.
-
-        Raises
-        ------
-        DeviceError
-            If the memory of the device does not suffice.
-        """
-        prompts = single_points(points)
-        return self._run(lambda: self._decode_points(self._own(embedding), prompts))
-
-    def predict_many(self, requests: Sequence[DecodeRequest], *, size: int) -> list[Candidates]:
-        """Decode for several images in batches of `size`, see `in_batches`.
-
-        For sizes other than 1 the results may differ from those of `predict` in the last bits.
-
-        Raises
-        ------
-        DeviceError
-            If the memory of the device does not suffice.
-        """
-        answer = self._predict_together
-        return self._run(
-            lambda: in_batches(requests, lambda request: request.shape, answer, size=size)
-        )
-
-    def _predict_together(self, requests: Sequence[DecodeRequest]) -> list[Candidates]:
-        embeddings = [self._own(request.embedding) for request in requests]
-        return self._decode_all(
-            embeddings, [request.prompts for request in requests], multimask=requests[0].multimask
-        )
-
-    def _run(self, job: Callable[[], T]) -> T:
-        def on_device() -> T:
-            _set_threads()
-            try:
-                self.reload()
-                with torch.inference_mode():
-                    return job()
-            except torch.OutOfMemoryError:
-                # Raised below, outside of the handler, without a traceback that refers to tensors.
-                torch.cuda.empty_cache()
-            raise OutOfMemoryError(
-                f"{self.device} is out of memory with the model {self.name!r}: "
-                "use a smaller model, or device='cpu'"
-            )
-
-        return worker.local.run(on_device)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the weights in bytes."""
-        return sum(p.numel() * p.element_size() for p in self._model.parameters())
-
-    def offload(self) -> None:
-        """Move the weights to the host's memory; without effect for a model on the CPU."""
-        worker.local.run(self._offload)
-
-    def _offload(self) -> None:
-        if self._device.type != "cpu" and not self.offloaded:
-            self._model.to("cpu")
-            self.forget()
-            self.offloaded = True
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def reload(self) -> None:
-        """Move the weights back to the device, as every use does automatically."""
-        worker.local.run(self._reload)
-
-    def _reload(self) -> None:
-        if self.offloaded:
-            self._model.to(self._device)
-            self.offloaded = False
-        idle.used(self)
-
-    def _autocast(self, *, on_cpu: bool) -> AbstractContextManager[object]:
-        kind = self._device.type
-        if self._dtype == torch.float32 or (kind == "cpu" and not on_cpu):
-            return nullcontext()
-        return torch.autocast(kind, self._dtype)
-
-    def _embed(self, image: UInt8Array) -> Embedding:
-        return self._encode(image)
-
-    def _own(self, embedding: Embedding) -> Sam2Embedding:
-        if not isinstance(embedding, Sam2Embedding):
-            raise TypeError(f"embedding must be what embed() returned, got {embedding!r}")
-        return embedding
-
     def _grid(self) -> torch.Tensor:
-        """Position encoding of the features, (1, channels, h, w)."""
         positions: torch.Tensor = self._model.sam_prompt_encoder.get_dense_pe()
         return positions
 
-    def feature_maps(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Encode pixels, (1, 3, side, side), with torch; maps as `Sam2Embedding` has them."""
+    def feature_maps(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: D102
         backbone = self._model.forward_image(pixels)
         _, features, _, sizes = self._model._prepare_backbone_features(backbone)  # noqa: SLF001
         if self._model.directly_add_no_mem_embed:
@@ -411,109 +62,20 @@ class Sam2Predictor:
         pairs = zip(features, sizes, strict=True)
         return tuple(f.permute(1, 2, 0).reshape(1, -1, *size) for f, size in pairs)
 
-    def _encode(self, image: UInt8Array) -> Sam2Embedding:
-        with self._autocast(on_cpu=True):
-            encode = self._encoder or self.feature_maps
-            maps = encode(self._pixels(image)[None].to(self._device))
-        height, width = image.shape[:2]
-        most = torch.finfo(self._kept).max
-        kept = tuple(m.float().clamp(-most, most).to(self._kept) for m in maps)
-        return Sam2Embedding(kept, width, height)
-
-    def _maps(self, embedding: Sam2Embedding) -> tuple[torch.Tensor, ...]:
-        """An embedding's maps on this device, in the decoder's precision."""
-        found = self._ready.get(embedding)
-        if found is None:
-            dtype = torch.float32 if self._device.type == "cpu" else self._dtype
-            # Always in the encoder's memory layout: in another one, as of embeddings from disk,
-            # sums differ in the last bit.
-            found = tuple(
-                m.to(self._device, dtype, memory_format=torch.channels_last) for m in embedding.maps
-            )
-            self._ready.clear()
-            self._ready[embedding] = found
-        return found
-
-    def pack(self, embedding: Embedding) -> dict[str, npt.NDArray[Any]]:
-        """Convert an embedding to arrays for the disk."""
-        found = self._own(embedding)
-        arrays = {f"map{i}": m.cpu().numpy() for i, m in enumerate(found.maps)}
-        return {**arrays, "size": np.array([found.width, found.height], np.int64)}
-
-    def unpack(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Embedding:
-        """Convert arrays from `pack` to an embedding; ValueError if they are something else."""
-        width, height = unpacked(arrays, "size", np.int64, (2,)).tolist()
-        maps = (
-            unpacked(arrays, f"map{i}", NUMPY_TYPES[self._kept], shape)
-            for i, shape in enumerate(self.map_shapes())
-        )
-        return Sam2Embedding(tuple(torch.tensor(m) for m in maps), width, height)
-
-    def map_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of an embedding's maps."""
+    def map_shapes(self) -> list[tuple[int, ...]]:  # noqa: D102
         channels, side = self._model.hidden_dim, self._model.sam_image_embedding_size
         return [(1, channels // n, s * side, s * side) for n, s in ((8, 4), (4, 2), (1, 1))]
-
-    def _pixels(self, image: UInt8Array) -> torch.Tensor:
-        """The network's input: the image scaled to a square and normalised."""
-        scaled = square(image, self.image_size, self._device)
-        normalised: torch.Tensor = transforms.normalize(scaled, MEAN, STD)
-        return normalised
-
-    def _predict(
-        self, embedding: Embedding, prompts: PromptArrays, *, multimask: bool
-    ) -> Candidates:
-        return self._decode(self._own(embedding), prompts, multimask=multimask)
-
-    def _decode(
-        self, embedding: Sam2Embedding, prompts: PromptArrays, *, multimask: bool
-    ) -> Candidates:
-        return self._decode_all([embedding], [prompts], multimask=multimask)[0]
-
-    def _decode_all(
-        self,
-        embeddings: Sequence[Sam2Embedding],
-        prompts: Sequence[PromptArrays],
-        *,
-        multimask: bool,
-    ) -> list[Candidates]:
-        """Decode several requests in one run; all have as many points, and all logits or none.
-
-        Points are not padded, because the decoder would attend to the padding: masks would change.
-        """
-        maps = tuple(_joined(m) for m in zip(*(self._maps(e) for e in embeddings), strict=True))
-        return _candidates(
-            *self._decoder(self._inputs(maps, embeddings, prompts, multimask=multimask))
-        )
-
-    def _inputs(
-        self,
-        maps: tuple[torch.Tensor, ...],
-        embeddings: Iterable[Sam2Embedding],
-        prompts: Sequence[PromptArrays],
-        *,
-        multimask: bool,
-    ) -> Inputs:
-        """Prompts as a batch, each in pixels of its embedding's image."""
-        points = [self._points(e, p) for e, p in zip(embeddings, prompts, strict=False)]
-        masks = [self._mask_input(*at, p) for at, p in zip(points, prompts, strict=True)]
-        coords, labels = (_joined(some) for some in zip(*points, strict=True))
-        previous = [mask for mask in masks if mask is not None]
-        return Inputs(maps, coords, labels, _joined(previous) if previous else None, multimask)
 
     def _decode_points(
         self, embedding: Sam2Embedding, points: Sequence[PromptArrays]
     ) -> list[Candidates]:
-        """Decode prompts of one point each on one image, whose maps are not repeated in memory."""
-        maps = self._maps(embedding)
         if self._points_decoder is None:
-            inputs = self._inputs(maps, repeat(embedding), points, multimask=True)
-            return _candidates(*self._network(inputs))
+            return super()._decode_points(embedding, points)
         found: list[Candidates] = []
         for start in range(0, len(points), POINTS_AT_ONCE):
             some = points[start : start + POINTS_AT_ONCE]
-            inputs = self._inputs(maps, repeat(embedding), some, multimask=True)
-            found += _candidates(*self._fast_network(self._points_decoder, inputs))
+            inputs = self._inputs(self._maps(embedding), repeat(embedding), some, multimask=True)
+            found += candidates(*self._fast_network(self._points_decoder, inputs))
         return found
 
     def _fast_points_decoder(self) -> PointsDecoder | None:
@@ -536,15 +98,12 @@ class Sam2Predictor:
 
     def forget(self) -> None:
         """Free the device's memory except the weights: copies, graphs, sam2's tables."""
-        self._ready.clear()
+        super().forget()
         for module in self._model.modules():
             if isinstance(module, PositionEmbeddingSine):
                 module.cache.clear()
-        if self._graphs is not None:
-            self._graphs.clear()
 
     def _network(self, inputs: Inputs) -> Answer:
-        """Prompt encoder and mask decoder: (B, K, h, w) logits and (B, K) scores."""
         *high_res, features = inputs.maps
         points = (inputs.coords, inputs.labels)
         encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
@@ -560,98 +119,3 @@ class Sam2Predictor:
                 high_res_features=high_res,
             )
         return logits, scores
-
-    def _points(
-        self, embedding: Sam2Embedding, prompts: PromptArrays
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Points and box corners together, in the network's pixels: (1, N, 2) and (1, N)."""
-        coords, labels = prompts.points.reshape(-1, 2), prompts.labels
-        if prompts.box is not None:
-            coords = np.concatenate([prompts.box.reshape(2, 2), coords])
-            labels = np.concatenate([np.array(BOX_LABELS, np.int32), labels])
-        size = torch.tensor([embedding.width, embedding.height], dtype=torch.float32)
-        scaled = torch.as_tensor(coords, dtype=torch.float32) / size * self.image_size
-        return scaled[None].to(self._device), torch.as_tensor(labels)[None].to(self._device)
-
-    def _mask_input(
-        self, coords: torch.Tensor, labels: torch.Tensor, prompts: PromptArrays
-    ) -> torch.Tensor | None:
-        """The mask input of the prompt encoder: the previous logits."""
-        del coords, labels  # used by the compact model
-        if prompts.logits is None:
-            return None
-        return torch.as_tensor(prompts.logits)[None, None].to(self._device)
-
-
-def single_points(points: Float32Array) -> list[PromptArrays]:
-    """Prompts of one point each, of (N, 2) points."""
-    inside = np.ones(1, np.int32)
-    return [PromptArrays(point[None], inside) for point in points]
-
-
-def _candidates(logits: torch.Tensor, scores: torch.Tensor) -> list[Candidates]:
-    """The decoder's (B, K, h, w) logits and (B, K) scores, one by one."""
-    clamped = logits.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
-    answers = zip(clamped, scores.float().cpu().numpy(), strict=True)
-    return [Candidates(*answer) for answer in answers]
-
-
-def cast_layers(model: nn.Module, dtype: torch.dtype) -> None:
-    """Cast the weights of linear layers and convolutions once, as autocast would at each use.
-
-    This takes half the memory and a third of the kernels; results are equal bit by bit.
-    """
-    for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            module.to(dtype)
-
-
-def square(image: UInt8Array, side: int, device: torch.device) -> torch.Tensor:
-    """Scale an image, (H, W, 3) uint8, to (3, side, side) float32 in 0..1 on a device.
-
-    Rows are scaled first, some at a time, then columns. The result equals a resize of the whole
-    image, which would need twelve bytes a pixel.
-    """
-    rows = ROWS_AT_ONCE[device.type == "cpu"]
-    strips = (to_tensor(image[y : y + rows], device) for y in range(0, len(image), rows))
-    narrow = torch.cat([_resized(s, (s.shape[1], side)) for s in strips], dim=1)
-    return _resized(narrow, (side, side))
-
-
-def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    return functional.interpolate(
-        image[None], size, mode="bilinear", align_corners=False, antialias=True
-    )[0]
-
-
-def unpacked(
-    arrays: Mapping[str, npt.NDArray[Any]],
-    name: str,
-    dtype: npt.DTypeLike,
-    shape: tuple[int | None, ...],
-) -> npt.NDArray[Any]:
-    """An array of a packed embedding as a tensor; ValueError if type or shape differ."""
-    array = arrays.get(name)
-    if (
-        array is None
-        or array.dtype != dtype
-        or len(array.shape) != len(shape)
-        or any(want not in (None, n) for want, n in zip(shape, array.shape, strict=True))
-    ):
-        raise ValueError(f"a packed embedding needs {name!r}, {dtype} of shape {shape}")
-    return array
-
-
-def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Concatenate tensors; a single one is returned without a copy."""
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
-
-
-def to_tensor(image: UInt8Array, device: torch.device | None = None) -> torch.Tensor:
-    """Convert (H, W, 3) uint8 to (3, H, W) float32 in 0..1."""
-    to_gpu = device is not None and device.type == "cuda"
-    # Copied, because torch warns of read-only arrays; into pinned memory for GPUs, which is faster
-    # to transfer, and which torch.tensor does not support for NumPy arrays.
-    copied = torch.tensor(image)
-    copied = (copied.pin_memory() if to_gpu else copied).to(device, non_blocking=to_gpu)
-    return copied.permute(2, 0, 1).float().div_(255)

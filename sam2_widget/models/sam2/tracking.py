@@ -17,13 +17,9 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 from torch.nn import functional
 
+from sam2_widget.models.base.predictor import LOGIT_LIMIT, Sam2Embedding, cast_layers
 from sam2_widget.models.batches import in_batches
-from sam2_widget.models.sam2.predictor import (
-    LOGIT_LIMIT,
-    Sam2Embedding,
-    Sam2Predictor,
-    cast_layers,
-)
+from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import (
     Decoding,
     Frame,

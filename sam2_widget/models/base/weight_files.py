@@ -24,9 +24,9 @@ from safetensors.torch import load_file
 
 from sam2_widget._utils.regular_files import descriptor_path, open_regular
 from sam2_widget.errors import CheckpointError
+from sam2_widget.models.base import weight_names
+from sam2_widget.models.base.weight_names import Inert
 from sam2_widget.models.out_of_memory import is_out_of_memory
-from sam2_widget.models.sam2 import weight_names
-from sam2_widget.models.sam2.weight_names import Inert
 
 MOST_BYTES = 64 * 2**30
 """Largest file that is read: a training checkpoint of SAM 2 large has some 3 GiB."""

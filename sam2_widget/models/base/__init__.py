@@ -1,0 +1,1 @@
+"""What all networks share, whichever package they are from: predictor, weights, devices."""
