@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import torch
 
 from sam2_widget import config
 from sam2_widget.errors import DeviceError
 from sam2_widget.models import threads
-
-# Threads that spin while they wait slow each other down beside a second busy process: 20 times
-# slower on two cores. This must be set before torch starts its threads.
-if "torch" not in sys.modules:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-import torch
 
 _followed: config.Resources | None = None
 """The settings for which the number of threads was set."""
