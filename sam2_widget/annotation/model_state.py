@@ -22,9 +22,15 @@ from sam2_widget._utils.tracebacks import as_text, log_failure
 from sam2_widget._utils.weakrefs import weak_callback
 from sam2_widget.annotation.predictions import PredictionCache
 from sam2_widget.annotation.status import Phase, Status
-from sam2_widget.errors import ClosedError, ClusterError, ModelError, OutOfMemoryError
+from sam2_widget.errors import (
+    ClosedError,
+    ClusterError,
+    MissingLibraryError,
+    ModelError,
+    OutOfMemoryError,
+)
 from sam2_widget.images.arrays import ImageSource
-from sam2_widget.models import checkpoints, quicker_model, recovery, worker
+from sam2_widget.models import advice, checkpoints, recovery, worker
 from sam2_widget.models.checkpoints import ModelLike
 from sam2_widget.models.embeddings.cache import embeddings
 from sam2_widget.models.out_of_memory import is_out_of_memory
@@ -318,11 +324,7 @@ class CurrentModel:
         # A prediction that it still returns has no effect.
         predictions.fetch_embedding()
         own = worker.of(predictions.predictor)
-        shown = (
-            note
-            or getattr(predictions.predictor, "note", "")
-            or quicker_model.offer(predictions.predictor)
-        )
+        shown = note or _notes_on(predictions.predictor)
         loaded = LoadedModel(predictions, plan, own, shown, attempt)
         own.run(lambda: self._make_ready(loaded))
 
@@ -527,6 +529,11 @@ class _StepReporter:
             model.show(self._attempt, "loading", message)
 
 
+def _notes_on(predictor: Predictor) -> str:
+    notes = getattr(predictor, "note", ""), advice.advice_on(predictor)
+    return " ".join(filter(None, notes))
+
+
 def _title(model: str) -> str:
     """Name of a model for messages: of a path, the last component."""
     return Path(model).name if Path(model).is_file() else model
@@ -536,6 +543,10 @@ def as_model_error(error: Exception) -> ModelError:
     """`error` itself if it is a `ModelError`, else a `ModelError` that describes it."""
     if isinstance(error, ModelError):
         return error
+    if isinstance(error, MissingLibraryError):
+        missing = ModelError(str(error))
+        missing.hint = "Install it, or pick another model: w.model = 'tiny'."
+        return missing
     if is_out_of_memory(error):
         return OutOfMemoryError(f"there is too little memory: {error}; use a smaller model")
     log_failure(logger, "the model failed", error)

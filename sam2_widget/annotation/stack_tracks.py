@@ -23,6 +23,7 @@ from sam2_widget.annotation.tracking_job import Tracker, TrackingJob
 from sam2_widget.annotation.tracks import DIRECTIONS, TrackedObject, TrackKeyframe, Tracks
 from sam2_widget.errors import ClosedError, ModelError, PromptError
 from sam2_widget.images.arrays import ImageSource
+from sam2_widget.models.packages import why_untracked
 from sam2_widget.predictor import Keyframe, Predictor, TrackingPredictor
 from sam2_widget.prompts.types import MaskPrompt
 
@@ -453,4 +454,4 @@ def cannot_track(predictor: Predictor) -> str:
     """Why a model cannot track; "" if it can."""
     if isinstance(predictor, TrackingPredictor):
         return ""
-    return f"the model {predictor.name} cannot track: {CAN_TRACK}"
+    return why_untracked(predictor) or f"the model {predictor.name} cannot track: {CAN_TRACK}"

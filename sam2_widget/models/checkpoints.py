@@ -23,11 +23,12 @@ from sam2_widget.errors import (
     CheckpointError,
     DeviceError,
     DownloadError,
+    MissingLibraryError,
     ModelError,
     SettingError,
     UnknownModelError,
 )
-from sam2_widget.models import worker
+from sam2_widget.models import packages, worker
 from sam2_widget.models.published import (
     AUTHORS,
     CONFIG,
@@ -109,7 +110,7 @@ def available_models() -> dict[str, str]:
 
 def _downloaded(name: str) -> str:
     hub_id = HUB_IDS.get(name)
-    return ", downloaded" if hub_id and _cached(hub_id, known_file(hub_id)) else ""
+    return ", downloaded" if hub_id and _cached_checkpoint(hub_id) else ""
 
 
 def check_model(model: object) -> None:
@@ -180,6 +181,8 @@ def fetch(
         If the hub or the file on it cannot be reached.
     CheckpointError
         If the file differs from the published one.
+    MissingLibraryError
+        If no installed package can run it.
     """
     check_name(name)
     check_device(device)
@@ -188,6 +191,8 @@ def fetch(
         return _fetch_auto(device, progress)
     if name == "bundled":
         return Checkpoint("bundled", BUNDLED)
+    # Before a download that could not be used.
+    packages.check_any()
     if name not in HUB_IDS and (path := _local_file(name)):
         return Checkpoint(name, path)
     hub_id = HUB_IDS.get(name, name)
@@ -233,10 +238,13 @@ def _fetch_auto(device: str | None, progress: Progress | None) -> Checkpoint:
 
 
 def _fallback(name: str, reason: str) -> Checkpoint:
-    note = (
-        f"Using the bundled model, which is less accurate: SAM 2.1 {name} is not on this machine "
-        f"and could not be downloaded ({reason})."
-    )
+    missing = f"SAM 2.1 {name} is not on this machine and could not be downloaded ({reason})"
+    if not packages.has_sam2():
+        raise DownloadError(
+            f"{missing}, and the bundled model needs the package sam2: {packages.INSTALL_SAM2}, "
+            "or pass the path of a downloaded checkpoint"
+        )
+    note = f"Using the bundled model, which is less accurate: {missing}."
     return Checkpoint("bundled", BUNDLED, note)
 
 
@@ -255,12 +263,27 @@ def _free_gpu_memory(device: str | None) -> int | None:
 
 
 def on_this_machine(name: str) -> Checkpoint | None:
-    """The checkpoint of a model if it is on this machine, else None."""
+    """The checkpoint of a model if it is on this machine and can be used, else None."""
     if name == "bundled":
-        return Checkpoint(name, BUNDLED)
-    hub_id = HUB_IDS[name]
-    found = _cached(hub_id, known_file(hub_id))
+        return Checkpoint(name, BUNDLED) if packages.has_sam2() else None
+    found = _cached_checkpoint(HUB_IDS[name])
     return Checkpoint(name, found) if found else None
+
+
+def _cached_checkpoint(hub_id: str) -> Path | None:
+    """A published checkpoint in the cache, in the form that can be used here."""
+    return _cached(hub_id, _published_file(hub_id))
+
+
+def _published_file(hub_id: str) -> str:
+    """Name of a published checkpoint in its repository.
+
+    Without the package sam2 the form of `transformers`, unless the other one is on this machine
+    and can be converted.
+    """
+    published = known_file(hub_id)
+    is_usable = _cached(hub_id, published) is not None or packages.has_sam2()
+    return published if is_usable else HUGGING_FACE_FILE
 
 
 def _cached(hub_id: str, filename: str) -> Path | None:
@@ -273,7 +296,7 @@ def _cached(hub_id: str, filename: str) -> Path | None:
 def _find_file(hub_id: str) -> str:
     """Name of the only checkpoint in a repository."""
     if hub_id.startswith(AUTHORS) or hub_id in HUB_IDS.values():
-        return known_file(hub_id)
+        return _published_file(hub_id)
     import huggingface_hub  # noqa: PLC0415
 
     files: list[str] = _call_hub(hub_id, lambda: huggingface_hub.list_repo_files(hub_id))
@@ -432,6 +455,8 @@ def load_model(
         If the device does not exist or has too little memory.
     SettingError
         If the model does not support `image_size`.
+    MissingLibraryError
+        If no installed package can run it.
     """
     check_image_size(image_size, name)
     found = replace(fetch(name, device=device, progress=progress), image_size=image_size)
@@ -467,11 +492,18 @@ def is_half(device: str) -> bool:
 
 def _load(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predictor:
     try:
-        from sam2_widget.models import predictors  # noqa: PLC0415 - imports torch
+        return _load_once(checkpoint, device, half=half)
+    except MissingLibraryError:
+        raise
     except ImportError as error:
         raise ModelError(
             f"SAM 2 is not installed properly: {error}; see 'Install' in the README"
         ) from error
+
+
+def _load_once(checkpoint: Checkpoint, device: str | None, *, half: bool) -> Predictor:
+    from sam2_widget.models import predictors  # noqa: PLC0415 - imports torch
+
     resolved = resolve_device(device)
     # A file that was written again is another model.
     version = checkpoint.path.stat().st_mtime_ns if checkpoint.path.exists() else 0

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import logging
 import weakref
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget.errors import CheckpointError, OutOfMemoryError, SettingError
-from sam2_widget.models import cpu_backend
-from sam2_widget.models.base import weight_files
+from sam2_widget.models import cpu_backend, packages
+from sam2_widget.models.base import architecture, weight_files
 from sam2_widget.models.base.predictor import BasePredictor, cast_layers
-from sam2_widget.models.bundled.network import load_compact
-from sam2_widget.models.bundled.tracking import CompactTracker
 from sam2_widget.models.hugging_face import files as hugging_face_files
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
 from sam2_widget.models.published import is_published
-from sam2_widget.models.sam2 import files as sam2_files
-from sam2_widget.models.sam2.predictor import Sam2Predictor
-from sam2_widget.models.sam2.tracking import Sam2Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -52,46 +47,26 @@ def load_file(
     CheckpointError
         If the file is broken, or fits none of SAM 2's architectures.
     MissingLibraryError
-        If it needs `transformers`, and that is missing or too old.
+        If it needs `transformers`, and that is missing or too old, or the package sam2.
     OutOfMemoryError
         If the device has too little memory.
     SettingError
         If `image_size` is given and the file has the form of `transformers`.
     """
-    content, content_hash = weight_files.read(path), sam2_files.sha256_of(path)
+    content, content_hash = weight_files.read(path), weight_files.sha256_of(path)
     try:
-        if sam2_files.is_compact(content.weights):
-            network = _placed(_bundled_network(path), device)
-            compact = CompactTracker(network, name=name, checkpoint=content_hash)
-            return _on_cpu_backend(compact, path, content_hash)
-        dtype = torch.bfloat16 if half else None
+        if architecture.is_compact(content.weights):
+            return _load_compact(path, name, device, content_hash)
+        file = _File(path, name, content, content_hash, image_size)
         if hugging_face_files.is_hugging_face(content.weights):
-            if image_size is not None:
-                raise SettingError(
-                    f"the size of the input of {str(path)!r} is part of its configuration, got "
-                    f"image_size={image_size!r}: leave it out"
-                )
-            model = hugging_face_files.build(path, content.weights)
-            network = _placed(model, device, half=half)
-            found = HuggingFacePredictor(network, name=name, checkpoint=content_hash, dtype=dtype)
-            return _on_cpu_backend(found, path, content_hash)
-        model = sam2_files.build(path, content.weights, image_size or content.image_size)
-        network = _placed(model, device, half=half)
+            return _load_hugging_face(file, device, half=half)
+        load = _load_sam2 if packages.has_sam2() else _load_converted
+        predictor = load(file, device, half=half)
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(
             f"{device} has too little memory for the model {name!r}: "
             "use a smaller model, or device='cpu'"
         ) from error
-    checkpoint = content_hash
-    if network.image_size != sam2_files.IMAGE_SIZE:
-        checkpoint = f"{checkpoint} at {network.image_size}"  # other embeddings of the same weights
-    if sam2_files.has_video_parts(content.weights):
-        whole = partial(sam2_files.with_video_parts, path, content_hash)
-        predictor: Sam2Predictor = Sam2Tracker(
-            network, whole=whole, name=name, checkpoint=checkpoint, dtype=dtype
-        )
-    else:
-        predictor = Sam2Predictor(network, name=name, checkpoint=checkpoint, dtype=dtype)
     own_size = "" if image_size or is_published(name) else _size_note(content.image_size)
     predictor.note = " ".join(filter(None, (content.note, own_size)))
     if predictor.note:
@@ -99,7 +74,96 @@ def load_file(
     return predictor
 
 
-def _on_cpu_backend(predictor: BasePredictor, path: Path, content_hash: str) -> BasePredictor:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a network is built from.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Name of the model.
+    content : CheckpointContent
+    checksum : str
+        SHA-256 of the file.
+    image_size : int or None
+        Side of the square input in pixels, if the user has given it.
+    """
+
+    path: Path
+    name: str
+    content: weight_files.CheckpointContent
+    checksum: str
+    image_size: int | None
+
+    @property
+    def side(self) -> int:
+        """Side of the square input in pixels."""
+        return self.image_size or self.content.image_size or architecture.IMAGE_SIZE
+
+    @property
+    def identity(self) -> str:
+        """Key of the weights and of what else the embeddings depend on."""
+        return self.checksum + ("" if self.side == architecture.IMAGE_SIZE else f" at {self.side}")
+
+
+def _load_compact(path: Path, name: str, device: str, checksum: str) -> BasePredictor:
+    """The bundled model, whose neck and decoder are those of the package sam2."""
+    packages.check_sam2("the bundled model")
+    from sam2_widget.models.bundled.tracking import CompactTracker  # noqa: PLC0415 - needs sam2
+
+    network = _placed(_bundled_network(path), device)
+    compact = CompactTracker(network, name=name, checkpoint=checksum)
+    return _on_cpu_backend(compact, path, checksum)
+
+
+def _load_hugging_face(file: _File, device: str, *, half: bool) -> BasePredictor:
+    if file.image_size is not None:
+        raise SettingError(
+            f"the size of the input of {str(file.path)!r} is part of its configuration, got "
+            f"image_size={file.image_size!r}: leave it out"
+        )
+    model = hugging_face_files.build(file.path, file.content.weights)
+    predictor = HuggingFacePredictor(
+        _placed(model, device, half=half),
+        name=file.name,
+        checkpoint=file.checksum,
+        dtype=torch.bfloat16 if half else None,
+    )
+    if predictor.architecture == "EdgeTAM":
+        return _on_cpu_backend(predictor, file.path, file.checksum)
+    return predictor
+
+
+def _load_converted(file: _File, device: str, *, half: bool) -> BasePredictor:
+    """A checkpoint of the package sam2 without that package."""
+    model = hugging_face_files.build_converted(file.path, file.content.weights, file.side)
+    return HuggingFacePredictor(
+        _placed(model, device, half=half),
+        name=file.name,
+        checkpoint=file.identity,
+        dtype=torch.bfloat16 if half else None,
+    )
+
+
+def _load_sam2(file: _File, device: str, *, half: bool) -> BasePredictor:
+    from sam2_widget.models.sam2 import files  # noqa: PLC0415 - needs the package sam2
+    from sam2_widget.models.sam2.predictor import Sam2Predictor  # noqa: PLC0415
+    from sam2_widget.models.sam2.tracking import Sam2Tracker  # noqa: PLC0415
+
+    network = _placed(files.build(file.path, file.content.weights, file.side), device, half=half)
+    options: dict[str, Any] = {
+        "name": file.name,
+        "checkpoint": file.identity,
+        "dtype": torch.bfloat16 if half else None,
+    }
+    if not files.has_video_parts(file.content.weights):
+        return Sam2Predictor(network, **options)
+    whole = partial(files.with_video_parts, file.path, file.checksum)
+    return Sam2Tracker(network, whole=whole, **options)
+
+
+def _on_cpu_backend(predictor: BasePredictor, path: Path, checksum: str) -> BasePredictor:
     """A predictor with a convolutional encoder, run by what is fastest on a CPU."""
     if predictor.device != "cpu":
         return predictor
@@ -110,7 +174,7 @@ def _on_cpu_backend(predictor: BasePredictor, path: Path, content_hash: str) -> 
             outdated.outdated = True
 
     shapes = predictor.map_shapes()
-    encoder, predictor.note = cpu_backend.encoder_for(path, content_hash, shapes, converted)
+    encoder, predictor.note = cpu_backend.encoder_for(path, checksum, shapes, converted)
     if encoder is not None:
         predictor.use_encoder(encoder)
     return predictor
@@ -128,10 +192,12 @@ def _placed(network: Any, device: str, *, half: bool = False) -> Any:
     return network
 
 
-def _bundled_network(path: Path) -> SAM2Base:
+def _bundled_network(path: Path) -> Any:
     """Network with the bundled architecture, on the CPU, in evaluation mode."""
+    from sam2_widget.models.bundled import network  # noqa: PLC0415 - needs the package sam2
+
     try:
-        model = load_compact(path)
+        model = network.load_compact(path)
     except (ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
@@ -145,9 +211,10 @@ def _size_note(stated: int | None) -> str:
     """A note on the input size of the user's own checkpoint, or empty."""
     if stated is None:
         return (
-            f"The checkpoint does not state the size of its input, {sam2_files.IMAGE_SIZE} pixels "
-            "are used: if it was trained at another, load_model(path, image_size=512)."
+            "The checkpoint does not state the size of its input, "
+            f"{architecture.IMAGE_SIZE} pixels are used: if it was trained at another, "
+            "load_model(path, image_size=512)."
         )
-    if stated == sam2_files.IMAGE_SIZE:
+    if stated == architecture.IMAGE_SIZE:
         return ""
     return f"The model's input is {stated} x {stated} pixels, as its checkpoint states."

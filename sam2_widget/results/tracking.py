@@ -33,6 +33,7 @@ from sam2_widget.masks.strokes import Mask
 from sam2_widget.models import recovery, worker
 from sam2_widget.models.checkpoints import ModelLike, check_model
 from sam2_widget.models.embeddings.cache import embeddings
+from sam2_widget.models.packages import why_untracked
 from sam2_widget.models.recovery import Plan
 from sam2_widget.predictor import Embedding, Frame, Keyframe, Predictor, TrackingPredictor
 from sam2_widget.prompts.collections import Prompts, as_prompts
@@ -391,7 +392,8 @@ def _tracking(predictor: Predictor) -> TrackingPredictor:
     if isinstance(predictor, TrackingPredictor):
         return predictor
     raise ModelError(
-        f"the model {predictor.name!r} does not track: use model='bundled', or a SAM 2, e.g. "
+        why_untracked(predictor)
+        or f"the model {predictor.name!r} does not track: use model='bundled', or a SAM 2, e.g. "
         "model='tiny', whose checkpoint has the parts for videos"
     )
 

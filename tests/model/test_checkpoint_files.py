@@ -475,10 +475,10 @@ def test_pipes_and_devices_are_refused_as_checkpoints(tmp_path, name):
     from sam2_widget import CheckpointError
     from sam2_widget.models.checkpoints import check_bundled, check_sha256
     from sam2_widget.models.base import weight_files
-    from sam2_widget.models.sam2 import files
     for path in (Path("{tmp_path}/{name}"), Path("{tmp_path}/zero-{name}")):
         for read in (
-            weight_files.read, files.sha256_of, check_bundled, lambda path: check_sha256(path, "0")
+            weight_files.read, weight_files.sha256_of, check_bundled,
+            lambda path: check_sha256(path, "0")
         ):
             try:
                 read(path)

@@ -152,11 +152,14 @@ def test_errors_of_the_hub_are_reported(hub, python):
 
 
 def test_a_fine_tuned_model_is_loaded_by_its_hub_id(hub, python):
-    shape = python(
-        hub.url,
-        'print(json.dumps(segment(image, [Point(9, 9)], model="someone/fine-tuned").masks.shape))',
-    )
+    script = """
+import sys
+shape = segment(image, [Point(9, 9)], model="someone/fine-tuned").masks.shape
+print(json.dumps([shape, [name for name in ("openvino", "transformers") if name in sys.modules]]))
+"""
+    shape, unused = python(hub.url, script)
     assert shape == [1, 40, 50]
+    assert unused == []
 
 
 UNREACHABLE = """

@@ -1,7 +1,6 @@
-"""EdgeTAM and SAM 2 of transformers: real architectures with seeded weights."""
+"""EdgeTAM of transformers: the real architecture with seeded weights."""
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import EdgeTamModel, Sam2Config, Sam2Model
+from transformers import EdgeTamModel
 
 from sam2_widget import Box, Point, SegmentWidget, load_model, segment
 from sam2_widget.errors import CheckpointError, MissingLibraryError, SettingError
 from sam2_widget.models.batches import DecodeRequest
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
-from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import PromptArrays
 
 IMAGE = np.random.default_rng(5).integers(0, 255, (90, 140, 3), np.uint8)
@@ -145,78 +143,6 @@ def test_model_is_loaded_from_a_folder_and_segments(edgetam_folder):
     widget.close()
 
 
-# Weights of the sam2 package under the names of transformers.
-RENAMED = (
-    (r"^image_encoder\.trunk\.", "vision_encoder.backbone."),
-    (r"^image_encoder\.neck\.convs\.(\d)\.conv\.", r"vision_encoder.neck.convs.\1."),
-    (r"patch_embed\.proj\.", "patch_embed.projection."),
-    (r"^sam_prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$", "shared"),
-    (r"^sam_prompt_encoder\.mask_downscaling\.0\.", "prompt_encoder.mask_embed.conv1."),
-    (r"^sam_prompt_encoder\.mask_downscaling\.1\.", "prompt_encoder.mask_embed.layer_norm1."),
-    (r"^sam_prompt_encoder\.mask_downscaling\.3\.", "prompt_encoder.mask_embed.conv2."),
-    (r"^sam_prompt_encoder\.mask_downscaling\.4\.", "prompt_encoder.mask_embed.layer_norm2."),
-    (r"^sam_prompt_encoder\.mask_downscaling\.6\.", "prompt_encoder.mask_embed.conv3."),
-    (r"^sam_prompt_encoder\.", "prompt_encoder."),
-    (r"^sam_mask_decoder\.output_upscaling\.0\.", "mask_decoder.upscale_conv1."),
-    (r"^sam_mask_decoder\.output_upscaling\.1\.", "mask_decoder.upscale_layer_norm."),
-    (r"^sam_mask_decoder\.output_upscaling\.3\.", "mask_decoder.upscale_conv2."),
-    (r"^sam_mask_decoder\.", "mask_decoder."),
-    (r"(hypernetworks_mlps\.\d|prediction_head|score_head)\.layers\.0\.", r"\1.proj_in."),
-    (r"(hypernetworks_mlps\.\d|prediction_head|score_head)\.layers\.1\.", r"\1.layers.0."),
-    (r"(hypernetworks_mlps\.\d|prediction_head|score_head)\.layers\.2\.", r"\1.proj_out."),
-    (r"\.mlp\.layers\.0\.", ".mlp.proj_in."),
-    (r"\.mlp\.layers\.1\.", ".mlp.proj_out."),
-    (r"\.out_proj\.", ".o_proj."),
-    (r"\.norm(\d|_final_attn)\.", r".layer_norm\1."),
-    (r"^no_mem_embed$", "no_memory_embedding"),
-)
-
-
-def converted(weights):
-    found = {}
-    for name, tensor in weights.items():
-        new = name
-        for pattern, replacement in RENAMED:
-            new = re.sub(pattern, replacement, new)
-        found[new] = tensor
-    shared = found.pop("shared")
-    found["shared_image_embedding.positional_embedding"] = shared
-    found["prompt_encoder.shared_embedding.positional_embedding"] = shared.clone()
-    points = [found.pop(f"prompt_encoder.point_embeddings.{i}.weight") for i in range(4)]
-    found["prompt_encoder.point_embed.weight"] = torch.cat(points)
-    return found
-
-
-@pytest.fixture(scope="module")
-def sam2_folder(tiny, tmp_path_factory):
-    """The weights of `tiny` in the format of transformers, configured for videos as on the hub."""
-    folder = tmp_path_factory.mktemp("sam2")
-    wanted = Sam2Model(Sam2Config()).state_dict()
-    weights = {n: t.contiguous() for n, t in converted(tiny.state_dict()).items() if n in wanted}
-    assert weights.keys() == wanted.keys()
-    save_file(weights, folder / "model.safetensors")
-    settings = {**Sam2Config().to_dict(), "model_type": "sam2_video"}
-    (folder / "config.json").write_text(json.dumps(settings))
-    return folder
-
-
-def test_sam2_of_transformers_has_the_masks_of_the_sam2_package(tiny, sam2_folder):
-    loaded = loaded_from(sam2_folder)
-    both = [
-        HuggingFacePredictor(loaded._model, name="a", dtype=torch.float32, kept=torch.float32),
-        Sam2Predictor(tiny, name="b", dtype=torch.float32, kept=torch.float32),
-    ]
-    embeddings = [model.embed(IMAGE) for model in both]
-    for name, prompts in PROMPTS.items():
-        one, other = (
-            model.predict(embedding, prompts, multimask=name == "points")
-            for model, embedding in zip(both, embeddings, strict=True)
-        )
-        np.testing.assert_allclose(one.logits, other.logits, atol=2e-4, err_msg=name)
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4, err_msg=name)
-    assert both[0].identity.split(",")[0] != both[1].identity.split(",")[0]
-
-
 def test_configuration_for_videos_is_accepted(copied, edgetam_folder):
     settings = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**settings, "model_type": "edgetam_video"}))
@@ -269,12 +195,13 @@ def test_image_size_cannot_be_chosen(edgetam_folder):
 
 def test_missing_transformers_is_reported(copied, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install 'sam2-widget\[edgetam\]'"):
+    with pytest.raises(MissingLibraryError, match="pip install transformers timm"):
         load_model(copied, device="cpu")
 
 
 def test_too_old_transformers_is_reported(copied, monkeypatch):
-    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(__version__="4.40.0"))
+    old = SimpleNamespace(__version__="4.40.0", __spec__="found")
+    monkeypatch.setitem(sys.modules, "transformers", old)
     with pytest.raises(MissingLibraryError, match=r"transformers 4\.40\.0 is too old"):
         load_model(copied, device="cpu")
 

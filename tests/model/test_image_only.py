@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from sam2_widget.models.base.architecture import VIDEO_ONLY
+from sam2_widget.models.base.weight_files import read
 from sam2_widget.models.predictors import load_file
-from sam2_widget.models.sam2.files import VIDEO_ONLY, build, read
+from sam2_widget.models.sam2.files import build
 from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.predictor import PromptArrays
 
@@ -53,7 +55,7 @@ def test_masks_are_those_of_the_whole_model(kind, dtype, tmp_path):
     torch.save({"model": whole.state_dict()}, tmp_path / "whole.pt")
     expected = answers(Sam2Predictor(channels_last(whole), name="whole", dtype=dtype))
     for name in ("images.pt", "whole.pt"):
-        model = build(tmp_path / name, read(tmp_path / name))
+        model = build(tmp_path / name, read(tmp_path / name).weights)
         predictor = Sam2Predictor(channels_last(model), name=name, dtype=dtype)
         for one, other in zip(answers(predictor), expected, strict=True):
             np.testing.assert_array_equal(one.logits, other.logits)

@@ -12,7 +12,7 @@ import torch
 from sam2.build_sam import build_sam2
 
 from sam2_widget.models import predictors
-from sam2_widget.models.sam2 import files as sam2_files
+from sam2_widget.models.base import weight_files
 
 MEMORY = """
 import json, re, sys
@@ -42,7 +42,7 @@ def loaded(path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is mapped")
 def test_files_in_the_hub_cache_are_memory_mapped(tiny_checkpoint, tmp_path):
-    name = sam2_files.sha256_of(tiny_checkpoint)
+    name = weight_files.sha256_of(tiny_checkpoint)
     assert re.fullmatch("[0-9a-f]{64}", name)
     (tmp_path / "blobs").mkdir()
     os.link(tiny_checkpoint, tmp_path / "blobs" / name)

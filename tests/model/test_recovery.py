@@ -26,6 +26,7 @@ from sam2_widget import (
 )
 from sam2_widget._utils.executors import TransientThreadExecutor
 from sam2_widget.models import checkpoints, predictors, recovery
+from sam2_widget.models.bundled import network as compact_network
 from sam2_widget.models.checkpoints import Checkpoint
 from sam2_widget.models.embeddings.cache import embeddings
 from sam2_widget.models.out_of_memory import is_out_of_memory
@@ -466,7 +467,7 @@ def once(monkeypatch, owner, name):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (predictors, "load_compact"),
+        (compact_network, "load_compact"),
         (sam2_predictor.Sam2Predictor, "_encode"),
         (sam2_predictor.Sam2Predictor, "_decode"),
     ],

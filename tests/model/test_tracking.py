@@ -19,8 +19,8 @@ from sam2_widget.annotation.propagation import Propagation
 from sam2_widget.annotation.stretches import KeyframeMark, stretches
 from sam2_widget.errors import CheckpointError
 from sam2_widget.masks.logits import quantise, upsample
+from sam2_widget.models.base.architecture import VIDEO_ONLY
 from sam2_widget.models.predictors import load_file
-from sam2_widget.models.sam2.files import VIDEO_ONLY
 from sam2_widget.models.sam2.predictor import Sam2Predictor
 from sam2_widget.models.sam2.tracking import Sam2Tracker
 from sam2_widget.predictor import Frame, Keyframe, Track, TrackingPredictor

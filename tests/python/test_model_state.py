@@ -5,7 +5,7 @@ import pytest
 
 from sam2_widget import ClosedError, ModelError, UnknownModelError, load_image
 from sam2_widget.annotation.model_state import Closed, CurrentModel, Failed, Loading, Ready
-from sam2_widget.models import quicker_model
+from sam2_widget.models import advice
 from sam2_widget.testing import FakePredictor
 from tests.waiting import wait_until
 
@@ -73,11 +73,12 @@ def test_the_current_model_stays_if_another_cannot_be_loaded(model):
 class PublishedPredictor(FakePredictor):
     """Stands in for a published checkpoint of SAM 2 on a CPU."""
 
+    architecture = "SAM 2"
     implementation = "sam2 1.1.0"
 
 
 def test_a_quicker_model_is_offered_once_on_a_cpu(model, monkeypatch):
-    monkeypatch.setattr(quicker_model, "_is_offered", False)
+    monkeypatch.setattr(advice, "_given", set())
     model.load(FakePredictor(name="mine"))
     model.wait()
     assert model.note == ""
@@ -93,10 +94,10 @@ def test_a_quicker_model_is_offered_once_on_a_cpu(model, monkeypatch):
 
 @pytest.mark.parametrize(("name", "device"), [("tiny", "cuda:0"), ("my/own.pt", "cpu")])
 def test_no_quicker_model_is_offered_on_a_gpu_or_for_own_checkpoints(monkeypatch, name, device):
-    monkeypatch.setattr(quicker_model, "_is_offered", False)
+    monkeypatch.setattr(advice, "_given", set())
     predictor = PublishedPredictor(name=name)
     predictor.device = device
-    assert quicker_model.offer(predictor) == ""
+    assert advice.advice_on(predictor) == ""
 
 
 def test_newer_of_two_loads_is_used(model):

@@ -24,6 +24,7 @@ from sam2_widget.models import idle, worker
 from sam2_widget.models.base.cuda_graphs import Answer, Decode, GraphedDecoder, Inputs
 from sam2_widget.models.base.devices import encoder_dtype, set_threads
 from sam2_widget.models.base.pixels import MEAN, STD, square
+from sam2_widget.models.base.points_decoder import Parts, PointsDecoder
 from sam2_widget.models.batches import DecodeRequest, in_batches
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays
 
@@ -34,6 +35,9 @@ PREPROCESSING = 1
 
 NUMPY_TYPES = {torch.float16: np.float16, torch.float32: np.float32}
 """Precisions in which embeddings may be stored."""
+
+POINTS_AT_ONCE = 4
+"""Points that a CPU decodes at a time: what is computed for more does not stay in its caches."""
 
 BOX_LABELS = (2, 3)
 """Labels of the two corners of a box among the points of SAM's prompt encoder."""
@@ -110,6 +114,8 @@ class BasePredictor(ABC):
     Attributes
     ----------
     name : str
+    architecture : str
+        Kind of network, ``"SAM 2"``, ``"EdgeTAM"`` or ``"compact"``.
     identity : str
         Key of the weights, the preprocessing and the arithmetic.
     precision : str
@@ -128,6 +134,8 @@ class BasePredictor(ABC):
 
     _package: ClassVar[str]
     """Distribution that the network is from."""
+
+    architecture = "SAM 2"
 
     def __init__(
         self,
@@ -152,6 +160,9 @@ class BasePredictor(ABC):
         use_graphs = graphs and self._device.type == "cuda"
         self._graphs = GraphedDecoder(self._network, self._decoder_weights) if use_graphs else None
         self._decoder: Decode = self._graphs or self._network
+        # Not on GPUs, where each of its steps takes a launch.
+        parts = self._decoder_parts() if self._device.type == "cpu" else None
+        self._points_decoder = PointsDecoder(parts, self._positions) if parts else None
         self.note = ""
         self.offloaded = False
         self.precision = str(self._dtype).removeprefix("torch.")
@@ -388,7 +399,7 @@ class BasePredictor(ABC):
         Points are not padded, because the decoder would attend to the padding: masks would change.
         """
         maps = tuple(_joined(m) for m in zip(*(self._maps(e) for e in embeddings), strict=True))
-        return candidates(
+        return _candidates(
             *self._decoder(self._inputs(maps, embeddings, prompts, multimask=multimask))
         )
 
@@ -411,8 +422,29 @@ class BasePredictor(ABC):
         self, embedding: Sam2Embedding, points: Sequence[PromptArrays]
     ) -> list[Candidates]:
         """Decode prompts of one point each on one image, whose maps are not repeated in memory."""
-        inputs = self._inputs(self._maps(embedding), repeat(embedding), points, multimask=True)
-        return candidates(*self._network(inputs))
+        maps = self._maps(embedding)
+        if self._points_decoder is None:
+            inputs = self._inputs(maps, repeat(embedding), points, multimask=True)
+            return _candidates(*self._network(inputs))
+        found: list[Candidates] = []
+        for start in range(0, len(points), POINTS_AT_ONCE):
+            some = points[start : start + POINTS_AT_ONCE]
+            inputs = self._inputs(maps, repeat(embedding), some, multimask=True)
+            found += _candidates(*self._fast_network(self._points_decoder, inputs))
+        return found
+
+    def _fast_network(self, decoder: PointsDecoder, inputs: Inputs) -> Answer:
+        sparse, dense = self._encode_prompts(inputs)
+        # Without a mask prompt it is the same for all points.
+        return decoder(inputs.maps, sparse, dense[:1] if inputs.previous is None else dense)
+
+    @abstractmethod
+    def _encode_prompts(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompts of one image, encoded: (B, N, channels) and (B or 1, channels, h, w)."""
+
+    @abstractmethod
+    def _decoder_parts(self) -> Parts | None:
+        """The parts of the mask decoder; None if it is of an unknown kind."""
 
     @abstractmethod
     def _decoder_weights(self) -> Iterator[torch.Tensor]:
@@ -456,7 +488,7 @@ def single_points(points: Float32Array) -> list[PromptArrays]:
     return [PromptArrays(point[None], inside) for point in points]
 
 
-def candidates(logits: torch.Tensor, scores: torch.Tensor) -> list[Candidates]:
+def _candidates(logits: torch.Tensor, scores: torch.Tensor) -> list[Candidates]:
     """The decoder's (B, K, h, w) logits and (B, K) scores, one by one."""
     clamped = logits.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT).cpu().numpy()
     answers = zip(clamped, scores.float().cpu().numpy(), strict=True)

@@ -22,6 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from sam2_widget._utils import hashing
 from sam2_widget._utils.regular_files import descriptor_path, open_regular
 from sam2_widget.errors import CheckpointError
 from sam2_widget.models.base import weight_names
@@ -171,6 +172,20 @@ def read(path: Path) -> CheckpointContent:
         except ValueError as error:
             raise CheckpointError(f"the checkpoint {str(path)!r} {error}") from error
     return CheckpointContent(found.weights, found.image_size, found.note)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    if is_blob(path):
+        return path.resolve().name
+    with opened_checkpoint(path) as file:
+        return hashing.sha256_of(file)
+
+
+def is_blob(path: Path) -> bool:
+    """Whether a file is in the hub's cache, whose files are immutable and named by SHA-256."""
+    real = path.resolve()
+    return real.parent.name == "blobs" and bool(re.fullmatch("[0-9a-f]{64}", real.name))
 
 
 @contextmanager

@@ -88,6 +88,7 @@ class CompactPredictor(Sam2Predictor):
     too; they are small compared to the image that is stored with them.
     """
 
+    architecture = "compact"
     refines_points = True
     proposal_thresholds = (0.5, 0.7)  # chosen from `benchmarks.proposals`
     proposal_edges = 0.5  # likewise: it proposes parts of plain ground

@@ -1,9 +1,12 @@
-"""Checkpoints of `transformers`: weights with a ``config.json`` in the same folder."""
+"""Networks of `transformers`, built from weights with a ``config.json`` in the same folder.
+
+Weights of the package sam2 are converted where that package cannot be imported.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,10 @@ from torch import nn
 
 from sam2_widget._utils.regular_files import open_regular
 from sam2_widget.errors import CheckpointError, MissingLibraryError
+from sam2_widget.models import packages
+from sam2_widget.models.base import architecture
+from sam2_widget.models.hugging_face import conversion
 from sam2_widget.models.published import CONFIG
-
-INSTALL = "pip install 'sam2-widget[edgetam]'"
 
 _MOST_CONFIG_BYTES = 2**20
 
@@ -36,15 +40,18 @@ class Kind:
         Name for users.
     model, config : str
         Names of classes in `transformers`.
+    install : str
+        Command that installs what it needs.
     """
 
     title: str
     model: str
     config: str
+    install: str
 
 
-_EDGETAM = Kind("EdgeTAM", "EdgeTamModel", "EdgeTamConfig")
-_SAM2 = Kind("SAM 2", "Sam2Model", "Sam2Config")
+_EDGETAM = Kind("EdgeTAM", "EdgeTamModel", "EdgeTamConfig", "pip install transformers timm")
+_SAM2 = Kind("SAM 2", "Sam2Model", "Sam2Config", packages.INSTALL_TRANSFORMERS)
 
 KINDS = {"edgetam": _EDGETAM, "edgetam_video": _EDGETAM, "sam2": _SAM2, "sam2_video": _SAM2}
 """By ``model_type`` in ``config.json``; a model for videos contains the one for images."""
@@ -74,6 +81,51 @@ def build(path: Path, weights: Mapping[str, torch.Tensor]) -> nn.Module:
     """
     settings = _read_config(path.with_name(CONFIG))
     kind = KINDS[settings["model_type"]]
+    network, _ = _build(path, kind, settings, weights, described=f"its {CONFIG}")
+    return network
+
+
+def build_converted(
+    path: Path, weights: Mapping[str, torch.Tensor], image_size: int | None = None
+) -> nn.Module:
+    """Build the network for weights of the package sam2, as `sam2.files.build` does.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights fit none of SAM 2's architectures.
+    MissingLibraryError
+        If `transformers` is missing or too old.
+    """
+    size = architecture.size_of(weights)
+    if size is None:
+        raise architecture.unknown(path, weights)
+    settings = conversion.settings(size, image_size or architecture.IMAGE_SIZE)
+    named = {n: t for n, t in weights.items() if not architecture.is_video_only(n)}
+    fitting = f"SAM 2 {size}, which its image encoder looks like"
+    try:
+        converted = conversion.renamed(architecture.in_float32(path, named))
+    except KeyError as error:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} does not fit {fitting}: {error} is missing"
+        ) from error
+    network, unused = _build(path, _SAM2, settings, converted, described=fitting)
+    if unused:
+        raise CheckpointError(
+            f"the checkpoint {str(path)!r} does not fit {fitting}: {min(unused)!r} is no part of it"
+        )
+    return network
+
+
+def _build(
+    path: Path,
+    kind: Kind,
+    settings: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    *,
+    described: str,
+) -> tuple[nn.Module, Collection[str]]:
+    """A network with these settings and weights, and the names of weights that it does not use."""
     model_class, config_class = _classes(kind)
     try:
         config = config_class.from_dict(settings)
@@ -86,18 +138,17 @@ def build(path: Path, weights: Mapping[str, torch.Tensor]) -> nn.Module:
             output_loading_info=True,
         )
     except ImportError as error:
-        raise MissingLibraryError(f"{kind.title} needs {_reason(error)}: {INSTALL}") from error
+        raise MissingLibraryError(f"{kind.title} needs {_reason(error)}: {kind.install}") from error
     except Exception as error:  # values in an untrusted file can fail in many ways
         raise CheckpointError(
-            f"the checkpoint {str(path)!r} does not fit its {CONFIG}: {_reason(error)}"
+            f"the checkpoint {str(path)!r} does not fit {described}: {_reason(error)}"
         ) from error
     if missing := sorted(report["missing_keys"]):
         raise CheckpointError(
             f"the checkpoint {str(path)!r} lacks {len(missing)} of the weights that "
             f"{kind.title} has, such as {missing[0]!r}"
         )
-    network: nn.Module = model.eval().requires_grad_(requires_grad=False)
-    return network
+    return model.eval().requires_grad_(requires_grad=False), report["unexpected_keys"]
 
 
 def _check_size(model_class: Any, config: Any, weights: Mapping[str, torch.Tensor]) -> None:
@@ -142,12 +193,12 @@ def _classes(kind: Kind) -> tuple[Any, Any]:
         return getattr(transformers, kind.model), getattr(transformers, kind.config)
     except ImportError as error:
         raise MissingLibraryError(
-            f"{kind.title} needs the package transformers: {INSTALL}"
+            f"{kind.title} needs the package transformers: {kind.install}"
         ) from error
     except AttributeError as error:
         raise MissingLibraryError(
             f"transformers {transformers.__version__} is too old, it has no {kind.model}: "
-            f"{INSTALL} --upgrade"
+            f"{kind.install} --upgrade"
         ) from error
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from sam2_widget.models.base.cuda_graphs import Answer, Inputs
+from sam2_widget.models.base.points_decoder import Parts
 from sam2_widget.models.base.predictor import BasePredictor
+from sam2_widget.models.hugging_face.decoder_parts import parts_of
 
 
 class HuggingFacePredictor(BasePredictor):
@@ -25,6 +27,11 @@ class HuggingFacePredictor(BasePredictor):
     def _kind(self) -> str:
         """Differs from the sam2 package, whose embeddings differ in the last bits."""
         return type(self._model).__name__
+
+    def __init__(self, model: Any, **options: Any) -> None:
+        super().__init__(model, **options)
+        if self._kind == "EdgeTamModel":
+            self.architecture = "EdgeTAM"
 
     @property
     def logits_size(self) -> tuple[int, int]:
@@ -53,17 +60,29 @@ class HuggingFacePredictor(BasePredictor):
         yield from self._model.prompt_encoder.parameters()
         yield from self._model.mask_decoder.parameters()
 
+    def _prompts(self, inputs: Inputs, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoded prompts; `axis`, 0 or 1, is put before the axis of an image's prompts."""
+        sparse, dense = self._model.prompt_encoder(
+            input_points=inputs.coords.unsqueeze(axis),
+            input_labels=inputs.labels.unsqueeze(axis),
+            input_boxes=None,
+            input_masks=inputs.previous,
+        )
+        return sparse, dense
+
+    def _encode_prompts(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        sparse, dense = self._prompts(inputs, 0)
+        return sparse.squeeze(0), dense
+
+    def _decoder_parts(self) -> Parts:
+        return parts_of(self._model.mask_decoder)
+
     def _network(self, inputs: Inputs) -> Answer:
         *high_res, features = inputs.maps
         # Axis 1 counts the prompts of an image: one, or all where there is a single image.
         axis = 0 if len(inputs.coords) > len(features) else 1
         with self._autocast(on_cpu=False):
-            sparse, dense = self._model.prompt_encoder(
-                input_points=inputs.coords.unsqueeze(axis),
-                input_labels=inputs.labels.unsqueeze(axis),
-                input_boxes=None,
-                input_masks=inputs.previous,
-            )
+            sparse, dense = self._prompts(inputs, axis)
             logits, scores, _, _ = self._model.mask_decoder(
                 image_embeddings=features,
                 image_positional_embeddings=self._positions.expand(len(features), -1, -1, -1),

@@ -1,4 +1,4 @@
-"""Checkpoints of SAM 2: files with weights, and the networks that are built from them.
+"""Networks of the package sam2, built from the weights in a file.
 
 Images need the image encoder, the prompt encoder and the mask decoder of SAM 2. The parts for
 tracking in videos, 29 MiB of weights, are built and loaded at their first use.
@@ -6,7 +6,6 @@ tracking in videos, 29 MiB of weights, are built and loaded at their first use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,30 +16,14 @@ from sam2.modeling.sam.transformer import RoPEAttention
 from sam2.modeling.sam2_base import SAM2Base
 from torch.overrides import TorchFunctionMode
 
-from sam2_widget._utils import hashing
 from sam2_widget.errors import CheckpointError
-from sam2_widget.models.base import weight_files, weight_names
-
-VIDEO_ONLY = frozenset(
-    {
-        "mask_downsample",
-        "maskmem_tpos_enc",
-        "memory_attention",
-        "memory_encoder",
-        "no_mem_pos_enc",
-        "no_obj_embed_spatial",
-        "no_obj_ptr",
-        "obj_ptr_proj",
-        "obj_ptr_tpos_proj",
-    }
-)
-"""Parts of `SAM2Base` that images do not need, as the first component of a weight's name."""
-
-IMAGE_SIZE = 1024
-"""Side of the square input in pixels, in all published configurations of SAM 2."""
+from sam2_widget.models.base import architecture, weight_files
 
 SHARED = ("image_encoder", "no_mem_embed", "sam_mask_decoder", "sam_prompt_encoder")
 """The parts that images and videos share."""
+
+_CONFIGS = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
+"""Sizes as the names of packaged configurations have them."""
 
 # sam2 computes tables on the GPU, if there is one, even for a model on the CPU: on a full GPU that
 # would fail.
@@ -55,7 +38,7 @@ _OVERRIDES = (
     "++model.no_obj_embed_spatial=false",
     f"++model.image_encoder.neck.{_NO_TABLE}",
 )
-"""SAM 2 without `VIDEO_ONLY`, whose architecture SAM 2 and 2.1 share."""
+"""SAM 2 without `architecture.VIDEO_ONLY`."""
 
 _VIDEO_OVERRIDES = (
     f"++model.image_encoder.neck.{_NO_TABLE}",
@@ -83,34 +66,10 @@ class _WithoutNumbers(TorchFunctionMode):
         return func(*args, **{**(kwargs or {}), **({"device": "meta"} if is_weight else {})})
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    if _is_blob(path):
-        return path.resolve().name
-    with weight_files.opened_checkpoint(path) as file:
-        return hashing.sha256_of(file)
-
-
-def _is_blob(path: Path) -> bool:
-    """Whether a file is in the hub's cache, whose files are immutable and named by SHA-256."""
-    real = path.resolve()
-    return real.parent.name == "blobs" and bool(re.fullmatch("[0-9a-f]{64}", real.name))
-
-
-def read(path: Path) -> Mapping[str, torch.Tensor]:
-    """Read the weights of a checkpoint file, see `weight_files.read`."""
-    return weight_files.read(path).weights
-
-
-def is_compact(weights: Mapping[str, torch.Tensor]) -> bool:
-    """Whether weights have the bundled model's architecture."""
-    return "image_encoder.trunk.stem.weight" in weights
-
-
 def build(
     path: Path, weights: Mapping[str, torch.Tensor], image_size: int | None = None
 ) -> SAM2Base:
-    """Build the network for weights from `read`, on the CPU, in evaluation mode.
+    """Build the network for the weights in a file, on the CPU, in evaluation mode.
 
     `image_size` is the side of its square input in pixels, on which no weight depends; by default
     that of the published configurations.
@@ -122,9 +81,9 @@ def build(
     """
     config = recognise(weights)
     if config is None:
-        raise CheckpointError(f"the checkpoint {str(path)!r} {_unknown(weights)}")
-    named = {name: t for name, t in weights.items() if not _is_video_only(name)}
-    model = _architecture(config, image_size or IMAGE_SIZE)
+        raise architecture.unknown(path, weights)
+    named = {n: t for n, t in weights.items() if not architecture.is_video_only(n)}
+    model = _architecture(config, image_size or architecture.IMAGE_SIZE)
     try:
         # Not converted yet: weights that do not fit are rejected before they take memory.
         model.load_state_dict(named, assign=True)
@@ -133,42 +92,12 @@ def build(
             f"the checkpoint {str(path)!r} looks like {config}, but does not fit it: "
             f"{_first_words(error)}"
         ) from error
-    # Files in the hub's cache are memory-mapped, so that kernels share their memory.
-    prepared = _as_float if _is_blob(path) else _owned
-    model.load_state_dict({n: prepared(n, t, path) for n, t in named.items()}, assign=True)
+    model.load_state_dict(architecture.in_float32(path, named), assign=True)
     return model.eval().requires_grad_(requires_grad=False)
-
-
-def _as_float(_name: str, tensor: torch.Tensor, _path: Path) -> torch.Tensor:
-    return tensor.float()
-
-
-def _owned(name: str, tensor: torch.Tensor, path: Path) -> torch.Tensor:
-    """A copy of the tensor: overwriting a memory-mapped file would crash the kernel."""
-    copied = tensor.to(torch.float32, copy=True)
-    if not torch.isfinite(copied).all():
-        raise CheckpointError(
-            f"the checkpoint {str(path)!r} holds NaN or infinity in {name!r}, as after a training "
-            "that diverged: pass an earlier checkpoint"
-        )
-    return copied
 
 
 def _first_words(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def _unknown(weights: Mapping[str, torch.Tensor]) -> str:
-    """Describe a checkpoint of unknown architecture."""
-    some = ", ".join(list(weights)[:3]) or "nothing"
-    return weight_names.other_model(weights) or (
-        f"fits no architecture of SAM 2 or 2.1, it holds {len(weights)} tensors ({some[:200]} …): "
-        "pass a checkpoint in SAM 2's own format"
-    )
-
-
-def _is_video_only(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in VIDEO_ONLY
 
 
 def _architecture(config: str, image_size: int) -> SAM2Base:
@@ -202,17 +131,18 @@ def with_video_parts(path: Path, checksum: str, images: SAM2Base) -> SAM2Base:
     CheckpointError
         If the file has changed, cannot be read, or does not fit.
     """
-    weights = read(path)
-    if sha256_of(path) != checksum:
+    weights = weight_files.read(path).weights
+    if weight_files.sha256_of(path) != checksum:
         raise CheckpointError(
             f"the checkpoint {str(path)!r} has been changed since it was loaded: load it again"
         )
     model = _empty(_video_config(weights), int(images.image_size), _VIDEO_OVERRIDES)
     for name in SHARED:
         setattr(model, name, getattr(images, name))
-    prepared = _as_float if _is_blob(path) else _owned
-    named = {n: prepared(n, t, path) for n, t in weights.items() if _is_video_only(n)}
-    expected = {name for name in model.state_dict() if _is_video_only(name)}
+    named = architecture.in_float32(
+        path, {n: t for n, t in weights.items() if architecture.is_video_only(n)}
+    )
+    expected = {name for name in model.state_dict() if architecture.is_video_only(name)}
     try:
         model.load_state_dict(named, strict=False, assign=True)
     except RuntimeError as error:
@@ -249,12 +179,6 @@ def _share_tables(model: SAM2Base) -> None:
 
 
 def recognise(weights: Mapping[str, torch.Tensor]) -> str | None:
-    """Packaged configuration of the architecture that has so many channels and blocks, or None."""
-    prefix = "image_encoder.trunk.blocks."
-    numbers = {name[len(prefix) :].split(".")[0] for name in weights if name.startswith(prefix)}
-    stem = weights.get("image_encoder.trunk.patch_embed.proj.weight")
-    if stem is None:
-        return None
-    sizes = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}
-    size = sizes.get((stem.shape[0], len(numbers)))
-    return size and f"configs/sam2.1/sam2.1_hiera_{size}.yaml"
+    """Packaged configuration of the architecture of weights, or None if it is unknown."""
+    size = architecture.size_of(weights)
+    return size and f"configs/sam2.1/sam2.1_hiera_{_CONFIGS[size]}.yaml"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from sam2.modeling.position_encoding import PositionEmbeddingSine
@@ -12,31 +10,19 @@ from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam2_base import SAM2Base
 
 from sam2_widget.models.base.cuda_graphs import Answer, Inputs
-from sam2_widget.models.base.predictor import BasePredictor, Sam2Embedding, candidates
-from sam2_widget.models.sam2.points_decoder import PointsDecoder
-from sam2_widget.predictor import Candidates, PromptArrays
-
-POINTS_AT_ONCE = 4
-"""Points that a CPU decodes at a time: what is computed for more does not stay in its caches."""
+from sam2_widget.models.base.points_decoder import Parts
+from sam2_widget.models.base.predictor import BasePredictor
+from sam2_widget.models.sam2.decoder_parts import parts_of
 
 
 class Sam2Predictor(BasePredictor):
     """A network of the package sam2, with the same masks as its `SAM2ImagePredictor`.
 
-    Parameters
-    ----------
-    model : SAM2Base
-        In evaluation mode, on its device.
-    **options
-        As for `BasePredictor`.
+    Its model is a `SAM2Base`.
     """
 
     _model: SAM2Base
     _package = "sam2"
-
-    def __init__(self, model: SAM2Base, **options: Any) -> None:
-        super().__init__(model, **options)
-        self._points_decoder = self._fast_points_decoder()
 
     @property
     def logits_size(self) -> tuple[int, int]:
@@ -66,31 +52,16 @@ class Sam2Predictor(BasePredictor):
         channels, side = self._model.hidden_dim, self._model.sam_image_embedding_size
         return [(1, channels // n, s * side, s * side) for n, s in ((8, 4), (4, 2), (1, 1))]
 
-    def _decode_points(
-        self, embedding: Sam2Embedding, points: Sequence[PromptArrays]
-    ) -> list[Candidates]:
-        if self._points_decoder is None:
-            return super()._decode_points(embedding, points)
-        found: list[Candidates] = []
-        for start in range(0, len(points), POINTS_AT_ONCE):
-            some = points[start : start + POINTS_AT_ONCE]
-            inputs = self._inputs(self._maps(embedding), repeat(embedding), some, multimask=True)
-            found += candidates(*self._fast_network(self._points_decoder, inputs))
-        return found
-
-    def _fast_points_decoder(self) -> PointsDecoder | None:
-        """A faster decoder of many points; None on GPUs, where each of its steps takes a launch."""
-        decoder = getattr(self._model, "sam_mask_decoder", None)
-        suits = isinstance(decoder, MaskDecoder) and self._device.type == "cpu"
-        return PointsDecoder(decoder, self._positions) if suits else None
-
-    def _fast_network(self, decoder: PointsDecoder, inputs: Inputs) -> Answer:
+    def _encode_prompts(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         points = (inputs.coords, inputs.labels)
         sparse, dense = self._model.sam_prompt_encoder(
             points=points, boxes=None, masks=inputs.previous
         )
-        # Without a mask prompt it is the same for all points.
-        return decoder(inputs.maps, sparse, dense[:1] if inputs.previous is None else dense)
+        return sparse, dense
+
+    def _decoder_parts(self) -> Parts | None:
+        decoder = getattr(self._model, "sam_mask_decoder", None)
+        return parts_of(decoder) if isinstance(decoder, MaskDecoder) else None
 
     def _decoder_weights(self) -> Iterator[torch.Tensor]:
         yield from self._model.sam_prompt_encoder.parameters()
@@ -105,11 +76,9 @@ class Sam2Predictor(BasePredictor):
 
     def _network(self, inputs: Inputs) -> Answer:
         *high_res, features = inputs.maps
-        points = (inputs.coords, inputs.labels)
-        encoder, decoder = self._model.sam_prompt_encoder, self._model.sam_mask_decoder
         with self._autocast(on_cpu=False):
-            sparse, dense = encoder(points=points, boxes=None, masks=inputs.previous)
-            logits, scores, _, _ = decoder(
+            sparse, dense = self._encode_prompts(inputs)
+            logits, scores, _, _ = self._model.sam_mask_decoder(
                 image_embeddings=features,
                 image_pe=self._positions,
                 sparse_prompt_embeddings=sparse,

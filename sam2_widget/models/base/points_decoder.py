@@ -1,4 +1,4 @@
-"""sam2's mask decoder for many points of one image, in half the time on a CPU.
+"""SAM 2's mask decoder for many points of one image, in half the time on a CPU.
 
 The masks are those of the modules themselves, except for rounding. Four things save time:
 
@@ -12,13 +12,80 @@ The masks are those of the modules themselves, except for rounding. Four things 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from sam2.modeling.sam.mask_decoder import MaskDecoder
-from sam2.modeling.sam.transformer import Attention, TwoWayAttentionBlock, TwoWayTransformer
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attention:
+    """An attention: projections to queries, keys, values and of the result, and heads."""
+
+    queries: nn.Linear
+    keys: nn.Linear
+    values: nn.Linear
+    result: nn.Linear
+    heads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A block of the two-way transformer.
+
+    Attributes
+    ----------
+    is_first : bool
+        Whether its self-attention takes the tokens as they are.
+    self_attention : callable
+        Of queries, keys and values.
+    to_cells, to_tokens : Attention
+        Of tokens to the cells, and of cells to the tokens.
+    mlp : Module
+    norms : four Modules
+        In the order of their use.
+    """
+
+    is_first: bool
+    self_attention: Callable[[Tensor, Tensor, Tensor], Tensor]
+    to_cells: Attention
+    to_tokens: Attention
+    mlp: nn.Module
+    norms: Sequence[nn.Module]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The parts of a mask decoder, whichever names its package has for them.
+
+    Attributes
+    ----------
+    tokens : sequence of Embedding
+        The decoder's own tokens, in their order.
+    first_mask : int
+        Number of the first mask's token, which follows that of the scores.
+    blocks : sequence of Block
+    last, last_norm : Attention, Module
+        Of tokens to the cells, after the blocks.
+    scores : Module
+        From the token of the scores to those of all masks.
+    upscaling : five Modules
+        Transposed convolution, normalisation, activation, and again without normalisation.
+    masks : sequence of Module
+        From the token of each mask to its weights.
+    """
+
+    tokens: Sequence[nn.Embedding]
+    first_mask: int
+    blocks: Sequence[Block]
+    last: Attention
+    last_norm: nn.Module
+    scores: nn.Module
+    upscaling: tuple[nn.ConvTranspose2d, Any, nn.Module, nn.ConvTranspose2d, nn.Module]
+    masks: Sequence[nn.Module]
 
 
 @dataclass(frozen=True)
@@ -41,14 +108,14 @@ class PointsDecoder:
 
     Parameters
     ----------
-    decoder : MaskDecoder
-        With features of high resolution.
+    parts : Parts
+        Of a decoder with features of high resolution.
     positions : (1, channels, h, w) Tensor
         Encoding of the cells' positions.
     """
 
-    def __init__(self, decoder: MaskDecoder, positions: Tensor) -> None:
-        self._decoder = decoder
+    def __init__(self, parts: Parts, positions: Tensor) -> None:
+        self._parts = parts
         self._positions = _channels_last(positions)
 
     def __call__(
@@ -74,29 +141,24 @@ class PointsDecoder:
         cells = _channels_last(features + dense)
         tokens, cells = self._attend(cells, self._tokens(sparse))
         masks = self._masks(cells, fine, tokens)
-        first = 1 if self._decoder.pred_obj_scores else 0
-        scores: Tensor = self._decoder.iou_prediction_head(tokens[:, first])
+        scores: Tensor = self._parts.scores(tokens[:, self._parts.first_mask - 1])
         rows, columns = features.shape[-2:]
         return _as_map(masks, (rows, columns)), scores[:, 1:]
 
     def _tokens(self, sparse: Tensor) -> Tensor:
         """The decoder's own tokens and those of the points, (B, T, channels)."""
-        decoder = self._decoder
-        own = [decoder.iou_token.weight, decoder.mask_tokens.weight]
-        if decoder.pred_obj_scores:
-            own.insert(0, decoder.obj_score_token.weight)
-        shared = torch.cat(own).expand(len(sparse), -1, -1)
+        own = torch.cat([embedding.weight for embedding in self._parts.tokens])
+        shared = own.expand(len(sparse), -1, -1)
         return torch.cat([shared, sparse], dim=1)
 
     def _attend(self, features: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The transformer: tokens and cells after they have attended to each other."""
-        transformer: TwoWayTransformer = self._decoder.transformer
         queries, cells = tokens, self._located(features)
-        for layer in transformer.layers:
-            queries, features = _attend_both_ways(layer, queries, tokens, cells)
+        for block in self._parts.blocks:
+            queries, features = _attend_both_ways(block, queries, tokens, cells)
             cells = self._located(features)
-        seen = _from_cells(transformer.final_attn_token_to_image, queries + tokens, cells)
-        attended: Tensor = transformer.norm_final_attn(queries + seen)
+        seen = _from_cells(self._parts.last, queries + tokens, cells)
+        attended: Tensor = self._parts.last_norm(queries + seen)
         return attended, features
 
     def _located(self, features: Tensor) -> _Cells:
@@ -105,7 +167,7 @@ class PointsDecoder:
     def _masks(self, cells: Tensor, fine: list[Tensor], tokens: Tensor) -> Tensor:
         """Logits, (B, cells, 2, 2, 2, 2, 3): rows and columns in a cell, and in a part of it."""
         finest, finer = fine
-        first, norm, activate, second, activate_again = self._decoder.output_upscaling
+        first, norm, activate, second, activate_again = self._parts.upscaling
         upscaled = _doubled(first, cells) + _in_cells(finer, 1)
         upscaled = functional.layer_norm(
             upscaled, upscaled.shape[-1:], norm.weight, norm.bias, norm.eps
@@ -116,28 +178,27 @@ class PointsDecoder:
 
     def _mask_weights(self, tokens: Tensor) -> Tensor:
         """How channels add up to masks, (B, 1, 1, 1, 1, channels, 3)."""
-        first = 2 if self._decoder.pred_obj_scores else 1
-        networks = list(self._decoder.output_hypernetworks_mlps)
+        networks, first = self._parts.masks, self._parts.first_mask
         several = range(1, len(networks))
         weights = torch.stack([networks[i](tokens[:, first + i]) for i in several], dim=-1)
         return weights[:, None, None, None, None]
 
 
 def _attend_both_ways(
-    layer: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor, cells: _Cells
+    block: Block, queries: Tensor, tokens: Tensor, cells: _Cells
 ) -> tuple[Tensor, Tensor]:
     """A block of the transformer: the new tokens, and the new features of the cells."""
-    if layer.skip_first_layer_pe:
-        queries = layer.self_attn(q=queries, k=queries, v=queries)
+    norm1, norm2, norm3, norm4 = block.norms
+    if block.is_first:
+        queries = block.self_attention(queries, queries, queries)
     else:
         located = queries + tokens
-        queries = queries + layer.self_attn(q=located, k=located, v=queries)
-    queries = layer.norm1(queries)
-    seen = _from_cells(layer.cross_attn_token_to_image, queries + tokens, cells)
-    queries = layer.norm2(queries + seen)
-    queries = layer.norm3(queries + layer.mlp(queries))
-    seen = _from_tokens(layer.cross_attn_image_to_token, cells, queries + tokens, queries)
-    return queries, layer.norm4(cells.features + seen)
+        queries = queries + block.self_attention(located, located, queries)
+    queries = norm1(queries)
+    queries = norm2(queries + _from_cells(block.to_cells, queries + tokens, cells))
+    queries = norm3(queries + block.mlp(queries))
+    seen = _from_tokens(block.to_tokens, cells, queries + tokens, queries)
+    return queries, norm4(cells.features + seen)
 
 
 def _from_cells(attention: Attention, queries: Tensor, cells: _Cells) -> Tensor:
@@ -145,42 +206,42 @@ def _from_cells(attention: Attention, queries: Tensor, cells: _Cells) -> Tensor:
 
     The bias of the keys is left out: it adds the same to all scores of a query.
     """
-    projected = _by_head(attention, attention.q_proj(queries))
-    keys, values = (_head_weights(attention, one) for one in (attention.k_proj, attention.v_proj))
+    projected = _by_head(attention, attention.queries(queries))
+    keys, values = (_head_weights(attention, one) for one in (attention.keys, attention.values))
     wanted = (projected @ keys).flatten(1, 2) * _scale(projected)
     seen = (wanted @ cells.located.transpose(1, 2)).softmax(dim=-1) @ cells.features
     heads = seen.view(*projected.shape[:3], -1) @ values.transpose(1, 2)
-    joined = heads.transpose(1, 2).flatten(2) + attention.v_proj.bias
-    found: Tensor = attention.out_proj(joined)
+    joined = heads.transpose(1, 2).flatten(2) + attention.values.bias
+    found: Tensor = attention.result(joined)
     return found
 
 
 def _from_tokens(attention: Attention, cells: _Cells, keys: Tensor, values: Tensor) -> Tensor:
     """Attention of cells to the tokens, (B, cells, channels)."""
-    projected = _by_head(attention, attention.k_proj(keys))
+    projected = _by_head(attention, attention.keys(keys))
     scale = _scale(projected)
-    weights = _head_weights(attention, attention.q_proj)
+    weights = _head_weights(attention, attention.queries)
     wanted = (projected @ weights).flatten(1, 2) * scale
-    bias = attention.q_proj.bias.view(attention.num_heads, -1)
+    bias = attention.queries.bias.view(attention.heads, -1)
     shift = (projected @ bias[..., None]).flatten(1) * scale
     scores = wanted @ cells.located.transpose(1, 2) + shift[..., None]
     shares = scores.view(*projected.shape[:3], -1).softmax(dim=2).flatten(1, 2)
-    weight = attention.out_proj.weight
-    out = weight.view(len(weight), attention.num_heads, -1).permute(1, 2, 0)
-    given = (_by_head(attention, attention.v_proj(values)) @ out).flatten(1, 2)
-    seen: Tensor = shares.transpose(1, 2) @ given + attention.out_proj.bias
+    weight = attention.result.weight
+    out = weight.view(len(weight), attention.heads, -1).permute(1, 2, 0)
+    given = (_by_head(attention, attention.values(values)) @ out).flatten(1, 2)
+    seen: Tensor = shares.transpose(1, 2) @ given + attention.result.bias
     return seen
 
 
 def _by_head(attention: Attention, tokens: Tensor) -> Tensor:
     """(B, T, channels) as (B, heads, T, channels of a head)."""
-    return tokens.view(*tokens.shape[:2], attention.num_heads, -1).transpose(1, 2)
+    return tokens.view(*tokens.shape[:2], attention.heads, -1).transpose(1, 2)
 
 
 def _head_weights(attention: Attention, projection: nn.Linear) -> Tensor:
     """Weights of a projection, (heads, channels of a head, channels)."""
     weight = projection.weight
-    return weight.view(attention.num_heads, -1, weight.shape[1])
+    return weight.view(attention.heads, -1, weight.shape[1])
 
 
 def _scale(by_head: Tensor) -> float:
@@ -192,7 +253,7 @@ def _doubled(convolution: nn.ConvTranspose2d, cells: Tensor) -> Tensor:
     weight = convolution.weight.permute(0, 2, 3, 1)
     out = cells.flatten(0, -2) @ weight.flatten(1)
     bias = convolution.bias
-    assert bias is not None  # noqa: S101 - sam2's have one
+    assert bias is not None  # noqa: S101 - those of SAM 2 have one
     return out.view(*cells.shape[:-1], *weight.shape[1:]).add_(bias)
 
 
