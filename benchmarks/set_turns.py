@@ -32,7 +32,11 @@ from sam2_widget import SegmentSet
 s = SegmentSet({folder!r}, model={model!r})
 s"""
 
-PREPARED = "s.widget._planes.is_prepared(s.shown {direction:+d})"
+# Also whether the page has the picture.
+PREPARED = (
+    "s.widget._planes.is_prepared(s.shown {direction:+d})"
+    " and s.shown {direction:+d} in s.widget._publisher.ahead"
+)
 
 # From the click on a button until another image is painted, and until the model is ready.
 TURN = """

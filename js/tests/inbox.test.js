@@ -48,6 +48,35 @@ test("of several planes that were requested only the one whose state arrives is 
   );
 });
 
+test("a picture that was sent ahead is shown with the state of its plane, and not decoded again", () => {
+  inbox.receiveTraits({ isSet: true });
+  inbox.receivePicture(picture(0));
+  const ahead = picture(2);
+  inbox.receivePictureAhead(ahead);
+  receiveObjects(0, { plane: 2, put: [object(7)], reset: true });
+  assert.deepEqual(shown(), [0, []]);
+  receiveState({ plane: 2 });
+  assert.deepEqual(shown(), [2, [7]]);
+  inbox.receivePicture(picture(2));
+  assert.equal(inbox.picture(), ahead);
+  const other = { ...picture(2), data: new Uint8Array([9, 9, 9, 9]) };
+  inbox.receivePicture(other);
+  assert.equal(inbox.picture(), other, "it has changed");
+  receiveState({ plane: 0 });
+  assert.deepEqual(shown(), [0, []], "the one before is kept, too");
+});
+
+test("few pictures are kept, and none of a stack", () => {
+  inbox.receivePicture(picture(0));
+  receiveState({ plane: 1 });
+  assert.deepEqual(inbox.keptPictures(), []);
+  for (const plane of [2, 3, 4, 5, 3]) inbox.receivePictureAhead(picture(plane));
+  assert.deepEqual(
+    inbox.keptPictures().map(({ plane }) => plane),
+    [4, 5, 3],
+  );
+});
+
 test("a missing message of objects is detected, and all objects make it good", () => {
   receiveState({ newestObjectsMessage: 0 });
   assert.ok(!inbox.hasAllObjects());

@@ -8,6 +8,7 @@ import {
   parseClasses,
   parseObjects,
   parsePicture,
+  parsePictureAhead,
   parseState,
   parsePreview,
   parseProbe,
@@ -166,6 +167,14 @@ test("a picture needs a size and bytes", () => {
     assert.equal(parsePicture({ ...picture, ...change }), null);
   }
   assert.equal(parsePicture(null), null);
+});
+
+test("a picture that is sent ahead has its data in a buffer of the message", () => {
+  const content = { type: "picture", plane: 3, width: 5, height: 4, mime: "image/png", name: "a" };
+  const found = parsePictureAhead({ ...content, buffer: 1 }, [new Uint8Array(2), payload]);
+  assert.deepEqual([found?.plane, found?.width, found?.data], [3, 5, payload]);
+  assert.equal(parsePictureAhead({ ...content, buffer: 2 }, [payload]), null);
+  assert.equal(parsePictureAhead(null, []), null);
 });
 
 test("classes have a name and a colour", () => {

@@ -90,6 +90,8 @@ class Planes:
         Letter of the axis; "" for a plain image.
     edited : callable
         Called with an annotator after each of its edits.
+    prefetched : callable
+        Called on a thread with the picture of a plane that was prepared to be shown next.
     index : int
         Number of the plane shown.
     tracking : StackTracks or None
@@ -117,6 +119,7 @@ class Planes:
         self.collection = image if isinstance(image, ImageCollection) else None
         self.axis = self.stack.along if self.stack else ""
         self.edited: Callable[[Annotator], object] = _ignore
+        self.prefetched: Callable[[ShownPlane], object] = _ignore
         self.index = self.collection.first if self.collection else 0
         self.pending_plane: int | None = None
         self._pictures: PictureCache | None = None
@@ -141,7 +144,12 @@ class Planes:
         self._ahead = 1
         self._closed = False
         pause = PAUSE if self.collection else 0.0
-        self._prefetcher = Prefetcher(self._images, weak_callback(self._picture), pause=pause)
+        self._prefetcher = Prefetcher(
+            self._images,
+            weak_callback(self._picture),
+            prepared=weak_callback(self._prefetched),
+            pause=pause,
+        )
         # One for each widget, so that a slow disk does not delay other widgets.
         self._reader = TransientThreadExecutor("sam2-widget-planes")
         self._pending_client = ALL_PAGES
@@ -573,6 +581,10 @@ class Planes:
             task = (self.index, self._ahead, self._load_count)
             self._prefetcher.start(task, cache.predictor, self._planes_ahead)
 
+    def _prefetched(self, index: int) -> None:
+        if self._pictures is not None:
+            self.prefetched(self._pictures.picture(index))
+
     def _planes_ahead(self) -> Iterator[int]:
         """Numbers of the planes that will probably be shown next."""
         pictures, collection = self._pictures, self.collection
@@ -597,7 +609,7 @@ class Planes:
         return embeddings.has(cache.predictor, self._images(index).rgb)
 
 
-def _ignore(_: Annotator) -> None:
+def _ignore(_: object) -> None:
     pass
 
 

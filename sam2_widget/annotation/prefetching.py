@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 MAX_AHEAD = 8
 """Planes that are prepared at most: users look at each for several seconds."""
 
+MOST_PROBABLE = 2
+"""Planes whose pictures are sent ahead: the neighbour, and the next that is not finished."""
+
 PAUSE = 0.2
 """Seconds until images of a set are prepared after another one is shown.
 
@@ -35,6 +38,8 @@ class Prefetcher:
         Returns a plane by its number.
     read : callable
         Reads a plane and prepares its picture.
+    prepared : callable
+        Called on the thread with the number of each of the most probable planes, once prepared.
     pause : float
         Seconds until it begins.
     """
@@ -44,10 +49,12 @@ class Prefetcher:
         image: Callable[[int], ImageSource],
         read: Callable[[int], object],
         *,
+        prepared: Callable[[int], object],
         pause: float = 0.0,
     ) -> None:
         self._image = image
         self._read = read
+        self._prepared = prepared
         self._pause = pause
         self._thread = TransientThreadExecutor("sam2-widget-planes-ahead")
         self._task: object = None
@@ -82,6 +89,8 @@ class Prefetcher:
                 return
             embedding = self._prepare(index, predictor, is_over)
             if embedding is not None:
+                if count <= MOST_PROBABLE and not is_over.is_set():
+                    self._prepared(index)
                 # Room for those of the plane shown and of the last one is left.
                 most = min(most, max(1, embeddings.room_for(embedding) - 2))
 

@@ -47,8 +47,8 @@ class TileScheme(TypedDict):
     levels: int
 
 
-class ImageTrait(TypedDict):
-    """The picture of the plane shown.
+class PictureContent(TypedDict):
+    """The picture of a plane, without its data.
 
     Attributes
     ----------
@@ -66,11 +66,16 @@ class ImageTrait(TypedDict):
     width: int
     height: int
     mime: str
-    data: Binary
     name: str
     view_width: int
     view_height: int
     tiles: TileScheme | None
+
+
+class ImageTrait(PictureContent):
+    """The picture of the plane shown."""
+
+    data: Binary
 
 
 class StackTrait(TypedDict, total=False):
@@ -440,6 +445,19 @@ class ObjectsMessage(ObjectsBatch):
     n: int
 
 
+class PictureMessage(PictureContent):
+    """The picture of an image of a set that will probably be shown next.
+
+    Attributes
+    ----------
+    buffer : int
+        Index of its data among the message's buffers.
+    """
+
+    type: Literal["picture"]
+    buffer: int
+
+
 class PreviewAnswer(TypedDict):
     """The mask that a click would give; None if it cannot be predicted now."""
 
@@ -590,7 +608,7 @@ Answer: TypeAlias = (
     | UploadedAnswer
 )
 KernelMessage: TypeAlias = (
-    ObjectsMessage | TimelineMessage | ProposalsMessage | Answer | TimingsRequest
+    ObjectsMessage | PictureMessage | TimelineMessage | ProposalsMessage | Answer | TimingsRequest
 )
 
 

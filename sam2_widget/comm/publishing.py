@@ -15,6 +15,7 @@ from sam2_widget.annotation.session import AnnotatedObject
 from sam2_widget.annotation.snapshots import Snapshot
 from sam2_widget.comm import messages, wire
 from sam2_widget.comm.lanes import LanePublisher
+from sam2_widget.comm.pictures_ahead import PicturesAhead
 from sam2_widget.comm.proposal_batches import ProposalPublisher
 from sam2_widget.comm.proposals import ProposingTrait
 from sam2_widget.comm.timeline import TrackingTrait
@@ -53,6 +54,8 @@ class Publisher:
         Publisher of the timeline.
     proposals : ProposalPublisher
         Publisher of proposals.
+    ahead : PicturesAhead
+        Sends pictures before they are shown.
     registry : wire.SentRegistry
         Strokes and masks that were sent to pages.
     prompts_by_key : mapping of str to Stroke or MaskPrompt
@@ -77,6 +80,7 @@ class Publisher:
         self._set_state = set_state
         self._set_picture = set_picture
         self._plane = planes.index
+        self._picture = planes.picture
         self._sent: dict[int, wire.ShownObject] = {}
         self._looks: object = None
         self.prompts_by_key: WeakValueDictionary[str, Stroke | MaskPrompt] = WeakValueDictionary()
@@ -93,6 +97,7 @@ class Publisher:
             set_proposing=set_proposing,
             publish_later=DelayedCall(publish_delayed, "sam2-widget-proposed"),
         )
+        self.ahead = PicturesAhead(planes, send)
         self._count = 0
         state = self._current_state(planes.shown.snapshot(), 0)
         self._known: messages.StateContent | None = state
@@ -124,9 +129,11 @@ class Publisher:
     def publish(self) -> None:
         """Send what has changed; the caller holds the annotators' lock."""
         # Pages collect the objects of another plane, and show it when its state arrives.
-        plane_changed = self._plane != self._planes.index
-        if plane_changed:
+        if self._plane != self._planes.index:
             self._begin()
+        before, self._picture = self._picture, self._planes.picture
+        picture_changed = before is not self._picture
+        is_picture_there = picture_changed and self.ahead.shown(before, self._picture)
         # Taken once: a prediction may be finished at any moment.
         snapshot = self._planes.shown.snapshot()
         finished = self._finished(snapshot)
@@ -140,11 +147,14 @@ class Publisher:
         dropping = self._messages([], drop)
         # In this order an object that becomes active or finished is never missing in between.
         self._send_all(self._messages(placed))
-        if plane_changed:
+        if picture_changed and not is_picture_there:
             self._set_picture()
         # Before the state that acknowledges what was done with them.
         self.proposals.publish()
         self._publish_state(snapshot, self._count + len(dropping))
+        if is_picture_there:
+            # Pages have it already: the large message must not delay the state that shows it.
+            self._set_picture()
         self._send_all(dropping)
         self.lanes.publish()
 
@@ -202,6 +212,7 @@ class Publisher:
             opened.
         """
         self.registry = wire.SentRegistry()
+        self.ahead.forget()
         if seen == self._count:
             self._known = None
         else:

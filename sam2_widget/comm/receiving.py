@@ -114,6 +114,7 @@ class Receiver:
     def _guarded(self, content: object, take: Callable[[object], None]) -> None:
         """Run a handler; errors become a notice in the widget, as no cell shows them."""
         self._arrived = perf_counter()
+        self._publisher.ahead.message_arrived()
         # On ipykernel 6 this is the main thread, where a cell may be interrupted at this moment.
         with defer_sigint():
             self._taken(content, take)

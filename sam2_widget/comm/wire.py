@@ -14,6 +14,7 @@ from cachetools import LRUCache
 
 from sam2_widget._utils.text import presentable
 from sam2_widget.annotation.notices import Notices
+from sam2_widget.annotation.pictures import ShownPlane
 from sam2_widget.annotation.predictions import MAX_SPECULATIVE_RUNS, Prediction
 from sam2_widget.annotation.session import AnnotatedObject, Session, number_of
 from sam2_widget.comm import messages
@@ -102,14 +103,23 @@ class ObjectsBatch:
         return CustomMessage({**self.content, "n": n}, self.buffers)
 
 
-def image_message(view: View, name: str, levels: int, plane: int = 0) -> messages.ImageTrait:
-    """The trait ``_image``; `levels`: see `Pyramid`."""
+def image_message(picture: ShownPlane, name: str) -> messages.ImageTrait:
+    """The trait ``_image``."""
+    return {**_picture(picture, name), "data": picture.view.data}
+
+
+def picture_message(picture: ShownPlane) -> messages.PictureMessage:
+    """The picture of an image of a set that is not shown yet; its data is the message's buffer."""
+    return {**_picture(picture, picture.image.name), "type": "picture", "buffer": 0}
+
+
+def _picture(picture: ShownPlane, name: str) -> messages.PictureContent:
+    view, levels = picture.view, picture.pyramid.levels
     return {
-        "plane": plane,
+        "plane": picture.index,
         "width": view.width,
         "height": view.height,
         "mime": view.mime,
-        "data": view.data,
         "name": presentable(name),
         "view_width": view.view_width,
         "view_height": view.view_height,

@@ -244,6 +244,7 @@ class SegmentWidget(
             set_proposing=weak_callback(self._set_proposing),
             publish_delayed=weak_callback(self._publish),
         )
+        self._planes.prefetched = weak_callback(self._publisher.ahead.prepared)
         queries = QueryHandler(self._planes, self._publisher, send=weak_callback(self._send_custom))
         self._receiver = Receiver(
             self._planes,
@@ -498,8 +499,7 @@ class SegmentWidget(
         """Called when a page leaves image `number` of a set; a hook for the widget of a set."""
 
     def _picture_message(self) -> messages.ImageTrait:
-        shown = self._planes.picture
-        return wire.image_message(shown.view, self._name, shown.pyramid.levels, shown.index)
+        return wire.image_message(self._planes.picture, self._name)
 
     def _stack_message(self) -> messages.StackTrait:
         planes = self._planes

@@ -18,19 +18,23 @@ def finished(prefetcher):
 
 def test_the_page_shows_a_plane_before_others_are_read():
     read = []
+    prepared = []
     prefetcher = Prefetcher(
-        lambda _: IMAGE, lambda index: read.append((index, monotonic())), pause=0.05
+        lambda _: IMAGE,
+        lambda index: read.append((index, monotonic())),
+        prepared=prepared.append,
+        pause=0.05,
     )
     started = monotonic()
     prefetcher.start("first", FakePredictor(), lambda: [1, 2])
     finished(prefetcher)
-    assert [index for index, _ in read] == [1, 2]
+    assert [index for index, _ in read] == prepared == [1, 2]
     assert read[0][1] - started >= 0.05
 
 
 def test_a_pause_ends_when_another_plane_is_shown():
     read = []
-    prefetcher = Prefetcher(lambda _: IMAGE, read.append, pause=3600)
+    prefetcher = Prefetcher(lambda _: IMAGE, read.append, prepared=lambda _: None, pause=3600)
     prefetcher.start("first", FakePredictor(), lambda: [1])
     prefetcher._pause = 0
     prefetcher.start("second", FakePredictor(), lambda: [2])
@@ -40,7 +44,7 @@ def test_a_pause_ends_when_another_plane_is_shown():
 
 def test_a_pause_ends_when_prefetching_stops():
     read = []
-    prefetcher = Prefetcher(lambda _: IMAGE, read.append, pause=3600)
+    prefetcher = Prefetcher(lambda _: IMAGE, read.append, prepared=lambda _: None, pause=3600)
     prefetcher.start("first", FakePredictor(), lambda: [1])
     prefetcher.stop()
     finished(prefetcher)

@@ -21,6 +21,7 @@ import {
   parseObjects,
   parsePart,
   parsePicture,
+  parsePictureAhead,
   parsePreview,
   parsePromptClasses,
   parseProbe,
@@ -119,6 +120,7 @@ export function connect(model, signal) {
 
   /** @type {Partial<Record<KernelMessage["type"], (content: unknown, buffers: readonly unknown[]) => void>>} */
   const messages = {
+    picture: (content, buffers) => store.receivePictureAhead(parsePictureAhead(content, buffers)),
     objects: (content, buffers) => store.receiveObjects(parseObjects(content, buffers, keyedData)),
     preview: (content, buffers) =>
       store.receiveAnswer("preview", parsePreview(content, buffers, keyedData)),

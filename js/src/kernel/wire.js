@@ -70,6 +70,12 @@ export function parsePicture(raw) {
   };
 }
 
+/** @param {unknown} raw @param {readonly unknown[]} buffers @returns {Picture | null} */
+export function parsePictureAhead(raw, buffers) {
+  const content = record(/** @type {Untrusted<Wire.PictureMessage>} */ (raw));
+  return parsePicture({ ...content, data: buffers[integer(content.buffer, -1)] });
+}
+
 /** @param {unknown} raw @returns {Stack | null} null for a plain image */
 export function parseStack(raw) {
   const { axis, count, annotated } = record(

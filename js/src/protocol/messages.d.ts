@@ -81,6 +81,7 @@ export type PageMessage =
 export type SentPrompt = Point | Box | Scribble | Choice | Stroke | Known;
 export type KernelMessage =
   | ObjectsMessage
+  | PictureMessage
   | TimelineMessage
   | ProposalsMessage
   | PreviewAnswer
@@ -204,32 +205,14 @@ export interface SyncedTraits {
  */
 export interface ImageTrait {
   plane: number;
-  /**
-   * Pixels of the image.
-   */
   width: number;
-  /**
-   * Pixels of the image.
-   */
   height: number;
-  /**
-   * ``image/png`` or ``image/jpeg``.
-   */
   mime: string;
-  data: Binary;
   name: string;
-  /**
-   * Pixels of the picture, which may be smaller.
-   */
   view_width: number;
-  /**
-   * Pixels of the picture, which may be smaller.
-   */
   view_height: number;
-  /**
-   * None if the picture has all pixels.
-   */
   tiles: TileScheme | null;
+  data: Binary;
 }
 /**
  * Tiles in full resolution that pages can request.
@@ -1383,6 +1366,24 @@ export interface FinishedObject {
    * None while it is pending.
    */
   mask: MaskContent | null;
+}
+/**
+ * The picture of an image of a set that will probably be shown next.
+ */
+export interface PictureMessage {
+  plane: number;
+  width: number;
+  height: number;
+  mime: string;
+  name: string;
+  view_width: number;
+  view_height: number;
+  tiles: TileScheme | null;
+  type: "picture";
+  /**
+   * Index of its data among the message's buffers.
+   */
+  buffer: number;
 }
 /**
  * Lanes of the timeline that are new or changed, of a stack.

@@ -23,6 +23,7 @@ import {
   viewportOf,
 } from "../pixels/geometry.js";
 import { createAdjustedPicture } from "./adjusted-picture.js";
+import { createDecodedPictures } from "./decoded-pictures.js";
 import { createHoverPreview } from "./hover-preview.js";
 import { createPictureLayer, placeKey } from "./layers.js";
 import { createMarks, sameMarks } from "./prompt-marks.js";
@@ -76,6 +77,7 @@ export function createStage({
   const areas = createAreas({ changed, signal });
   const hoverPreview = createHoverPreview({ store, changed: moved, signal });
   const pixelReadout = createPixelReadout({ store, changed: moved, signal });
+  const decodedPictures = createDecodedPictures(signal);
   const tiles = createTiles({ store, changed: tilesChanged, signal });
   const updatePicture = createPictureLayer();
   const adjusted = createAdjustedPicture({ repaint: moved, signal });
@@ -99,6 +101,8 @@ export function createStage({
   let picture = null;
   /** @type {ImageBitmap | null} */
   let bitmap = null;
+  /** The picture of the bitmap. @type {import("../state/annotation.js").Picture | null} */
+  let bitmapPicture = null;
   let broken = false;
   /** The canvas still shows the previous plane. */
   let decoding = false;
@@ -135,6 +139,7 @@ export function createStage({
 
   /** @param {Snapshot} snapshot */
   async function decode(snapshot) {
+    decodedPictures.keep([snapshot.picture, bitmapPicture, ...snapshot.keptPictures]);
     if (snapshot.picture === picture) return;
     const before = picture;
     picture = snapshot.picture;
@@ -147,25 +152,19 @@ export function createStage({
     canvas.setAttribute("aria-label", labelOf(picture));
     layOut();
     const wanted = picture;
-    try {
-      const blob = new Blob([wanted.data], { type: wanted.mime });
-      // Without colour conversion: these pixels are the model's input.
-      const decoded = await createImageBitmap(blob, { colorSpaceConversion: "none" });
-      if (picture !== wanted) return decoded.close();
-      forgetBitmap();
-      bitmap = decoded;
-    } catch {
-      if (picture !== wanted) return;
-      forgetBitmap();
-      broken = true;
-    }
+    const decoded = decodedPictures.get(wanted);
+    if (!decoded.bitmap) await decoded.done;
+    if (picture !== wanted) return;
+    bitmap = decoded.bitmap;
+    bitmapPicture = wanted;
+    broken = bitmap === null;
     decoding = false;
     if (!signal.aborted) changed();
   }
 
   function forgetBitmap() {
-    bitmap?.close();
     bitmap = null;
+    bitmapPicture = null;
   }
 
   function layOut() {
@@ -206,7 +205,9 @@ export function createStage({
       layOut();
     }
     const played = playedFrame(snapshot);
-    if (!picture || canvas.hidden || (decoding && !played)) return false;
+    // The picture of the plane may arrive after its state.
+    const isLate = decoding || picture?.plane !== snapshot.plane;
+    if (!picture || canvas.hidden || (isLate && !played)) return false;
     /** @type {Frame} */
     const frame = {
       placement: placement(),

@@ -21,6 +21,18 @@
  */
 import { EMPTY_STATE, insertAll, NOTHING_SAVED, UNKNOWN_STATUS } from "./annotation.js";
 
+/** Pictures that are kept beside the one shown: `KEPT` of the kernel. */
+export const KEPT_PICTURES = 3;
+
+/** @param {Picture} one @param {Picture} other */
+function isSamePicture(one, other) {
+  const { data, plane, width, height } = one;
+  const isLike = plane === other.plane && width === other.width && height === other.height;
+  if (!isLike || data.length !== other.data.length) return false;
+  for (let at = 0; at < data.length; at += 1) if (data[at] !== other.data[at]) return false;
+  return true;
+}
+
 /** @returns {Plane} */
 const emptyPlane = () => ({ picture: null, finished: [] });
 
@@ -41,6 +53,8 @@ export function createInbox() {
   let shown = emptyPlane();
   /** What has arrived of a plane whose state has not. @type {{ number: number, plane: Plane }} */
   let early = { number: -1, plane: emptyPlane() };
+  /** Pictures of a set that were sent ahead, or shown before: the newest last. @type {readonly Picture[]} */
+  let kept = [];
   /** Number of the newest message of objects. */
   let newestMessage = -1;
   let isMessageMissing = false;
@@ -52,13 +66,18 @@ export function createInbox() {
     return early.plane;
   }
 
+  /** @param {Picture} picture */
+  function keep(picture) {
+    kept = [...kept.filter(({ plane }) => plane !== picture.plane), picture].slice(-KEPT_PICTURES);
+  }
+
   /** Show another plane: its picture is often here already. @param {number} number */
   function showPlane(number) {
-    const arrived = early.number === number;
-    shown = {
-      picture: arrived ? early.plane.picture : shown.picture,
-      finished: arrived ? early.plane.finished : [],
-    };
+    const { picture: before } = shown;
+    const { picture, finished } = early.number === number ? early.plane : emptyPlane();
+    const ahead = kept.find(({ plane }) => plane === number);
+    shown = { picture: picture ?? ahead ?? before, finished };
+    if (traits.isSet && before) keep(before);
     early = { number: -1, plane: emptyPlane() };
   }
 
@@ -66,6 +85,7 @@ export function createInbox() {
     state: () => state,
     traits: () => traits,
     picture: () => shown.picture,
+    keptPictures: () => kept,
     finished: () => shown.finished,
     /** Whether no message of objects is missing or still on its way. */
     hasAllObjects: () => !isMessageMissing && newestMessage === state.newestObjectsMessage,
@@ -98,7 +118,15 @@ export function createInbox() {
     },
 
     /** @param {Picture | null} next */
-    receivePicture: (next) => void (planeOf(next?.plane ?? state.plane).picture = next),
+    receivePicture(next) {
+      const plane = planeOf(next?.plane ?? state.plane);
+      // The same one is decoded already.
+      const known = next && [plane.picture, ...kept].find((one) => one && isSamePicture(one, next));
+      plane.picture = known ?? next;
+    },
+
+    /** @param {Picture | null} next of an image of a set that will probably be shown next */
+    receivePictureAhead: (next) => void (next && keep(next)),
   };
 }
 

@@ -21,6 +21,7 @@
  *
  * @typedef {object} Snapshot all that a view needs
  * @property {Picture | null} picture
+ * @property {readonly Picture[]} keptPictures those that may be shown next
  * @property {Status} status
  * @property {readonly ObjectClass[]} classes
  * @property {readonly string[]} labels names of the classes
@@ -101,6 +102,7 @@ export function takeSnapshot({
   const pending = isUnacknowledged || active?.pending === true;
   return {
     picture: inbox.picture(),
+    keptPictures: inbox.keptPictures(),
     status,
     classes,
     labels: classes.map(({ name }) => name),

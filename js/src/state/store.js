@@ -278,6 +278,12 @@ export function createStore({
       changed();
     },
 
+    /** @param {import("./annotation.js").Picture | null} next of an image that will probably be shown next */
+    receivePictureAhead(next) {
+      inbox.receivePictureAhead(next);
+      changed();
+    },
+
     /** @param {Partial<import("./inbox.js").Traits>} change */
     receiveTraits(change) {
       inbox.receiveTraits(change);
