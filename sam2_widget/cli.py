@@ -321,7 +321,9 @@ def _label(options: argparse.Namespace) -> int:
             f"{str(place / NAME)!r} is there already and is opened as it is: model and classes are "
             "in its first cell"
         )
-    command = [sys.executable, "-m", "jupyterlab", str(place / NAME), *options.jupyter]
+    # The browser that JupyterLab opens gets the notebook, the address that it prints does not.
+    address = f"--LabApp.default_url=/lab/tree/{NAME}"
+    command = [sys.executable, "-m", "jupyterlab", str(place / NAME), address, *options.jupyter]
     with suppress(KeyboardInterrupt):
         return subprocess.call(command, cwd=place)  # noqa: S603 - the user's own options
     return 0

@@ -29,8 +29,10 @@ def test_jupyterlab_is_started_on_a_notebook_for_the_folder(folder, started):
     assert cli.main([*arguments, "--jupyter=--no-browser --port=9"]) == 0
     (command, options) = started[0]
     notebook = folder / "label.ipynb"
-    expected = [sys.executable, "-m", "jupyterlab", str(notebook), "--no-browser", "--port=9"]
-    assert (command, options) == (expected, {"cwd": folder})
+    expected = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    address = "--LabApp.default_url=/lab/tree/label.ipynb"
+    assert command == [*expected, address, "--no-browser", "--port=9"]
+    assert options == {"cwd": folder}
     read = nbformat.read(notebook, 4)
     nbformat.validate(read)
     names = {}
