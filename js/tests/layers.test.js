@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addedOnTop, dirtyBoxes } from "../src/stage/layers.js";
+import { addedOnTop, countChanges, dirtyBoxes } from "../src/stage/layers.js";
 import { bands, uncovered } from "../src/stage/mask-layer.js";
 import { createDraftMask } from "../src/stage/overlays.js";
 
@@ -132,4 +132,14 @@ test("bands cover a surface exactly once", () => {
       if (k) assert.equal(y0, found[k - 1].y1);
     }
   }
+});
+
+test("what differs is counted", () => {
+  const all = [overlay(1, 10), overlay(2, 30), overlay(3, 60)];
+  assert.equal(countChanges(all, all), 0);
+  assert.equal(countChanges(all, [...all]), 0);
+  assert.equal(countChanges(all, [all[0], all[2]]), 1);
+  assert.equal(countChanges(all, [...all, overlay(4, 80)]), 1);
+  assert.equal(countChanges(all, [{ ...all[0], color: "#ffffff" }, all[1]]), 2);
+  assert.equal(countChanges(all, []), 3);
 });

@@ -97,6 +97,29 @@ def test_objects_are_found_filtered_kept_and_exported(notebook, widget):
     assert len(saved["annotations"]) == few
 
 
+PIXELS = """
+(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((hash, value) => (hash * 31 + value) | 0, 0);
+}
+"""
+"""A number that is the same for the same picture."""
+
+
+def test_sliders_leave_no_traces_in_the_picture(widget):
+    panel = Panel(widget).open().search()
+    pictures = []
+    for overlap in (0.05, 1, 0.05, 1):
+        before = panel.shown
+        panel.slide("maxOverlap", overlap)
+        expect(panel.root).not_to_have_attribute("data-shown", str(before))
+        widget.settled()
+        pictures.append(widget.stage.evaluate(PIXELS))
+    few, many, again_few, again_many = pictures
+    assert (again_few, again_many) == (few, many)
+    assert few != many
+
+
 def test_clicks_keep_and_reject_one_and_drags_several(notebook, widget):
     panel = Panel(widget).open().search()
     points = panel.filter(notebook)
@@ -182,7 +205,7 @@ w = SegmentWidget(image, model=FakePredictor(radius=0.05), labels=["cell", "dust
 w"""
 
 
-def test_what_is_like_three_objects_is_kept_in_one_step(notebook):
+def test_what_is_like_three_objects_is_kept_in_one_step(notebook, page):
     notebook.open([HALVES]).run_all()
     widget = notebook.widget().ready()
     panel = Panel(widget).open().search()
@@ -218,6 +241,10 @@ def test_what_is_like_three_objects_is_kept_in_one_step(notebook):
     panel.wait(examples=3, shown=len(few))
     switch.click()
     panel.wait(shown=before)
+    switch.click()
+    panel.wait(shown=len(like))
+    for width in (120, 200):
+        assert page.evaluate(BEYOND, [widget.root.element_handle(), width]) == []
 
 
 def test_a_reload_keeps_what_is_there(notebook, page, widget):

@@ -182,6 +182,17 @@ export function addedOnTop(before, after) {
   return still ? after.slice(before.length) : null;
 }
 
+/** @param {readonly Overlay[]} before @param {readonly Overlay[]} after @returns {number} how many were added, removed or look different */
+export function countChanges(before, after) {
+  if (before === after) return 0;
+  const old = new Map(before.map((overlay) => [overlay.id, overlay]));
+  const isKept = (/** @type {Overlay} */ overlay) => {
+    const earlier = old.get(overlay.id);
+    return earlier !== undefined && same(earlier, overlay);
+  };
+  return Math.max(before.length, after.length) - after.filter(isKept).length;
+}
+
 /** @param {Overlay} a @param {Overlay} b */
 const same = (a, b) =>
   a.mask === b.mask && a.color === b.color && a.look === b.look && a.shown === b.shown;

@@ -15,7 +15,15 @@
  *   at: how many masks are blended, band by band; patch: the band that is being painted
  */
 import { boxOnSurface, intersection, union } from "../pixels/geometry.js";
-import { addedOnTop, context2d, dirtyBoxes, drawPatch, newCanvas, placeKey } from "./layers.js";
+import {
+  addedOnTop,
+  context2d,
+  countChanges,
+  dirtyBoxes,
+  drawPatch,
+  newCanvas,
+  placeKey,
+} from "./layers.js";
 import { boundsOf, rasterize } from "../pixels/mask.js";
 import { contourReach, cutOut, imageOf, blendMask, newPatch } from "../pixels/tint.js";
 
@@ -24,6 +32,9 @@ const BUDGET = 8;
 
 /** The same while the view moves, when the picture takes most of a frame. */
 const MOVING_BUDGET = 4;
+
+/** So many objects that differ are painted at once; more, a part in each frame. */
+const FEW = 4;
 
 /** Rows of a surface that are painted at a time: a large mask takes longer than a frame. */
 const BAND = 128;
@@ -161,21 +172,34 @@ export function createMaskLayer() {
     [painted, frame, job] = [overlays, next, null];
   }
 
-  /** Paint everything, or continue to. @param {readonly Overlay[]} overlays @param {Frame} next @returns {boolean} whether it is done */
-  function paintAll(overlays, next) {
-    const key = keyOf(next);
-    if (job?.key !== key) {
-      if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
-      job = { key, frame: next, overlays, bands: bands(next.surface), at: 0, patch: null };
-      back.width = next.surface.width;
-      back.height = next.surface.height;
-    }
+  /** @param {readonly Overlay[]} overlays @param {Frame} next @param {boolean} isInPlace the front shows some of them in the same place @returns {Job} */
+  function newJob(overlays, next, isInPlace) {
+    if (frame && frame.placement.image !== next.placement.image) boxes = new WeakMap();
+    back.width = next.surface.width;
+    back.height = next.surface.height;
+    const all = bands(next.surface);
+    const stale = isInPlace && overlays.length ? staleWindows(overlays, next) : null;
+    if (stale) context2d(back).drawImage(front, 0, 0);
+    const parts = stale?.flatMap((window) => all.map((band) => intersection(band, window)));
+    return {
+      key: keyOf(next),
+      frame: next,
+      overlays,
+      bands: parts?.filter((part) => part !== null) ?? all,
+      at: 0,
+      patch: null,
+    };
+  }
+
+  /** Paint everything, or what has changed, or continue to. @param {readonly Overlay[]} overlays @param {Frame} next @param {boolean} isInPlace @returns {boolean} whether it is done */
+  function paintInSteps(overlays, next, isInPlace) {
+    if (job?.key !== keyOf(next)) job = newJob(overlays, next, isInPlace);
     const isBegun = job.at > 0;
     const start = performance.now();
     const steps = job.overlays.length * job.bands.length;
     while (job.at < steps && performance.now() - start < (next.moving ? MOVING_BUDGET : BUDGET))
       paintStep(job, job.at++);
-    isSlow = isBegun || job.at < steps;
+    if (!isInPlace) isSlow = isBegun || job.at < steps;
     if (job.at < steps) return false;
     swapCanvases(job.overlays, job.frame);
     return true;
@@ -191,23 +215,24 @@ export function createMaskLayer() {
     job.patch = null;
   }
 
+  /** Where the front does not show `overlays`. @param {readonly Overlay[]} overlays @param {Frame} next @returns {Corners[]} */
+  const staleWindows = (overlays, { placement, style, surface }) =>
+    dirtyBoxes(painted, overlays, placement.image)
+      .map((box) =>
+        intersection(boxOnSurface(box, placement, contourReach(style.unit)), whole(surface)),
+      )
+      .filter((window) => window !== null);
+
   /** @param {readonly Overlay[]} overlays @param {Frame} next */
   function paintChanges(overlays, next) {
     if (overlays === painted) return;
     const added = next.cut ? null : addedOnTop(painted, overlays);
-    const before = painted;
+    const windows = staleWindows(overlays, next);
     [painted, frame] = [overlays, next];
-    const boxes = dirtyBoxes(before, overlays, next.placement.image);
-    if (!boxes.length) return;
+    if (!windows.length) return;
     // As one: where two windows overlap, an object would be added twice.
-    for (const box of added ? [boxes.reduce(union)] : boxes) {
-      const window = intersection(
-        boxOnSurface(box, next.placement, contourReach(next.style.unit)),
-        whole(next.surface),
-      );
-      if (window && added) paintOnTop(added, next, window);
-      else if (window) repaint(overlays, next, window);
-    }
+    if (added) paintOnTop(added, next, windows.reduce(union));
+    else for (const window of windows) repaint(overlays, next, window);
   }
 
   /** @param {CanvasRenderingContext2D} target @param {Frame} from @param {Frame} to */
@@ -225,9 +250,13 @@ export function createMaskLayer() {
    * @returns {Sheet}
    */
   return function updateLayer(overlays, next) {
-    const isCurrent = frame && keyOf(frame) === keyOf(next);
+    const isInPlace = Boolean((frame && keyOf(frame) === keyOf(next)) || shift(next));
     const isDeferred = next.moving && frame && isSlow;
-    const exact = Boolean(isCurrent || shift(next) || (!isDeferred && paintAll(overlays, next)));
+    const isQuick = isInPlace && countChanges(painted, overlays) <= FEW;
+    // What is completed may be older than `overlays`: a slider must not begin it again and again.
+    const exact =
+      isQuick || (!isDeferred && paintInSteps(overlays, next, isInPlace) && painted === overlays);
+    if (isQuick) job = null;
     if (exact) paintChanges(overlays, next);
     const from = exact ? null : frame;
     const isEmpty = !from && !overlays.length;

@@ -5,7 +5,15 @@
  * @typedef {import("../pixels/geometry.js").Corners} Corners
  * @typedef {import("./proposals.js").Proposal} Proposal
  * @typedef {import("./proposals.js").Thresholds} Thresholds
- * @typedef {(one: Proposal, other: Proposal, most: number) => number} Overlap IoU of two proposals; any number up to `most` if it is not larger than that
+ *
+ * @typedef {object} Pair two proposals that may overlap
+ * @property {Proposal} a
+ * @property {Proposal} b
+ * @property {number} boxIou of their boxes; 0 within a crop
+ * @property {number} largest what the IoU of their masks cannot exceed; 0 between crops
+ * @property {number | null} iou of their masks; null before it is needed
+ *
+ * @typedef {(pair: Pair, most: number) => number} Overlap IoU of two proposals; any number up to `most` if it is not larger than that
  */
 
 /** @param {Thresholds} thresholds @param {readonly number[]} likeness @returns {(proposal: Proposal) => boolean} */
@@ -66,19 +74,6 @@ function maskIou(a, b) {
   return common && common / (cellsOf(a) + cellsOf(b) - common);
 }
 
-/** IoUs do not depend on thresholds: a slider must not count the same cells again. @type {WeakMap<Proposal, WeakMap<Proposal, number>>} */
-const ious = new WeakMap();
-
-/** @param {Proposal} a @param {Proposal} b */
-function knownMaskIou(a, b) {
-  const [first, second] = a.number < b.number ? [a, b] : [b, a];
-  const known = ious.get(first) ?? new WeakMap();
-  ious.set(first, known);
-  const iou = known.get(second) ?? maskIou(first, second);
-  known.set(second, iou);
-  return iou;
-}
-
 /** What the IoU cannot exceed, without counting common cells. @param {Proposal} a @param {Proposal} b */
 function largestMaskIou(a, b) {
   const [p, q] = [a.mask.base, b.mask.base];
@@ -89,28 +84,65 @@ function largestMaskIou(a, b) {
   return common && common / (own + other - common);
 }
 
-/** @type {Overlap} */
-const withinCrop = (a, b, most) =>
-  touch(a.box, b.box) && isSame(a.crop, b.crop) && largestMaskIou(a, b) > most
-    ? knownMaskIou(a, b)
-    : 0;
+/**
+ * Of each proposal, those that may overlap with it. They do not depend on thresholds: a slider must not
+ * compare all with all again.
+ *
+ * @type {WeakMap<Proposal, Pair[]>}
+ */
+const pairsOf = new WeakMap();
+
+/** @param {Proposal} a @param {Proposal} b @returns {Pair} */
+const pairOf = (a, b) =>
+  isSame(a.crop, b.crop)
+    ? { a, b, boxIou: 0, largest: largestMaskIou(a, b), iou: null }
+    : { a, b, boxIou: boxIou(a.box, b.box), largest: 0, iou: null };
+
+/** Pair proposals of one search; those that have been paired before are not compared again. @param {readonly Proposal[]} proposals all */
+function pairAll(proposals) {
+  const known = proposals.filter((one) => pairsOf.has(one));
+  for (const one of proposals) {
+    if (pairsOf.has(one)) continue;
+    /** @type {Pair[]} */
+    const own = [];
+    for (const other of known) {
+      if (!touch(one.box, other.box)) continue;
+      const pair = pairOf(other, one);
+      if (!pair.boxIou && !pair.largest) continue;
+      own.push(pair);
+      pairsOf.get(other)?.push(pair);
+    }
+    pairsOf.set(one, own);
+    known.push(one);
+  }
+}
 
 /** @type {Overlap} */
-const betweenCrops = (a, b) => (isSame(a.crop, b.crop) ? 0 : boxIou(a.box, b.box));
+const withinCrop = (pair, most) =>
+  pair.largest > most ? (pair.iou ??= maskIou(pair.a, pair.b)) : 0;
+
+/** @type {Overlap} */
+const betweenCrops = (pair) => pair.boxIou;
 
 /**
  * Non-maximum suppression.
  *
- * @param {readonly Proposal[]} proposals the best first
+ * @param {readonly Proposal[]} proposals the best first, all of them paired
  * @param {Overlap} overlap
  * @param {number} most
  */
 function withoutDuplicates(proposals, overlap, most) {
-  /** @type {Proposal[]} */
-  const kept = [];
-  for (const one of proposals)
-    if (kept.every((other) => overlap(one, other, most) <= most)) kept.push(one);
-  return kept;
+  const isKept = new Uint8Array(
+    proposals.reduce((last, { number }) => Math.max(last, number), 0) + 1,
+  );
+  return proposals.filter((one) => {
+    for (const pair of pairsOf.get(one) ?? []) {
+      const other = pair.a === one ? pair.b : pair.a;
+      if (isKept[other.number] && overlap(pair, most) > most) return false;
+    }
+    isKept[one.number] = 1;
+    return true;
+  });
 }
 
 /**
@@ -120,6 +152,7 @@ function withoutDuplicates(proposals, overlap, most) {
  * @returns {Proposal[]} those that pass, the best first
  */
 export function filterProposals(proposals, thresholds, likeness) {
+  pairAll(proposals);
   const byScore = proposals.filter(passes(thresholds, likeness)).sort((a, b) => b.score - a.score);
   const inCrops = withoutDuplicates(byScore, withinCrop, thresholds.maxOverlap);
   // The smaller the crop, the finer its masks.
