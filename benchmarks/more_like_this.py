@@ -90,8 +90,10 @@ class Found:
 def measure(found: Found, chosen: ProposalFilter, draws: int) -> list[Figures]:
     """Figures of several choices of given objects in one image."""
     ious = found.ious
+    if len(ious) < LEAST_OBJECTS or not found.proposals:
+        return []
     there = np.flatnonzero(ious.max(axis=1) >= FOUND)
-    if len(ious) < LEAST_OBJECTS or len(there) <= GIVEN:
+    if len(there) <= GIVEN:
         return []
     describer = Describer(found.labelled.image)
     described = np.array([describer.proposal(one) for one in found.proposals])
