@@ -271,22 +271,23 @@ def test_only_the_bounding_box_of_runs_is_allocated():
 # --- time and memory for small files --------------------------------------------------------------
 
 READ_AND_MEASURE = """
-import io, json, resource, sys, warnings, zipfile
+import io, json, sys, warnings, zipfile
 import numpy as np
 from PIL import Image
 from sam2_widget import AnnotationError, read_masks
+from tests.bounded import peak_kib
 
 warnings.simplefilter("ignore")
 
 def print_area_and_memory(data, name, size=None):
     file = io.BytesIO(data)
     file.name = name
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kib()
     try:
         print(sum(one.area for one in read_masks(file, size)))
     except AnnotationError as error:
         print(error)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+    print((peak_kib() - before) // 1024)
 """
 
 
@@ -388,7 +389,7 @@ def test_only_the_first_page_of_a_tiff_in_a_mask_folder_is_decoded(tmp_path):
     (tmp_path / "1.tif").write_bytes(empty_tiff(9000, 9000, bits=8, pages=50))
     code = f"""
 print(read_masks("{tmp_path}")[0].size)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_kib() // 1024)
 """
     output, megabytes = read_in_subprocess(code)
     assert output == "(9000, 9000)"
