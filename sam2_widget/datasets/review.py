@@ -49,9 +49,8 @@ class ReviewedSet(EditableObjects, Protocol):
     def checked_class(self, label: str | None) -> str | None:
         """Return a label if objects may have it, else raise `LabelError`."""
 
-    @property
-    def review_version(self) -> int:
-        """Grows when objects or states of images have changed."""
+    def is_current(self, found: IndexedObjects) -> bool:
+        """Whether nothing has changed since then."""
 
     def keep_edit(self, edit: ReviewEdit, count: int) -> None:
         """Keep a bulk edit that has changed `count` objects, to be undone."""
@@ -244,7 +243,7 @@ class Review(Sequence[ReviewRow]):
     ) -> ReviewEdit:
         """Edit all objects; `changing` says which of them that changes, as they were reviewed."""
         made = ReviewEdit(self._objects, title)
-        is_current = self._objects.review_version == self._found.version
+        is_current = self._objects.is_current(self._found)
         made.apply(self._selected(), edit)
         # Counting what was changed would carry out what is deferred.
         is_known = is_current and not made.skipped

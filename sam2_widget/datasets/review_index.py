@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import get_args
 
 import numpy as np
@@ -111,6 +112,15 @@ class ObjectIndex:
             if changed:
                 self._index(changed)
             return IndexedObjects(self._rows, tuple(self._labels), self._version)
+
+    def is_current(self, found: IndexedObjects) -> bool:
+        """Whether nothing has changed since `current` returned this; indexes nothing anew."""
+        store = self._store
+        with self._lock:
+            is_newest = found.version == self._version and not store.has_deferred
+            if not is_newest or len(store.set.renames) != self._renames:
+                return False
+            return all(map(is_, map(store.by_old_names, self._names), self._seen))
 
     def images(self, *, unmeasured: bool) -> list[int]:
         """Numbers of the images with objects, or with objects that were not measured."""

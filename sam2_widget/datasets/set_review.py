@@ -20,7 +20,7 @@ from sam2_widget.datasets.review import (
     sorted_rows,
 )
 from sam2_widget.datasets.review_edits import ObjectsChange, ReviewEdit
-from sam2_widget.datasets.review_index import ObjectIndex
+from sam2_widget.datasets.review_index import IndexedObjects, ObjectIndex
 from sam2_widget.datasets.set_base import SetBase
 from sam2_widget.datasets.store import DeferredChange
 from sam2_widget.errors import LabelError, SegmentationError, SettingError
@@ -184,6 +184,10 @@ class SetReview(SetBase):
         if self.classes:
             self.add_class(label)
         return label
+
+    def is_current(self, found: IndexedObjects) -> bool:
+        """Whether the objects and states of images are still those."""
+        return self._index.is_current(found)
 
     def keep_edit(self, edit: ReviewEdit, count: int) -> None:
         """Keep a bulk edit that has changed `count` objects, to be undone."""

@@ -306,6 +306,11 @@ class AnnotationStore:
             self._deferred.update(changes)
             self._mark(*changes)
 
+    @property
+    def has_deferred(self) -> bool:
+        """Whether changes by `update_later` were not carried out yet."""
+        return bool(self._deferred)
+
     def _carry_out(self, name: str) -> None:
         """Carry out the deferred change of an image, which is marked to be written already."""
         change = self._deferred.pop(name)
