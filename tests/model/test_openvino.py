@@ -91,7 +91,7 @@ def test_results_name_the_backend_and_repeat_exactly(archive):
     implementation = result.provenance.implementation
     assert implementation.endswith(f", encoder in OpenVINO {runtime.installed_version()}")
     found = []
-    for threads in (1, 2, 1, 2):
+    for threads in (2, 1, 2, 1):  # the last number stays for the tests that follow
         configure(threads=threads)
         forget_models()
         found.append(logits(loaded()))

@@ -82,7 +82,8 @@ def test_what_runs_is_shown_with_how_much_of_it_is_done(start, tmp_path):
     assert line.endswith("] running: slow 80%\n")
 
 
-def test_a_layer_that_is_interrupted_while_it_starts_ends(tmp_path, monkeypatch, request):
+@pytest.mark.usefixtures("interruptible")
+def test_a_layer_that_is_interrupted_while_it_starts_ends(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Makefile").write_text(MAKEFILE)
     run_layers.LOGS.mkdir(parents=True)
@@ -95,9 +96,6 @@ def test_a_layer_that_is_interrupted_while_it_starts_ends(tmp_path, monkeypatch,
         wait_until((tmp_path / "tidy-here").exists)
         return process
 
-    # A test run in the background ignores it, and what it starts inherits that.
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
     monkeypatch.setattr(subprocess, "Popen", slowly)
     thread = threading.Thread(target=layer.run)
     thread.start()
