@@ -190,6 +190,21 @@ test("actions wait for each other, in order, with the clicks between them", () =
   assert.deepEqual([sent[2].type, sent[2].prompts], [undefined, [point(3)]]);
 });
 
+test("steps to another image contain only prompts that the kernel does not have", () => {
+  store.addPrompt(point(1));
+  store.act("advance", { to: "next" });
+  store.act("advance", { to: "next" });
+  assert.deepEqual(sent[1].prompts, [point(1)]);
+  assert.equal(sent.length, 2);
+  // Acknowledged, before the object is finished by the step.
+  publish({ done: 2, active: active(1, [point(1)]) });
+  assert.equal(sent.length, 3);
+  assert.equal("prompts" in sent[2], false);
+  store.addPrompt(point(2));
+  publish({ done: 3, active: active(1, [point(1)]) });
+  assert.deepEqual(sent[3].prompts, [point(1), point(2)]);
+});
+
 test("deleting another object does not change the prompts", () => {
   publish({ active: active(1, [point(1)]) });
   store.act("delete", { object: 2 });

@@ -220,6 +220,17 @@ def test_a_click_and_the_key_that_follows_it_arrive_together(notebook, page, wid
     assert stored(notebook, "len(s['c.png'].objects)") == before + 1
 
 
+def test_steps_in_a_row_from_an_unfinished_object_are_all_taken(notebook, page, more):
+    more.stage.focus()
+    more.click(100, 70, SIZES["a.png"]).wait(objects=1)
+    for _ in range(3):
+        page.keyboard.press(">")
+    more.wait(plane=4).settled()
+    shows(page, "d.png")
+    assert page.get_by_text("changed elsewhere").count() == 0
+    assert stored(notebook, "[len(one.objects) for one in s]") == [1, 0, 0, 0, 0]
+
+
 def test_notes_and_attributes_are_stored_as_one_types(notebook, page, more, bar):
     note = bar.get_by_role("textbox", name="Note").first
     note.fill("dark, and blurred")

@@ -73,10 +73,13 @@ export function createEdits({ outbox, link, confirmed }) {
   /** @param {QueuedAction} action @param {readonly Prompt[]} prompts @param {Partial<PromptsRequest>} [more] */
   function sendAction({ type, detail }, prompts, more) {
     const finishes = finishesObject(type, detail, base.active?.id ?? null);
+    // The step before may have finished the object since: prompts that the kernel has would then be
+    // taken for a change of a finished object, and the step refused.
+    const isKnown = type === "advance" && local === null && prompts === currentPrompts();
     const message = {
       type,
       epoch: currentEpoch(),
-      prompts: prompts.map(toWire),
+      ...(!isKnown && { prompts: prompts.map(toWire) }),
       ...more,
       ...detail,
     };
