@@ -310,10 +310,14 @@ class ProposalSearch:
 
     def _is_taken(self, logits: Float32Array, taken: BoolArray | None) -> bool:
         """Whether existing objects cover most of a mask."""
-        inside = logits > 0
-        return taken is not None and bool(
-            taken[inside].sum() > MOST_TAKEN * np.count_nonzero(inside)
-        )
+        if taken is None:
+            return False
+        import cv2  # noqa: PLC0415 - as in `masks.logits`
+
+        # The first pass of a model that refines has fewer cells.
+        size = taken.shape[::-1]
+        inside = cv2.resize((logits > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        return bool(np.count_nonzero(taken & (inside > 0)) > MOST_TAKEN * np.count_nonzero(inside))
 
     def _is_coarse(self, progress: _Progress) -> bool:
         """Whether this is the first pass of two."""

@@ -162,6 +162,18 @@ def circles():
     return image
 
 
+def test_the_bundled_model_proposes_what_is_no_object_yet(bundled):
+    picture = circles()
+    everything = propose(picture, model=bundled, points_per_side=8)
+    widget = SegmentWidget(picture, model=bundled)
+    x, y = max(everything.proposals, key=lambda one: one.score).point
+    widget.add_point(x, y)
+    widget.commit()
+    widget.propose(points_per_side=8).wait(PATIENCE)
+    assert 0 < len(widget.proposals) < len(everything.proposals)
+    assert not any(widget.masks[0][int(p.point[1]), int(p.point[0])] for p in widget.proposals)
+
+
 def test_the_bundled_model_finds_plain_discs(bundled):
     assert isinstance(bundled, PointsPredictor)
     result = propose(circles(), model=bundled, points_per_side=8)

@@ -374,6 +374,14 @@ def test_existing_objects_are_left_out():
     assert all(one.pixels().pixels.any() for one in found)
 
 
+def test_existing_objects_are_left_out_by_a_model_with_a_coarser_quick_look():
+    taken = MaskCrop(0, 0, np.ones((96, 64), bool))
+    predictor = RefiningPredictor(radius=0.1)
+    found = run(ProposalSearch(IMAGE, predictor, Grid(8), existing=[taken], points_at_once=64))
+    assert found
+    assert min(one.point[0] for one in found) > 64
+
+
 def test_a_region_of_a_small_image_is_seen_with_the_whole_image():
     predictor = FakePredictor(radius=0.05)
     found = run(ProposalSearch(IMAGE, predictor, Grid(4), region=(20, 30, 100, 90)))
