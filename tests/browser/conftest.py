@@ -77,7 +77,10 @@ def open_pages(browser):
 
 @pytest.fixture
 def open_page(browser, open_pages, page_options, console, request):
-    """A page that stays open for the next test, unless this one fails or is marked `own_page`."""
+    """A page that stays open for the next test.
+
+    Unless this one fails, has reloaded it, or is marked `own_page`.
+    """
     own = request.node.get_closest_marker("own_page")
     open_page = OpenPage(browser, page_options) if own else open_pages.take(page_options)
     open_page.errors = console
@@ -86,7 +89,8 @@ def open_page(browser, open_pages, page_options, console, request):
     open_page.errors = []
     errors = unexpected(console)
     # A kernel of 500 MB for every test would add up.
-    if own or errors or request.node.stash.get(FAILED, default=False):
+    has_failed = request.node.stash.get(FAILED, default=False)
+    if own or errors or has_failed or open_page.has_reloaded:
         shut_down_kernels(open_page.page)
         open_pages.close(open_page)
     else:

@@ -97,6 +97,20 @@ class OpenPage:
         self.page = self.context.new_page()
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self._loads = 0
+        self.page.on("domcontentloaded", self._on_load)
+
+    def _on_load(self):
+        self._loads += 1
+
+    @property
+    def has_reloaded(self):
+        """Whether it has loaded JupyterLab again.
+
+        Then JupyterLab opens the document of its address some time after it is usable, and
+        activates it, if it was closed meanwhile even in the next test.
+        """
+        return self._loads > 1
 
     def _on_console(self, message):
         if message.type == "error":
