@@ -38,7 +38,7 @@ from sam2_widget.models.checkpoints import BUNDLED
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
 from sam2_widget.models.openvino.runtime import OpenVinoEncoder
 from sam2_widget.models.sam2.predictor import Sam2Predictor
-from sam2_widget.predictor import Embedding, PromptArrays
+from sam2_widget.predictor import Candidates, PromptArrays
 
 WIDTH, HEIGHT = SIZES["2 MP"]
 SLOW = 3
@@ -101,7 +101,7 @@ def encoders(predictor: BasePredictor, openvino: OpenVinoEncoder, fewer: int) ->
 
 
 class Clicks:
-    """Clicks on one image, each elsewhere; the best mask in the image's pixels is part of it."""
+    """Clicks on one image, each elsewhere."""
 
     def __init__(self, predictor: BasePredictor, image: UInt8Array) -> None:
         self._predictor = predictor
@@ -116,6 +116,11 @@ class Clicks:
     def first(self) -> None:
         """A first click, with three candidates."""
         self._click(self._next_point(), multimask=True)
+
+    def first_mask(self) -> None:
+        """A first click, and its best mask in the image's pixels."""
+        found = self._click(self._next_point(), multimask=True)
+        LogitMask.from_logits(found.logits[found.best]).crop(*self._image.shape[:2])
 
     def second(self) -> None:
         """A second click: one candidate, with the logits of the first fed back."""
@@ -134,16 +139,15 @@ class Clicks:
         point = np.array([next(self._places)], np.float32) * np.array([width, height], np.float32)
         return PromptArrays(point, np.ones(1, np.int32))
 
-    def _click(self, prompts: PromptArrays, *, multimask: bool) -> None:
-        embedding: Embedding = self._embedding
-        found = self._predictor.predict(embedding, prompts, multimask=multimask)
-        LogitMask.from_logits(found.logits[found.best]).crop(*self._image.shape[:2])
+    def _click(self, prompts: PromptArrays, *, multimask: bool) -> Candidates:
+        return self._predictor.predict(self._embedding, prompts, multimask=multimask)
 
     def rows(self, fewer: int) -> Rows:
-        """Encoding and both clicks."""
+        """Encoding and clicks."""
         what = f"{self._predictor.name}, {self._predictor.implementation}"
         yield f"{what}, embed", self.embed, fewer
         yield f"{what}, first click", self.first, 1
+        yield f"{what}, first click with its mask of 2 MP", self.first_mask, 1
         self.prepare_second()
         yield f"{what}, second click", self.second, 1
 
@@ -162,7 +166,7 @@ def sam2_rows(image: UInt8Array) -> Rows:
         theirs.predict(point, np.ones(1, np.int32))
 
     yield "SAM 2.1 tiny, SAM2ImagePredictor, embed", lambda: theirs.set_image(image), SLOW
-    yield "SAM 2.1 tiny, SAM2ImagePredictor, first click", click, 1
+    yield "SAM 2.1 tiny, SAM2ImagePredictor, first click with its masks of 2 MP", click, 1
 
 
 def all_rows(*, bundled_only: bool) -> Rows:
