@@ -241,7 +241,7 @@ class Review(Sequence[ReviewRow]):
     def _edit(
         self, title: str, edit: ObjectEdit, changing: npt.NDArray[np.bool_], *, warn: bool
     ) -> ReviewEdit:
-        """Edit all objects; `changing` says which of them that changes, as they were reviewed."""
+        """Edit all objects; `changing` is a mask of those that change, as they were reviewed."""
         made = ReviewEdit(self._objects, title)
         is_current = self._objects.is_current(self._found)
         made.apply(self._selected(), edit)

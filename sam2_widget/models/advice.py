@@ -12,7 +12,7 @@ from sam2_widget.predictor import Predictor
 
 _lock = threading.Lock()
 _given: set[Callable[[Predictor], str]] = set()
-"""What has been said in this kernel."""
+"""Advice that was given in this kernel."""
 
 
 def advice_on(predictor: Predictor) -> str:

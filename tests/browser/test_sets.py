@@ -183,7 +183,7 @@ def test_keys_go_through_the_images_on_the_image_and_on_the_strip(notebook, page
     keys = Keyboard(more, LAYOUTS[layout])
 
     def plane(number):
-        # Image and strip are told in messages of their own. A key counts for the image that the
+        # Image and strip are updated by messages of their own. A key is for the image that the
         # part with the focus shows.
         on_strip = f'document.querySelector(".sam2-set").dataset.shown === "{number}"'
         return f"{same('root.dataset.plane', str(number))} && {on_strip}"

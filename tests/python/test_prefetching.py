@@ -12,7 +12,7 @@ IMAGE = load_image(np.zeros((20, 30, 3), np.uint8))
 
 
 def finished(prefetcher):
-    """Wait until the prefetcher has done all that it was asked for so far."""
+    """Wait until the prefetcher has carried out all requests so far."""
     prefetcher._thread.submit(lambda: None).result(10)
 
 

@@ -8,7 +8,7 @@ from sam2_widget._utils.timers import DelayedCall
 
 
 class Timer:
-    """As a `threading.Timer`, but it ends when the test says so."""
+    """As a `threading.Timer`, but the test ends it."""
 
     def __init__(self, seconds, run):
         self.seconds, self.run, self.running = seconds, run, False

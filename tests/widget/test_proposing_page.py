@@ -222,7 +222,7 @@ def test_each_plane_has_its_own_proposals():
 
 
 def compared(page, examples):
-    """What the page knows when the proposals have been compared with so many objects."""
+    """State of the page when the proposals have been compared with so many objects."""
     trait = page.widget._proposing
 
     def are_compared():
