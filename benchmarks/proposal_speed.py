@@ -82,13 +82,13 @@ def ours(model: Any, image: NDArray[np.uint8], args: argparse.Namespace) -> int:
     """`propose`; returns the number of masks."""
     predictor = Sam2Predictor(model, name="tiny", dtype=torch.float32)
     discs = Discs(model)
-    decode: Any = predictor._points_decoder  # noqa: SLF001
+    decode: Any = predictor._cpu_decoder  # noqa: SLF001
 
-    def with_discs(*given: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, scores = decode(*given)
+    def with_discs(*given: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, scores = decode(*given, **options)
         return discs.added(logits), scores
 
-    predictor._points_decoder = with_discs  # type: ignore[assignment]  # noqa: SLF001
+    predictor._cpu_decoder = with_discs  # type: ignore[assignment]  # noqa: SLF001
     found = propose(
         image,
         model=predictor,

@@ -32,9 +32,9 @@ def test_candidates_are_in_request_order_from_full_batches_of_one_kind():
     assert runs == [[1, 3, 5], [7, 7, 7], [2, 4, 4]]
 
 
-@pytest.fixture(scope="module")
-def predictor(tiny):
-    return Sam2Predictor(tiny, name="tiny", dtype=torch.float32)
+@pytest.fixture(scope="module", params=[False, True], ids=["modules", "fast decoder"])
+def predictor(tiny, request):
+    return Sam2Predictor(tiny, name="tiny", dtype=torch.float32, fast_decoder=request.param)
 
 
 @pytest.fixture(scope="module")

@@ -436,7 +436,8 @@ def test_at_another_input_size_the_masks_are_those_of_sam2(small_input):
     theirs.set_image(IMAGE)
     _, scores, logits = theirs.predict(np.array([[20, 20]]), np.array([1]))
     model = build(small_input, content.weights, content.image_size)
-    ours = Sam2Predictor(model, name="a", dtype=torch.float32, kept=torch.float32)
+    options = {"dtype": torch.float32, "kept": torch.float32, "fast_decoder": False}
+    ours = Sam2Predictor(model, name="a", **options)
     found = ours.predict(ours.embed(IMAGE), to_arrays((Point(20, 20),)), multimask=True)
     np.testing.assert_array_equal(found.logits, logits)
     np.testing.assert_array_equal(found.scores, scores)

@@ -31,9 +31,11 @@ class Local:
         self._points = kwargs["points"][0][:, 0]
 
     def around(self, predictor):
-        """Do the same to the decoder that the predictor uses for many points."""
-        decode = predictor._points_decoder
-        predictor._points_decoder = lambda *args: self._add_discs(None, args, decode(*args))
+        """Do the same to the decoder that the predictor uses instead of the module."""
+        decode = predictor._cpu_decoder
+        predictor._cpu_decoder = lambda *args, **options: self._add_discs(
+            None, args, decode(*args, **options)
+        )
         return predictor
 
     def _add_discs(self, module, args, output):
@@ -142,11 +144,11 @@ def bundled():
     return load_model("bundled")
 
 
-def test_the_fast_decoder_of_many_points_gives_the_masks_of_the_modules(bundled, monkeypatch):
+def test_the_decoder_of_a_cpu_gives_the_masks_of_the_modules_for_many_points(bundled, monkeypatch):
     embedding = bundled.embed(circles())
     points = np.array([(50, 60), (150, 60), (299, 1), (90, 150), (210, 150)], np.float32)
     fast = bundled.predict_points(embedding, points)
-    monkeypatch.setattr(bundled, "_points_decoder", None)
+    monkeypatch.setattr(bundled, "_cpu_decoder", None)
     plain = bundled.predict_points(embedding, points)
     for one, other in zip(fast, plain, strict=True):
         np.testing.assert_allclose(one.logits, other.logits, atol=2e-3)
@@ -197,15 +199,15 @@ class RunsOutOfMemory:
         self._decode = decode
         self.left = calls
 
-    def __call__(self, maps, sparse, dense):
+    def __call__(self, maps, sparse, dense, *, multimask):
         self.left -= 1
         if self.left < 0:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return self._decode(maps, sparse, dense)
+        return self._decode(maps, sparse, dense, multimask=multimask)
 
 
 def test_torch_out_of_memory_in_the_middle_keeps_what_was_found(ours, image, monkeypatch):
-    monkeypatch.setattr(ours, "_points_decoder", RunsOutOfMemory(ours._points_decoder, 4))
+    monkeypatch.setattr(ours, "_cpu_decoder", RunsOutOfMemory(ours._cpu_decoder, 4))
     widget = SegmentWidget(image, model=ours)
     job = widget.propose(points_per_side=6)
     with pytest.raises(OutOfMemoryError, match="there is too little memory on cpu"):
@@ -217,7 +219,7 @@ def test_torch_out_of_memory_in_the_middle_keeps_what_was_found(ours, image, mon
     assert found > 16
     assert widget.accept_proposals([1, found]) == (1, found)
     # Once there is room again, the search can be repeated.
-    ours._points_decoder.left = 100
+    ours._cpu_decoder.left = 100
     job = widget.propose(points_per_side=6)
     assert job.wait(PATIENCE)
     assert (job.error, job.completed > 16) == ("", True)

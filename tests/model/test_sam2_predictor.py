@@ -33,8 +33,16 @@ def theirs(tiny, image):
 
 @pytest.fixture(scope="module")
 def ours(tiny):
-    """Keeps embeddings in float32, so that masks can be compared exactly."""
+    """Keeps embeddings in float32, so that masks can be compared with those of sam2."""
     return Sam2Predictor(tiny, name="tiny", dtype=torch.float32, kept=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny):
+    """Decodes with sam2's own modules, as on a GPU, so that masks can be compared exactly."""
+    return Sam2Predictor(
+        tiny, name="tiny", dtype=torch.float32, kept=torch.float32, fast_decoder=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -85,26 +93,67 @@ def upsampled(logits):
     return (full[0] > 0).numpy()
 
 
-@pytest.mark.parametrize("with_logits", [False, True])
-@pytest.mark.parametrize("kind", PROMPTS)
-def test_masks_equal_those_of_sam2(theirs, ours, embedding, kind, with_logits):
-    points, labels, box, multimask = PROMPTS[kind]
-    logits = None
-    if with_logits:
-        logits = ours.predict(embedding, arrays([(60, 60)], [1]), multimask=False).logits[0]
-    masks, scores, low = theirs.predict(
-        point_coords=np.array(points) if points else None,
-        point_labels=np.array(labels) if points else None,
-        box=None if box is None else np.array(box),
-        mask_input=None if logits is None else logits[None],
+def of_sam2(theirs, prompts, multimask):
+    """Masks, scores and logits of sam2's own predictor."""
+    return theirs.predict(
+        point_coords=prompts.points if len(prompts.points) else None,
+        point_labels=prompts.labels if len(prompts.labels) else None,
+        box=prompts.box,
+        mask_input=None if prompts.logits is None else prompts.logits[None],
         multimask_output=multimask,
     )
-    found = ours.predict(embedding, arrays(points, labels, box, logits), multimask=multimask)
+
+
+@pytest.fixture(params=PROMPTS)
+def kind(request):
+    return PROMPTS[request.param]
+
+
+@pytest.fixture(params=[False, True], ids=["without logits", "with logits"])
+def given(request, plain, embedding, kind):
+    """Prompts of one kind, alone or with the logits of another click, and `multimask`."""
+    points, labels, box, multimask = kind
+    logits = None
+    if request.param:
+        logits = plain.predict(embedding, arrays([(60, 60)], [1]), multimask=False).logits[0]
+    return arrays(points, labels, box, logits), multimask
+
+
+def test_masks_equal_those_of_sam2(theirs, plain, embedding, given):
+    prompts, multimask = given
+    masks, scores, low = of_sam2(theirs, prompts, multimask)
+    found = plain.predict(embedding, prompts, multimask=multimask)
     np.testing.assert_array_equal(found.logits, low)
     np.testing.assert_array_equal(found.scores, scores)
     np.testing.assert_array_equal(upsampled(found.logits), masks.astype(bool))
     assert len(found.scores) == (3 if multimask else 1)
     assert found.best == int(scores.argmax())
+
+
+def test_the_decoder_of_a_cpu_gives_the_masks_of_sam2(theirs, ours, embedding, given):
+    prompts, multimask = given
+    masks, scores, low = of_sam2(theirs, prompts, multimask)
+    found = ours.predict(embedding, prompts, multimask=multimask)
+    np.testing.assert_allclose(found.logits, low, rtol=0, atol=1e-4 * low.std())
+    np.testing.assert_allclose(found.scores, scores, atol=1e-5)
+    assert (upsampled(found.logits) != masks.astype(bool)).sum() <= 1e-4 * masks.size
+    assert found.best == int(scores.argmax())
+
+
+def test_the_decoder_of_a_cpu_replaces_an_unstable_mask_as_sam2_does(
+    theirs, ours, embedding, monkeypatch
+):
+    prompts = arrays([(80, 40), (20, 70)], [1, 0])
+    found = {}
+    for threshold in (0.0, 1.1):  # all masks are stable, or none
+        monkeypatch.setattr(
+            theirs.model.sam_mask_decoder, "dynamic_multimask_stability_thresh", threshold
+        )
+        _, scores, low = of_sam2(theirs, prompts, multimask=False)
+        found[threshold] = ours.predict(embedding, prompts, multimask=False)
+        np.testing.assert_allclose(found[threshold].logits, low, rtol=0, atol=1e-4 * low.std())
+        np.testing.assert_allclose(found[threshold].scores, scores, atol=1e-5)
+    assert np.abs(found[0.0].logits - found[1.1].logits).mean() > 0.01
 
 
 def test_the_masks_depend_on_the_prompts(ours, embedding):

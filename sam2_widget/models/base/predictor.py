@@ -21,10 +21,10 @@ from torch import nn
 from sam2_widget._utils.arrays import Float32Array, UInt8Array
 from sam2_widget.errors import OutOfMemoryError
 from sam2_widget.models import idle, worker
+from sam2_widget.models.base.cpu_decoder import CpuDecoder, Parts
 from sam2_widget.models.base.cuda_graphs import Answer, Decode, GraphedDecoder, Inputs
 from sam2_widget.models.base.devices import encoder_dtype, set_threads
 from sam2_widget.models.base.pixels import MEAN, STD, square
-from sam2_widget.models.base.points_decoder import Parts, PointsDecoder
 from sam2_widget.models.batches import DecodeRequest, in_batches
 from sam2_widget.predictor import Candidates, Embedding, PromptArrays
 
@@ -110,6 +110,9 @@ class BasePredictor(ABC):
     graphs : bool
         Whether the decoder is recorded as CUDA graphs; on CUDA only. Saves four fifths of the time
         of a click, as measured.
+    fast_decoder : bool
+        Whether a CPU decodes with `CpuDecoder` instead of the package's own modules. Masks differ
+        in the last bits of their logits.
 
     Attributes
     ----------
@@ -146,6 +149,7 @@ class BasePredictor(ABC):
         kept: torch.dtype = torch.float16,
         checkpoint: str | None = None,
         graphs: bool = True,
+        fast_decoder: bool = True,
     ) -> None:
         self.name = name
         self._model = model
@@ -161,8 +165,9 @@ class BasePredictor(ABC):
         self._graphs = GraphedDecoder(self._network, self._decoder_weights) if use_graphs else None
         self._decoder: Decode = self._graphs or self._network
         # Not on GPUs, where each of its steps takes a launch.
-        parts = self._decoder_parts() if self._device.type == "cpu" else None
-        self._points_decoder = PointsDecoder(parts, self._positions) if parts else None
+        on_cpu = self._device.type == "cpu"
+        parts = self._decoder_parts() if fast_decoder and on_cpu else None
+        self._cpu_decoder = CpuDecoder(parts, self._positions) if parts else None
         self.note = ""
         self.offloaded = False
         self.precision = str(self._dtype).removeprefix("torch.")
@@ -398,6 +403,11 @@ class BasePredictor(ABC):
 
         Points are not padded, because the decoder would attend to the padding: masks would change.
         """
+        if self._cpu_decoder is not None:
+            # One after the other: there, a batch of several images saves no time.
+            pairs = zip(embeddings, prompts, strict=True)
+            answers = [self._decode_on_cpu(e, [p], multimask=multimask) for e, p in pairs]
+            return [one for (one,) in answers]
         maps = tuple(_joined(m) for m in zip(*(self._maps(e) for e in embeddings), strict=True))
         return _candidates(
             *self._decoder(self._inputs(maps, embeddings, prompts, multimask=multimask))
@@ -422,21 +432,26 @@ class BasePredictor(ABC):
         self, embedding: Sam2Embedding, points: Sequence[PromptArrays]
     ) -> list[Candidates]:
         """Decode prompts of one point each on one image, whose maps are not repeated in memory."""
-        maps = self._maps(embedding)
-        if self._points_decoder is None:
-            inputs = self._inputs(maps, repeat(embedding), points, multimask=True)
+        if self._cpu_decoder is None:
+            inputs = self._inputs(self._maps(embedding), repeat(embedding), points, multimask=True)
             return _candidates(*self._network(inputs))
         found: list[Candidates] = []
         for start in range(0, len(points), POINTS_AT_ONCE):
             some = points[start : start + POINTS_AT_ONCE]
-            inputs = self._inputs(maps, repeat(embedding), some, multimask=True)
-            found += _candidates(*self._fast_network(self._points_decoder, inputs))
+            found += self._decode_on_cpu(embedding, some, multimask=True)
         return found
 
-    def _fast_network(self, decoder: PointsDecoder, inputs: Inputs) -> Answer:
+    def _decode_on_cpu(
+        self, embedding: Sam2Embedding, prompts: Sequence[PromptArrays], *, multimask: bool
+    ) -> list[Candidates]:
+        """Decode prompts of one image with `CpuDecoder`."""
+        assert self._cpu_decoder is not None  # noqa: S101
+        maps = self._maps(embedding)
+        inputs = self._inputs(maps, repeat(embedding), prompts, multimask=multimask)
         sparse, dense = self._encode_prompts(inputs)
         # Without a mask prompt it is the same for all points.
-        return decoder(inputs.maps, sparse, dense[:1] if inputs.previous is None else dense)
+        shared = dense[:1] if inputs.previous is None else dense
+        return _candidates(*self._cpu_decoder(maps, sparse, shared, multimask=multimask))
 
     @abstractmethod
     def _encode_prompts(self, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,15 +1,16 @@
-"""The parts of a mask decoder of `transformers`, for `models.base.points_decoder`.
+"""The parts of a mask decoder of `transformers`, for `models.base.cpu_decoder`.
 
 Those of SAM 2 and of EdgeTAM have the same names.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from sam2_widget.models.base.points_decoder import Attention, Block, Parts
+from sam2_widget.models.base.cpu_decoder import Attention, Block, Parts
 
 
 def parts_of(decoder: Any) -> Parts:
@@ -31,7 +32,18 @@ def parts_of(decoder: Any) -> Parts:
             decoder.activation,
         ),
         masks=list(decoder.output_hypernetworks_mlps),
+        choose_one=partial(_choose_one, decoder),
     )
+
+
+def _choose_one(decoder: Any, logits: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The mask for several prompts, or the best other one where it is unstable."""
+    if not decoder.dynamic_multimask_via_stability:
+        return logits[:, :1], scores[:, :1]
+    # With an axis that counts the prompts of an image.
+    both = decoder._dynamic_multimask_via_stability(logits[None], scores[None])  # noqa: SLF001
+    chosen, score = (one.squeeze(0) for one in both)
+    return chosen, score
 
 
 def _block(layer: Any) -> Block:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from sam2_widget.models.base.cpu_decoder import Parts
 from sam2_widget.models.base.cuda_graphs import Answer, Inputs
-from sam2_widget.models.base.points_decoder import Parts
 from sam2_widget.models.base.predictor import BasePredictor
 from sam2_widget.models.hugging_face.decoder_parts import parts_of
 

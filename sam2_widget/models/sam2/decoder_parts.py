@@ -1,11 +1,14 @@
-"""The parts of sam2's mask decoder, for `models.base.points_decoder`."""
+"""The parts of sam2's mask decoder, for `models.base.cpu_decoder`."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from sam2.modeling.sam import transformer
 from sam2.modeling.sam.mask_decoder import MaskDecoder
+from torch import Tensor
 
-from sam2_widget.models.base.points_decoder import Attention, Block, Parts
+from sam2_widget.models.base.cpu_decoder import Attention, Block, Parts
 
 
 def parts_of(decoder: MaskDecoder) -> Parts:
@@ -23,7 +26,16 @@ def parts_of(decoder: MaskDecoder) -> Parts:
         scores=decoder.iou_prediction_head,
         upscaling=tuple(decoder.output_upscaling),
         masks=list(decoder.output_hypernetworks_mlps),
+        choose_one=partial(_choose_one, decoder),
     )
+
+
+def _choose_one(decoder: MaskDecoder, logits: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The mask for several prompts, or the best other one where it is unstable."""
+    if not decoder.dynamic_multimask_via_stability:
+        return logits[:, :1], scores[:, :1]
+    chosen, score = decoder._dynamic_multimask_via_stability(logits, scores)  # noqa: SLF001
+    return chosen, score
 
 
 def _block(layer: transformer.TwoWayAttentionBlock) -> Block:

@@ -9,8 +9,8 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam2_base import SAM2Base
 
+from sam2_widget.models.base.cpu_decoder import Parts
 from sam2_widget.models.base.cuda_graphs import Answer, Inputs
-from sam2_widget.models.base.points_decoder import Parts
 from sam2_widget.models.base.predictor import BasePredictor
 from sam2_widget.models.sam2.decoder_parts import parts_of
 

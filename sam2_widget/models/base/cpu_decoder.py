@@ -1,12 +1,12 @@
-"""SAM 2's mask decoder for many points of one image, in half the time on a CPU.
+"""SAM 2's mask decoder on a CPU, in half the time.
 
-The masks are those of the modules themselves, except for rounding. Four things save time:
+The masks are those of the package's own modules, except for rounding. Four things save time:
 
-- Until the first points have been attended to, the image is the same for all points.
+- Until the first prompts have been attended to, the image is the same for all prompts.
 - Eight tokens attend to thousands of cells: projecting the tokens into the cells' space, once for
   each head, needs half the multiplications of projecting the cells.
 - Channels come last everywhere, so that nothing is transposed but the finished masks.
-- The mask that is meant for several points is not computed.
+- Of three candidates for a point, the mask that is meant for several points is not computed.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Parts:
         Transposed convolution, normalisation, activation, and again without normalisation.
     masks : sequence of Module
         From the token of each mask to its weights.
+    choose_one : callable
+        Of the logits and scores of all masks, those of the one for several points or a box.
     """
 
     tokens: Sequence[nn.Embedding]
@@ -86,6 +88,7 @@ class Parts:
     scores: nn.Module
     upscaling: tuple[nn.ConvTranspose2d, Any, nn.Module, nn.ConvTranspose2d, nn.Module]
     masks: Sequence[nn.Module]
+    choose_one: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,8 @@ class _Cells:
     located: Tensor
 
 
-class PointsDecoder:
-    """Three masks and scores for each of many points of one image.
+class CpuDecoder:
+    """Masks and scores for each of many prompts of one image.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ class PointsDecoder:
         self._positions = _channels_last(positions)
 
     def __call__(
-        self, maps: tuple[Tensor, ...], sparse: Tensor, dense: Tensor
+        self, maps: tuple[Tensor, ...], sparse: Tensor, dense: Tensor, *, multimask: bool
     ) -> tuple[Tensor, Tensor]:
         """Decode.
 
@@ -131,19 +134,22 @@ class PointsDecoder:
             Encoded points.
         dense : (B or 1, channels, h, w) Tensor
             Encoded mask prompts.
+        multimask : bool
+            Whether to return the three candidates for a point, instead of one mask.
 
         Returns
         -------
-        (B, 3, h, w) and (B, 3) Tensor
+        (B, K, h, w) and (B, K) Tensor
             Logits and scores.
         """
         *fine, features = maps
         cells = _channels_last(features + dense)
         tokens, cells = self._attend(cells, self._tokens(sparse))
-        masks = self._masks(cells, fine, tokens)
+        first = 1 if multimask else 0
+        logits = self._masks(cells, fine, self._mask_weights(tokens, first))
+        masks = _as_map(logits, features.shape[-2:])
         scores: Tensor = self._parts.scores(tokens[:, self._parts.first_mask - 1])
-        rows, columns = features.shape[-2:]
-        return _as_map(masks, (rows, columns)), scores[:, 1:]
+        return (masks, scores[:, first:]) if multimask else self._parts.choose_one(masks, scores)
 
     def _tokens(self, sparse: Tensor) -> Tensor:
         """The decoder's own tokens and those of the points, (B, T, channels)."""
@@ -164,24 +170,24 @@ class PointsDecoder:
     def _located(self, features: Tensor) -> _Cells:
         return _Cells(features, features + self._positions)
 
-    def _masks(self, cells: Tensor, fine: list[Tensor], tokens: Tensor) -> Tensor:
-        """Logits, (B, cells, 2, 2, 2, 2, 3): rows and columns in a cell, and in a part of it."""
+    def _masks(self, cells: Tensor, fine: list[Tensor], weights: Tensor) -> Tensor:
+        """Logits, (B, cells, 2, 2, 2, 2, K): rows and columns in a cell, and in a part of it."""
         finest, finer = fine
         first, norm, activate, second, activate_again = self._parts.upscaling
-        upscaled = _doubled(first, cells) + _in_cells(finer, 1)
+        upscaled = _doubled(first, cells).add_(_in_cells(finer, 1))
         upscaled = functional.layer_norm(
             upscaled, upscaled.shape[-1:], norm.weight, norm.bias, norm.eps
         )
-        upscaled = _doubled(second, activate(upscaled)) + _in_cells(finest, 2)
-        masks: Tensor = activate_again(upscaled) @ self._mask_weights(tokens)
-        return masks
+        upscaled = activate_again(_doubled(second, activate(upscaled)).add_(_in_cells(finest, 2)))
+        # As one matrix of each prompt: with more axes torch multiplies thousands of small ones.
+        logits: Tensor = upscaled.flatten(1, -2) @ weights
+        return logits.view(*upscaled.shape[:-1], weights.shape[-1])
 
-    def _mask_weights(self, tokens: Tensor) -> Tensor:
-        """How channels add up to masks, (B, 1, 1, 1, 1, channels, 3)."""
-        networks, first = self._parts.masks, self._parts.first_mask
-        several = range(1, len(networks))
-        weights = torch.stack([networks[i](tokens[:, first + i]) for i in several], dim=-1)
-        return weights[:, None, None, None, None]
+    def _mask_weights(self, tokens: Tensor, first: int) -> Tensor:
+        """How channels add up to masks, from number `first` on: (B, channels, K)."""
+        networks, start = self._parts.masks, self._parts.first_mask
+        numbers = range(first, len(networks))
+        return torch.stack([networks[i](tokens[:, start + i]) for i in numbers], dim=-1)
 
 
 def _attend_both_ways(
@@ -272,8 +278,8 @@ def _channels_last(feature_map: Tensor) -> Tensor:
     return feature_map.flatten(2).transpose(1, 2).contiguous()
 
 
-def _as_map(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits by cells, (B, cells, 2, 2, 2, 2, 3), as (B, 3, h, w)."""
+def _as_map(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits by cells, (B, cells, 2, 2, 2, 2, K), as (B, K, h, w)."""
     rows, columns = size
     split = masks.view(len(masks), rows, columns, *masks.shape[2:])
     ordered = split.permute(0, 7, 1, 3, 5, 2, 4, 6)
