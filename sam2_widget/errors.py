@@ -78,7 +78,7 @@ class LockedError(SegmentationError, RuntimeError):
 class ModelError(SegmentationError, RuntimeError):
     """The model cannot be loaded or did not answer."""
 
-    hint = "Pick another model: w.model = 'bundled'."
+    hint = "Pick another model, such as w.model = 'bundled' or w.model = 'tiny'."
     """The way out, for the user of a widget."""
 
 

@@ -37,18 +37,18 @@ WATCH = """
 from time import perf_counter
 from collections import defaultdict
 passes = defaultdict(list)
-def watch(name, module):
-    forward = module.forward
-    def timed(*arguments, **keywords):
+def timed(name, call):
+    def run(*arguments, **keywords):
         start = perf_counter()
         try:
-            return forward(*arguments, **keywords)
+            return call(*arguments, **keywords)
         finally:
             passes[name].append(1e3 * (perf_counter() - start))
-    module.forward = timed
-model = w._annotator.model.predictions.predictor._model
-watch("encoder", model.sam_prompt_encoder)
-watch("decoder", model.sam_mask_decoder)
+    return run
+predictor = w._annotator.model.predictions.predictor
+encoder = predictor._model.sam_prompt_encoder
+encoder.forward = timed("encoder", encoder.forward)
+predictor._cpu_decoder = timed("decoder", predictor._cpu_decoder)
 """
 
 FILL = """

@@ -550,6 +550,7 @@ def as_model_error(error: Exception) -> ModelError:
     if is_out_of_memory(error):
         return OutOfMemoryError(f"there is too little memory: {error}; use a smaller model")
     log_failure(logger, "the model failed", error)
-    wrapped = ModelError(f"the model failed: {error!r}; try model='bundled'")
+    another = "try another, such as model='bundled' or model='tiny'"
+    wrapped = ModelError(f"the model failed: {error!r}; {another}")
     wrapped.__cause__ = error
     return wrapped

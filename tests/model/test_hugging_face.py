@@ -12,10 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import EdgeTamModel
+from transformers.utils import logging as transformers_logging
 
 from sam2_widget import Box, Point, SegmentWidget, load_model, segment
 from sam2_widget.errors import CheckpointError, MissingLibraryError, SettingError
 from sam2_widget.models.batches import DecodeRequest
+from sam2_widget.models.hugging_face.files import build
 from sam2_widget.models.hugging_face.predictor import HuggingFacePredictor
 from sam2_widget.predictor import PromptArrays
 
@@ -141,6 +143,14 @@ def test_model_is_loaded_from_a_folder_and_segments(edgetam_folder):
     widget.add_point(60, 40)
     np.testing.assert_array_equal(widget.masks[0], result.masks[0])
     widget.close()
+
+
+def test_loading_prints_nothing_and_leaves_the_progress_bars_of_the_user(edgetam_folder, capfd):
+    assert transformers_logging.is_progress_bar_enabled()
+    path = edgetam_folder / "model.safetensors"
+    build(path, load_file(path))
+    assert capfd.readouterr() == ("", "")
+    assert transformers_logging.is_progress_bar_enabled()
 
 
 def test_configuration_for_videos_is_accepted(copied, edgetam_folder):

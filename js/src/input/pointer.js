@@ -11,9 +11,7 @@
  * @typedef {ReturnType<typeof import("./gesture.js").createGesture>} Gesture
  */
 import { wheelDelta } from "../stage/zoom.js";
-
-/** Milliseconds after a press until its mask is requested: a very short press sends the click itself first. */
-const PREVIEW_DELAY = 15;
+import { createEarlyPrediction } from "./early-prediction.js";
 
 const PRIMARY = 0;
 const SECONDARY = 2;
@@ -42,9 +40,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   let press = null;
   /** @type {number | null} */
   let pen = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let previewTimer;
-  signal.addEventListener("abort", () => clearTimeout(previewTimer));
+  const early = createEarlyPrediction({ store, signal });
   /** Fingers on the canvas. @type {Set<number>} */
   const fingers = new Set();
   /** Turns of the wheel that have not added up to a step yet. */
@@ -113,14 +109,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
       straight: event.shiftKey,
       erasing: event.button === ERASER,
     });
-    clearTimeout(previewTimer);
-    previewTimer = setTimeout(requestPreview, PREVIEW_DELAY);
-  }
-
-  /** The kernel can compute the mask while the button is down, about a tenth of a second. */
-  function requestPreview() {
-    const point = gesture.pointOnRelease();
-    if (point && store.snapshot().isModelIdle) store.requestPreview("press", point);
+    early.pressed(gesture.pointOnRelease);
   }
 
   /** @param {PointerEvent} event */
@@ -157,9 +146,14 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
     if (ui.proposal !== proposal) commands.set({ proposal });
     highlightObject(tool === "select" ? gesture.objectAt(at) : null);
     const onImage = gesture.isInside(at);
-    if (tool === "point" && onImage && grabbed === null && !stage.mayPan())
-      stage.hoverPreview.move(at, isNegative(event) || ui.negative);
-    else stage.hoverPreview.leave();
+    if (tool === "point" && onImage && grabbed === null && !stage.mayPan()) {
+      const negative = isNegative(event) || ui.negative;
+      stage.hoverPreview.move(at, negative);
+      early.moved(at, negative);
+    } else {
+      stage.hoverPreview.leave();
+      early.cancel();
+    }
     stage.pixelReadout.move(onImage ? at : null);
   }
 
@@ -204,6 +198,7 @@ export function listenToPointer({ store, stage, ui, commands, gesture, signal })
   function leave(event) {
     if (press || event.pointerType === "touch") return;
     stage.hoverPreview.leave();
+    early.cancel();
     stage.pixelReadout.move(null);
     highlightObject(null);
     commands.set({ cursor: null, grabbed: null, proposal: null, lineStart: null });

@@ -1,6 +1,6 @@
 /**
- * Requests for the mask that a click would give: while the pointer hovers, and when a button is pressed.
- * The newest one is also a speculative prediction: if the click comes, its mask is shown at once.
+ * Requests for the mask that a click would give: while the pointer hovers or rests, and when a button is
+ * pressed. The newest one is also a speculative prediction: if the click comes, its mask is shown at once.
  *
  * @typedef {import("./prompts.js").PointPrompt} PointPrompt
  * @typedef {import("./requests.js").Request} Request
@@ -25,12 +25,13 @@ export function createPreviews({ requests, edits, masks, isNewObject }) {
    * @param {"hover" | "press"} type
    * @param {PointPrompt} point
    * @param {import("./requests.js").RequestOptions<"hover">} [more]
-   * @returns {Request | null} null when the kernel cannot be reached
+   * @returns {Request | null} null when the kernel cannot be reached, or a press has its mask already
    */
   return function requestPreview(type, point, more = {}) {
     const { x, y, label } = point;
     const fresh = isNewObject(point);
     const prompts = withPrompt(fresh ? NO_PROMPTS : edits.expected().prompts, point);
+    if (type === "press" && masks.isSpeculative(prompts)) return null;
     const request = requests.request(
       type,
       { epoch: edits.epoch(), x, y, label, ...(fresh && { fresh }) },

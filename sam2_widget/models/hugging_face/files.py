@@ -6,7 +6,8 @@ Weights of the package sam2 are converted where that package cannot be imported.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,13 +131,14 @@ def _build(
     try:
         config = config_class.from_dict(settings)
         _check_size(model_class, config, weights)
-        model, report = model_class.from_pretrained(
-            None,
-            config=config,
-            state_dict=dict(weights),
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
+        with _no_progress_bar():
+            model, report = model_class.from_pretrained(
+                None,
+                config=config,
+                state_dict=dict(weights),
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
     except ImportError as error:
         raise MissingLibraryError(f"{kind.title} needs {_reason(error)}: {kind.install}") from error
     except Exception as error:  # values in an untrusted file can fail in many ways
@@ -149,6 +151,21 @@ def _build(
             f"{kind.title} has, such as {missing[0]!r}"
         )
     return model.eval().requires_grad_(requires_grad=False), report["unexpected_keys"]
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Switch off transformers' progress bar, which would be printed under some cell."""
+    from transformers.utils import logging  # noqa: PLC0415 - takes seconds
+
+    settings: Any = logging
+    was_enabled = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            settings.enable_progress_bar()
 
 
 def _check_size(model_class: Any, config: Any, weights: Mapping[str, torch.Tensor]) -> None:
