@@ -84,6 +84,7 @@ def open_page(browser, open_pages, page_options, console, request):
     own = request.node.get_closest_marker("own_page")
     open_page = OpenPage(browser, page_options) if own else open_pages.take(page_options)
     open_page.errors = console
+    request.node.stash[OPEN_PAGE] = open_page
     yield open_page
     # Closing a notebook whose kernel still sends makes JupyterLab log errors of its own.
     open_page.errors = []
@@ -108,19 +109,32 @@ def unexpected(console):
 
 
 FAILED = pytest.StashKey[bool]()
+OPEN_PAGE = pytest.StashKey[OpenPage]()
+
+# What a picture does not show, and what is printed where nobody can look at a picture.
+DESCRIBE = """
+() => JSON.stringify({
+  widgets: [...document.querySelectorAll(".sam2-widget, .sam2-set")].map(one => ({...one.dataset})),
+  outputs: [...document.querySelectorAll(".jp-OutputArea-output")].map(one => one.innerText),
+  kernel: window.jupyterapp?.shell.currentWidget?.sessionContext?.kernelDisplayStatus,
+}, null, 1)
+"""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
-    """Keep a picture of the page of a test that fails."""
+    """Keep a picture and a description of the page of a test that fails."""
     report = yield
     if report.failed:
         item.stash[FAILED] = True
-        page = item.funcargs.get("page")
-        if page and not page.is_closed():
+        open_page = item.stash.get(OPEN_PAGE, None)
+        if open_page and not open_page.page.is_closed():
             ARTIFACTS.mkdir(exist_ok=True)
             with contextlib.suppress(Error):
-                page.screenshot(path=ARTIFACTS / f"{item.name}.png", timeout=5_000)
+                described = open_page.page.evaluate(DESCRIBE)
+                errors = "\n".join(open_page.errors)
+                report.sections.append(("page", f"{described}\n{errors}"))
+                open_page.page.screenshot(path=ARTIFACTS / f"{item.name}.png", timeout=5_000)
     return report
 
 
