@@ -298,7 +298,11 @@ class Widget:
         return self
 
     def settled(self) -> Self:
-        """Wait until the result of the last request is painted."""
+        """Wait until the result of what was done last is painted.
+
+        The page shows that something is pending in the second frame after it was done.
+        """
+        painted(self.page)
         return self.wait(pending="false")
 
     def box(self) -> FloatRect:
