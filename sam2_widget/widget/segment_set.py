@@ -47,7 +47,14 @@ from sam2_widget.widget.observers import Event
 from sam2_widget.widget.set_actions import PageActions
 from sam2_widget.widget.set_navigation import SetNavigation
 from sam2_widget.widget.set_page import SetPage
-from sam2_widget.widget.set_page_state import PageState, items_answer, new_page_state, page_state
+from sam2_widget.widget.set_page_state import (
+    OtherState,
+    PlaceState,
+    items_answer,
+    new_page_state,
+    other_state,
+    place_state,
+)
 from sam2_widget.widget.set_reviewing import SetReviewing
 from sam2_widget.widget.set_widget import SetWidget
 
@@ -120,6 +127,8 @@ class SegmentSet(SetNavigation):
         self._actions = ActionQueue(self._navigation, weak_callback(self._carry_out))
         self._carried_out: OrderedDict[str, int] = OrderedDict()
         """By client, its newest action that was carried out."""
+        self._carried_out_lock = threading.Lock()
+        self._being_carried_out = threading.local()
         self._page_updates = TransientThreadExecutor("sam2-widget-set-page")
         self._page_is_old = False
         self._page: SetPage | None = None
@@ -155,6 +164,12 @@ class SegmentSet(SetNavigation):
             self.store.change(name, seconds=self.store[name].seconds + seconds)
         image = self.image
         self._shown.fire(lambda: image)
+        if (rid := getattr(self._being_carried_out, "rid", None)) is not None:
+            # Together with its effect: until then a page ignores that Done is pressed again.
+            self._record(rid)
+        if (page := self.__dict__.get("_page")) is not None:
+            # Before the widget does: a note that is typed then is for the image that is seen.
+            page.update(self._place_state())
         self._update_page()
 
     def update(self, name: str, change: ObjectsChange) -> ImageAnnotations:
@@ -312,7 +327,7 @@ class SegmentSet(SetNavigation):
         """What is shown above the widget, an ipywidget, for layouts of your own."""
         if self._page is None:
             self._page = SetPage(
-                new_page_state(self._page_state()),
+                new_page_state(self._place_state(), self._other_state()),
                 perform=weak_callback(self._perform),
                 items=self._items.add,
                 thumbnails=weak_callback(self._answer_thumbnails),
@@ -352,6 +367,7 @@ class SegmentSet(SetNavigation):
         self._actions.add(action_of_key(number, to))
 
     def _carry_out(self, action: SetAction) -> None:
+        self._being_carried_out.rid = action.rid
         try:
             action.apply(PageActions(self))
         except SegmentationError as error:
@@ -359,12 +375,13 @@ class SegmentSet(SetNavigation):
         except Exception as error:  # noqa: BLE001 - logged
             log_failure(logger, "an action of a set's page failed", error)
             self._refuse(action.rid.client, f"Something went wrong in the kernel: {error!r}")
+        self._being_carried_out.rid = None
         self._record(action.rid)
         self._update_page()
 
     def _record(self, rid: RequestId) -> None:
         """Remember that an action was carried out, or refused."""
-        with self._page_lock:
+        with self._carried_out_lock:
             self._carried_out[rid.client] = max(rid.n, self._carried_out.get(rid.client, 0))
             self._carried_out.move_to_end(rid.client)
             if len(self._carried_out) > CLIENTS_KEPT:
@@ -405,20 +422,25 @@ class SegmentSet(SetNavigation):
             self._list_is_old = False
             with self._page_lock:
                 self._matches = self._matches.refreshed(self.find_numbers, self.shown)
-        page.update(self._page_state())
+        # With the lock, so that it is not sent after that of an image shown later.
+        with self.widget.images_lock:
+            page.update(self._place_state())
+        page.update(self._other_state())
 
-    def _page_state(self) -> PageState:
-        with self._page_lock:
+    def _place_state(self) -> PlaceState:
+        with self._carried_out_lock:
             # Before the image shown is read: their effect must be there.
             actions = dict(self._carried_out)
-        return page_state(
+        return place_state(
             self,
             self._matches,
             shown=self.shown,
             active_object=self.widget.active_object,
             actions=actions,
-            review=self.reviewing.state(),
         )
+
+    def _other_state(self) -> OtherState:
+        return other_state(self, self._matches, self.reviewing.state())
 
     def _ipython_display_(self) -> None:
         """Show the page, and the widget below it."""

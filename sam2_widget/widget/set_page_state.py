@@ -16,39 +16,50 @@ MAX_USED = 1000
 """Labels without a class that menus offer."""
 
 
-class PageState(TypedDict):
-    """The traits of a page that depend on the set: see `SetTraits`."""
+class PlaceState(TypedDict):
+    """The traits of a page that depend on which image is shown: see `SetTraits`."""
 
     _images: messages.ImagesTrait
     _shown: messages.ShownTrait
+
+
+class OtherState(TypedDict):
+    """The other traits of a page that depend on the set: see `SetTraits`."""
+
     _progress: messages.ProgressTrait
     _search: messages.SearchTrait
     _declared: messages.DeclaredTrait
     _review: messages.ReviewTrait
 
 
-def new_page_state(state: PageState) -> messages.SetTraits:
+def new_page_state(place: PlaceState, others: OtherState) -> messages.SetTraits:
     """All traits of a page."""
-    return {**state, "_notice": {"count": 0, "client": "", "text": ""}, "_acks": {}}
+    notice: messages.NoticeTrait = {"count": 0, "client": "", "text": ""}
+    return {**place, **others, "_notice": notice, "_acks": {}}
 
 
-def page_state(
+def place_state(
     images: ImageSet,
     matches: Matches,
     *,
     shown: int,
     active_object: int | None,
     actions: dict[str, int],
-    review: messages.ReviewTrait,
-) -> PageState:
+) -> PlaceState:
     """The traits of a page that shows image `shown`, whose object `active_object` is edited.
 
     `actions` has the newest action of each client that was carried out before.
     """
-    query = matches.query
     return {
         "_images": _images(len(images), matches, shown),
         "_shown": _shown(images, shown, active_object, actions),
+    }
+
+
+def other_state(images: ImageSet, matches: Matches, review: messages.ReviewTrait) -> OtherState:
+    """The traits of a page that are the same whichever image is shown."""
+    query = matches.query
+    return {
         "_progress": _progress(images),
         "_search": {"text": query.text, "state": query.state, "label": query.label},
         "_declared": _declared(images),

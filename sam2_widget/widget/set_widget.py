@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -61,6 +62,11 @@ class SetWidget(SegmentWidget):
         self._last_active: int | None = None
         super().__init__(images, **options)
         self._classes = self._annotator.session.classes
+
+    @property
+    def images_lock(self) -> threading.RLock:
+        """Guards the sessions of all images, and which image is shown."""
+        return self._planes.lock
 
     def notify(self, text: str) -> None:
         """Show a sentence on all pages."""

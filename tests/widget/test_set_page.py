@@ -195,6 +195,48 @@ def test_the_page_knows_which_of_its_actions_the_image_shown_follows(make_set):
     assert (browser.page._shown["number"], s["b.jpg"].state) == (3, "empty")
 
 
+def updates(comm, trait):
+    """All values of a trait that were sent, oldest first."""
+    states = [data.get("state", {}) for _, data, _ in list(comm.published)]
+    return [state[trait] for state in states if trait in state]
+
+
+def test_an_action_is_shown_together_with_the_image_that_follows_it(make_set):
+    s = make_set()
+    browser = SetBrowser(s)
+    browser.act("done", number=0)
+    shown = updates(browser.page.comm, "_shown")
+    # Otherwise the page takes Done for under way on that image, and ignores a second one.
+    assert [one["actions"] for one in shown if one["number"] == 1] == [{"page": 1}]
+
+
+def test_the_page_shows_another_image_before_the_widget_does(make_set):
+    s = make_set()
+    page, order = s.bar, []
+    for name, comm in (("page", page.comm), ("widget", s.widget.comm)):
+        record(comm, name, order)
+    started, go_on = threading.Event(), threading.Event()
+    s._page_updates.submit(lambda: [started.set(), go_on.wait(30)])
+    assert started.wait(30)
+    s.go("d.png")
+    assert page._shown["number"] == 4
+    assert page._images["before"] == 4
+    assert order[0] == "page"
+    assert "widget" in order
+    go_on.set()
+
+
+def record(comm, name, order):
+    """Append `name` to a list whenever something is sent."""
+    publish = comm.publish_msg
+
+    def publish_and_record(*args, **options):
+        order.append(name)
+        return publish(*args, **options)
+
+    comm.publish_msg = publish_and_record
+
+
 def test_each_action_is_carried_out_once_and_acknowledged(make_set):
     s = make_set()
     browser = SetBrowser(s)
