@@ -81,8 +81,16 @@ def cell(bar, name):
     return bar.locator(f'.sam2-strip-cell[data-name="{name}"]')
 
 
+def is_sent(page):
+    """Wait until all that was done and typed on the page has arrived."""
+    expect(page.locator('.sam2-set:not([data-unsent="0"])')).to_have_count(0)
+
+
 def stored(notebook, expression):
     """A value of the kernel, after all that pages have sent."""
+    # A cell may be run before messages that were sent earlier.
+    is_sent(notebook.page)
+    notebook.widget().settled()
     return notebook.value(f"[s._navigation.submit(lambda: None).result(), {expression}][1]")
 
 
@@ -109,7 +117,7 @@ def test_images_are_annotated_one_after_the_other(notebook, page, widget):
     assert notebook.value(state) == [["done", 1], ["in progress", 1], ["untouched", 0]]
     notebook.run("masks = [one.masks for one in s][:2]; s.flush()")
     # A cell that is run again resumes at the same image.
-    notebook.run_all()
+    notebook.run_all_again()
     widget = notebook.widget().ready()
     shows(page, "b.png")
     widget.wait(objects="1")
@@ -123,7 +131,7 @@ def test_the_strip_shows_all_images_and_opens_them(page, more, bar):
         bar.locator(f'[data-name="{name}"][data-thumbnail="shown"]').wait_for()
     bar.locator('[data-name="broken.png"][data-thumbnail="broken"]').wait_for()
     page.get_by_role("option", name="3, broken.png, Untouched, Cannot be read").wait_for()
-    assert cell(bar, "a.png").get_attribute("aria-selected") == "true"
+    expect(cell(bar, "a.png")).to_have_attribute("aria-selected", "true")
     cell(bar, "c.png").click()
     shows(page, "c.png")
     # An image that cannot be read stays closed, and the page shows the reason.
@@ -162,7 +170,7 @@ def test_the_search_narrows_the_strip_and_what_is_gone_through(notebook, page, m
     page.get_by_text("1 of 5 images").wait_for()
     page.get_by_role("button", name="Next image").click()
     shows(page, "d.png")
-    assert bar.locator(".sam2-strip-cell").count() == 1
+    expect(bar.locator(".sam2-strip-cell")).to_have_count(1)
     field.fill("nothing")
     page.get_by_text("No image matches the search.").wait_for()
     page.get_by_role("button", name="Show all images").click()
@@ -172,7 +180,7 @@ def test_the_search_narrows_the_strip_and_what_is_gone_through(notebook, page, m
     assert notebook.value("[one.name for one in s.find(state='skipped')]") == ["b.png"]
     notebook.run("s.search(state='skipped')")
     page.get_by_text("1 of 5 images").wait_for()
-    assert page.get_by_role("combobox", name="State", exact=True).input_value() == "skipped"
+    expect(page.get_by_role("combobox", name="State", exact=True)).to_have_value("skipped")
     page.get_by_role("combobox", name="Class", exact=True).select_option("box")
     page.get_by_text("No image matches", exact=True).wait_for()
     # What is hidden is not in effect.
@@ -208,7 +216,7 @@ def test_keys_go_through_the_images_on_the_image_and_on_the_strip(notebook, page
     states = stored(notebook, "[one.state for one in s]")
     assert states == ["empty", "skipped", "untouched", "empty", "skipped"]
     # No key has reached the notebook.
-    assert page.locator(".jp-Notebook .jp-Cell").count() == 2
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(2)
 
 
 def test_a_click_and_the_key_that_follows_it_arrive_together(notebook, page, widget):
@@ -229,8 +237,8 @@ def test_steps_in_a_row_from_an_unfinished_object_are_all_taken(notebook, page, 
         page.keyboard.press(">")
     more.wait(plane=4).settled()
     shows(page, "d.png")
-    assert page.get_by_text("changed elsewhere").count() == 0
     assert stored(notebook, "[len(one.objects) for one in s]") == [1, 0, 0, 0, 0]
+    assert page.get_by_text("changed elsewhere").count() == 0
 
 
 def test_notes_and_attributes_are_stored_as_one_types(notebook, page, more, bar):
@@ -258,12 +266,38 @@ def test_notes_and_attributes_are_stored_as_one_types(notebook, page, more, bar)
     # What Python sets is shown, and a value can be removed.
     notebook.run("s.go('a.png'); s.image.note = 'by Python'")
     shows(page, "a.png")
-    page.wait_for_function(
-        "() => document.querySelector('.sam2-set textarea').value === 'by Python'"
-    )
+    expect(note).to_have_value("by Python")
     bar.get_by_role("combobox", name="site").select_option("Not set")
-    page.locator('.sam2-set[data-unsent="0"]').wait_for()
     assert "site" not in stored(notebook, "dict(s['a.png'].attributes)")
+
+
+def test_a_note_is_for_the_image_that_is_shown_even_if_the_bar_is_late(notebook, page, more, bar):
+    """While the thread that keeps the bar up to date has other work."""
+    notebook.run("import threading; gate = threading.Event(); s._page_updates.submit(gate.wait)")
+    note = bar.get_by_role("textbox", name="Note").first
+    more.stage.focus()
+    page.keyboard.press("PageDown")
+    more.wait(plane=1).settled()
+    note.fill("of b")
+    notebook.run("gate.set()")
+    assert stored(notebook, "[one.note for one in s]") == ["", "of b", "", "", ""]
+
+
+def test_what_was_stored_stays_in_its_field_until_the_kernel_has_it(notebook, page, more, bar):
+    hold = "import threading; gate = threading.Event(); s._navigation.submit(gate.wait)"
+    notebook.run(hold)
+    note = bar.get_by_role("textbox", name="Note").first
+    note.fill("dark")
+    note.press("Tab")
+    is_sent(page)
+    # What the page is sent now does not have the note yet.
+    notebook.run("s.image.state = 'review'")
+    expect(page.get_by_role("combobox", name="State of this image")).to_have_value("review")
+    expect(note).to_have_value("dark")
+    notebook.run("gate.set()")
+    assert stored(notebook, "s['a.png'].note") == "dark"
+    notebook.run("s.image.note = 'by Python'")
+    expect(note).to_have_value("by Python")
 
 
 def test_a_reload_and_a_second_view_show_the_same(notebook, page, more, bar):
@@ -273,7 +307,7 @@ def test_a_reload_and_a_second_view_show_the_same(notebook, page, more, bar):
     cell(bar, "c.png").click()
     shows(page, "c.png")
     bar.get_by_role("textbox", name="Note").first.fill("kept")
-    page.locator('.sam2-set[data-unsent="0"]').wait_for()
+    is_sent(page)
     notebook.save()
     page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
@@ -281,7 +315,7 @@ def test_a_reload_and_a_second_view_show_the_same(notebook, page, more, bar):
     notebook.widget().ready()
     shows(page, "c.png")
     page.get_by_text("1 of 5 images").wait_for()
-    page.wait_for_function("() => document.querySelector('.sam2-set textarea').value === 'kept'")
+    expect(bar.get_by_role("textbox", name="Note").first).to_have_value("kept")
     page.get_by_role("button", name="Show all images").click()
     notebook.add("s.bar")
     notebook.command("notebook:run-cell")

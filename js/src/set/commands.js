@@ -40,9 +40,9 @@ export function createSetCommands(store) {
     setState: (state) => store.act("state", { number: shown(), state }),
     /** @param {import("./wire.js").Search} search */
     search: (search) => store.act("search", { ...search }),
-    /** @param {number} number @param {number | null} object @param {string} text */
+    /** @param {number} number @param {number | null} object @param {string} text @returns {number} of the action */
     setNote: (number, object, text) => store.act("note", { number, object, text }),
-    /** @param {number} number @param {number | null} object @param {string} name @param {import("./wire.js").Value | null} value */
+    /** @param {number} number @param {number | null} object @param {string} name @param {import("./wire.js").Value | null} value @returns {number} of the action */
     setValue: (number, object, name, value) =>
       store.act("values", { number, object, values: { [name]: value } }),
   };

@@ -32,9 +32,10 @@ export function toValue(type, text) {
 
 /**
  * @param {Attribute} attribute
- * @param {{ isNote: boolean, store: (value: Value | null) => void, signal: AbortSignal }} options
+ * @param {{ isNote: boolean, store: (value: Value | null) => number, changed: () => void, signal: AbortSignal }} options
+ *   store: returns the number of the action; changed: called when something is typed, and when it is stored
  */
-export function createDetailField({ name, type, choices }, { isNote, store, signal }) {
+export function createDetailField({ name, type, choices }, { isNote, store, changed, signal }) {
   const id = uniqueId();
   const control = createControl(type, choices, isNote);
   control.id = id;
@@ -46,6 +47,8 @@ export function createDetailField({ name, type, choices }, { isNote, store, sign
   );
   /** What the kernel has, as the field's text. */
   let known = "";
+  /** The newest action of this field, whose effect may not be shown yet. */
+  let sent = -1;
   let isDirty = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -56,9 +59,11 @@ export function createDetailField({ name, type, choices }, { isNote, store, sign
     isDirty = false;
     // A number that is not finished reads as "".
     const value = control.validity.badInput ? undefined : toValue(type, control.value);
-    if (value === undefined || control.value === known) return;
-    known = control.value;
-    store(value);
+    if (value !== undefined && control.value !== known) {
+      known = control.value;
+      sent = store(value);
+    }
+    changed();
   }
 
   function leave() {
@@ -72,6 +77,7 @@ export function createDetailField({ name, type, choices }, { isNote, store, sign
       isDirty = true;
       clearTimeout(timer);
       timer = setTimeout(flush, DELAY);
+      changed();
     },
     { signal },
   );
@@ -79,8 +85,15 @@ export function createDetailField({ name, type, choices }, { isNote, store, sign
   control.addEventListener("blur", leave, { signal });
   signal.addEventListener("abort", flush);
 
-  /** @param {Value | null} value what the kernel has @param {boolean} isOther of another image or object */
-  function update(value, isOther) {
+  /**
+   * @param {Value | null} value what the kernel has
+   * @param {boolean} isOther of another image or object
+   * @param {number} carriedOut the newest action that the kernel has carried out before
+   */
+  function update(value, isOther, carriedOut) {
+    // What was stored a moment ago would disappear for that moment.
+    if (!isOther && sent > carriedOut) return;
+    sent = -1;
     const text = value === null ? "" : String(value);
     if (!isOther && text === known) return;
     known = text;
@@ -91,6 +104,8 @@ export function createDetailField({ name, type, choices }, { isNote, store, sign
     node,
     update,
     flush,
+    /** Whether what was typed is not stored yet. */
+    isDirty: () => isDirty,
     /** @param {boolean} enabled */
     setEnabled: (enabled) => void (control.disabled = !enabled),
   };

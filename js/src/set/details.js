@@ -16,12 +16,16 @@ const NOTE = { name: texts.details.note, type: "text", choices: [] };
 const NO_OBJECT = { note: "", values: new Map() };
 
 /**
- * @param {import("./commands.js").SetCommands} commands
- * @param {AbortSignal} signal
+ * @typedef {object} Options
+ * @property {import("./commands.js").SetCommands} commands
+ * @property {() => void} changed called when something is typed, and when it is stored
+ * @property {AbortSignal} signal
  */
-export function createDetails(commands, signal) {
-  const image = createGroup(commands, signal);
-  const object = createGroup(commands, signal);
+
+/** @param {Options} options */
+export function createDetails(options) {
+  const image = createGroup(options);
+  const object = createGroup(options);
   const node = element(
     "div",
     { class: "sam2-set-details", role: "group", "aria-label": texts.details.label, hidden: true },
@@ -31,12 +35,12 @@ export function createDetails(commands, signal) {
 
   /** @param {Snapshot} snapshot */
   function update({ shown, declared }) {
-    image.update(texts.details.image, shown.number, null, shown, declared.image);
+    image.update(texts.details.image, shown, null, shown, declared.image);
     // Always there: the image below must not move when an object is begun.
     const edited = shown.object;
     object.update(
       edited ? texts.details.object(edited.place, edited.label) : texts.details.noObject,
-      shown.number,
+      shown,
       edited?.id ?? null,
       edited ?? NO_OBJECT,
       declared.object,
@@ -47,6 +51,8 @@ export function createDetails(commands, signal) {
   return {
     node,
     update,
+    /** Whether what was typed is not stored yet. */
+    isDirty: () => image.isDirty() || object.isDirty(),
     /** Store at once what was typed. */
     flush() {
       image.flush();
@@ -55,13 +61,8 @@ export function createDetails(commands, signal) {
   };
 }
 
-/**
- * The fields of the image, or of an object.
- *
- * @param {import("./commands.js").SetCommands} commands
- * @param {AbortSignal} signal
- */
-function createGroup(commands, signal) {
+/** The fields of the image, or of an object. @param {Options} options */
+function createGroup({ commands, changed, signal }) {
   const title = element("h3", { class: "sam2-set-title" });
   const node = element("div", { class: "sam2-set-fields" }, title);
   let declared = "";
@@ -78,12 +79,14 @@ function createGroup(commands, signal) {
       createDetailField(NOTE, {
         isNote: true,
         store: (value) => commands.setNote(owner.number, owner.id, String(value ?? "")),
+        changed,
         signal,
       }),
       ...attributes.map((attribute) =>
         createDetailField(attribute, {
           isNote: false,
           store: (value) => commands.setValue(owner.number, owner.id, attribute.name, value),
+          changed,
           signal,
         }),
       ),
@@ -97,12 +100,12 @@ function createGroup(commands, signal) {
 
   /**
    * @param {string} heading
-   * @param {number} number of the image
+   * @param {import("./wire.js").Shown} shown the image
    * @param {number | null} id of the object; null for the image
    * @param {{ note: string, values: import("./wire.js").Values }} details
    * @param {readonly Attribute[]} attributes
    */
-  function update(heading, number, id, { note, values }, attributes) {
+  function update(heading, { number, carriedOut }, id, { note, values }, attributes) {
     const key = JSON.stringify(attributes);
     if (key !== declared) {
       declared = key;
@@ -116,13 +119,15 @@ function createGroup(commands, signal) {
     }
     setText(title, heading);
     const all = [note, ...attributes.map(({ name }) => values.get(name) ?? null)];
-    for (const [at, field] of fields.entries()) field.update(all[at], isOther);
+    for (const [at, field] of fields.entries()) field.update(all[at], isOther, carriedOut);
   }
+
+  const isDirty = () => fields.some((field) => field.isDirty());
 
   /** @param {boolean} enabled */
   function setEnabled(enabled) {
     for (const field of fields) field.setEnabled(enabled);
   }
 
-  return { node, update, flush, setEnabled };
+  return { node, update, flush, isDirty, setEnabled };
 }

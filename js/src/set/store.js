@@ -150,21 +150,22 @@ export function createSetStore({ client, traits, send, signal }) {
       outbox.acknowledge(last);
       retries = 0;
       expectAnswer();
+      changed();
     },
 
     /**
      * @template {SetAction["type"]} Type
      * @param {Type} type
      * @param {SetDetailOf<Type>} detail
+     * @returns {number} of the action
      */
     act(type, detail) {
-      if (snapshot.notice) {
-        snapshot = { ...snapshot, notice: "" };
-        changed();
-      }
+      if (snapshot.notice) snapshot = { ...snapshot, notice: "" };
       const action = outbox.add(type, detail);
       if (MOVES.has(type)) newestMove = action;
       post(action);
+      changed();
+      return action.rid.n;
     },
 
     /** The newest action that leads to another image, if its effect is not shown yet. */

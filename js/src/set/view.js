@@ -39,7 +39,7 @@ export function mountSetView(el, store, signal) {
     signal,
   });
   const strip = createStrip({ store, show: commands.show, signal });
-  const details = createDetails(commands, signal);
+  const details = createDetails({ commands, changed: showUnsent, signal });
   const review = createReviewPanel({ store, signal });
   const message = element("div", { class: "sam2-set-message", role: "alert", hidden: true });
   const spoken = element("div", { class: "sam2-spoken", role: "status" });
@@ -69,7 +69,7 @@ export function mountSetView(el, store, signal) {
 
   listenToSetKeys(root, commands, signal);
   showTips(root, signal);
-  store.subscribe(schedule, signal);
+  store.subscribe(onChange, signal);
   signal.addEventListener("abort", () => cancelAnimationFrame(frame));
   document.addEventListener("visibilitychange", () => document.hidden && details.flush(), {
     signal,
@@ -91,6 +91,17 @@ export function mountSetView(el, store, signal) {
     if (panel === "search" && open.search) search.focus();
     // What is not seen should not be in effect.
     if (panel === "search" && !open.search && isSearching(store.snapshot().search)) search.reset();
+  }
+
+  function onChange() {
+    showUnsent();
+    schedule();
+  }
+
+  /** At once, unlike everything else, so that a test sees whether what it did is stored. */
+  function showUnsent() {
+    const isTyping = details.isDirty() ? 1 : 0;
+    setAttribute(root, "data-unsent", store.waiting().length + isTyping);
   }
 
   function schedule() {
@@ -129,6 +140,6 @@ export function mountSetView(el, store, signal) {
     setAttribute(root, "data-state", snapshot.shown.state);
     setAttribute(root, "data-done", snapshot.progress.done);
     setAttribute(root, "data-matches", snapshot.images.matches);
-    setAttribute(root, "data-unsent", store.waiting().length);
+    showUnsent();
   }
 }
