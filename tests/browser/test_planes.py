@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
+
+from tests.waiting import wait_until
 
 SIZE = (256, 256)
 CELL = """
@@ -23,15 +26,16 @@ w"""
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 def at_plane(widget, plane):
     return widget.wait(plane=plane, plane_pending="false").settled()
 
 
-def place(widget):
-    return widget.root.locator(".sam2-plane-place").inner_text()
+def is_at(widget, text):
+    """Wait until this is said about the place in the stack."""
+    expect(widget.root.locator(".sam2-plane-place")).to_have_text(text)
 
 
 def difference(widget, colors):
@@ -41,20 +45,20 @@ def difference(widget, colors):
 
 def test_planes_are_changed_by_mouse_keys_and_python(notebook, page, widget):
     slider = widget.root.locator("[data-option=plane]")
-    assert place(widget) == "Z 1 / 10"
+    is_at(widget, "Z 1 / 10")
     widget.click(120, 120, SIZE)
     widget.wait(objects="1")
     before = widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE)
     # By mouse.
     widget.root.locator("[data-action=next-plane]").click()
     at_plane(widget, 1)
-    assert place(widget) == "Z 2 / 10"
-    assert widget.root.get_attribute("data-objects") == "0"
+    is_at(widget, "Z 2 / 10")
+    widget.wait(objects=0)
     assert widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE) != before
     box = slider.bounding_box()
     page.mouse.click(box["x"] + box["width"] - 8, box["y"] + box["height"] / 2)
     at_plane(widget, 9)
-    assert widget.root.locator("[data-action=next-plane]").get_attribute("aria-disabled") == "true"
+    expect(widget.root.locator("[data-action=next-plane]")).to_be_disabled()
     # By keys: on the image, and on the slider.
     widget.stage.press("PageUp")
     at_plane(widget, 8)
@@ -64,18 +68,36 @@ def test_planes_are_changed_by_mouse_keys_and_python(notebook, page, widget):
     at_plane(widget, 8)
     slider.press("Home")
     at_plane(widget, 0)
-    assert widget.root.get_attribute("data-objects") == "1"
-    widget.page.wait_for_timeout(100)
+    widget.wait(objects=1).settled()
     assert widget.colors([(x, 100) for x in range(10, 250, 20)], SIZE) == before
     # From Python.
     assert notebook.value("[w.plane, len(w.objects), w.planes.annotated]") == [0, 1, [0]]
     notebook.run("w.plane = 4")
     at_plane(widget, 4)
-    assert place(widget) == "Z 5 / 10"
-    assert widget.root.locator(".sam2-plane-dots span").count() == 1
+    is_at(widget, "Z 5 / 10")
+    expect(widget.root.locator(".sam2-plane-dots span")).to_have_count(1)
     # The stage is not of the image's size, so it shows interpolated values between pixels.
     assert difference(widget, notebook.value("w.planes[4].image[100, 10:250:20].tolist()")) < 12
     assert difference(widget, notebook.value("w.planes[1].image[100, 10:250:20].tolist()")) > 12
+
+
+# A picture that takes several frames to decode, as that of a large image does.
+SLOW_PICTURES = """
+() => {
+  const decode = window.createImageBitmap;
+  window.createImageBitmap = async (...parts) => {
+    for (let frame = 0; frame < 20; frame++) await new Promise(requestAnimationFrame);
+    return decode(...parts);
+  };
+}
+"""
+
+
+def test_a_plane_is_pending_until_its_picture_is_painted(notebook, page, widget):
+    page.evaluate(SLOW_PICTURES)
+    notebook.run("w.plane = 4")
+    at_plane(widget, 4)
+    assert difference(widget, notebook.value("w.planes[4].image[100, 10:250:20].tolist()")) < 12
 
 
 # A press during which the plane changes is not a click, because it began on another plane.
@@ -105,8 +127,7 @@ def test_fast_clicks_belong_to_the_plane_shown_at_that_time(notebook, page, widg
     counts = notebook.value("[len(p.prompts) for p in w.planes]")
     assert sum(counts) == 6
     notebook.run("w.plane = 0")
-    at_plane(widget, 0)
-    assert int(widget.root.get_attribute("data-objects")) == counts[0]
+    at_plane(widget, 0).wait(objects=counts[0])
 
 
 def test_a_page_that_opens_later_shows_the_plane_and_its_masks(notebook, page, widget):
@@ -119,8 +140,7 @@ def test_a_page_that_opens_later_shows_the_plane_and_its_masks(notebook, page, w
     second.wait(objects="1")
     second.root.locator("[data-action=previous-plane]").click()
     at_plane(widget, 2)
-    at_plane(second, 2)
-    assert second.root.get_attribute("data-objects") == "0"
+    at_plane(second, 2).wait(objects=0)
 
 
 # The kernel handles the page's requests only when the test allows it, and before that it shows
@@ -152,8 +172,7 @@ def block_kernel(notebook, more=""):
     blocked.unlink(missing_ok=True)
     unblock.unlink(missing_ok=True)
     notebook.start(BLOCKED + more)
-    while not blocked.exists():
-        notebook.page.wait_for_timeout(20)
+    wait_until(blocked.exists, "the cell")
     return unblock.touch
 
 

@@ -162,6 +162,11 @@ export function createStage({
     if (!signal.aborted) changed();
   }
 
+  /** Whether the picture of the plane is decoded, or cannot be. @param {Snapshot} snapshot */
+  function isPictureShown({ plane }) {
+    return picture === null || (bitmapPicture === picture && picture.plane === plane);
+  }
+
   function forgetBitmap() {
     bitmap = null;
     bitmapPicture = null;
@@ -383,7 +388,7 @@ export function createStage({
     picture: () => bitmap,
     isBroken: () => broken,
     /** Whether the masks are painted, and not only stretched to where they belong. */
-    isExact: () => exact,
+    isExact: () => exact && isPictureShown(store.snapshot()),
     /** Whether the view moves, or has moved a moment ago: the picture is drawn more roughly. */
     isMoving: () => moving,
   };

@@ -369,11 +369,13 @@ export function mountView(el, store, displayState, signal) {
     plane: at,
     requestedPlane,
     isSet,
+    isDisconnected,
   }) {
+    const lacksObjects = !isDisconnected && !store.hasAllObjects();
     setAttribute(root, "data-phase", phase);
     setAttribute(root, "data-ready", phase === "ready");
     setAttribute(root, "data-objects", rows.length);
-    setAttribute(root, "data-pending", pending || !stage.isExact());
+    setAttribute(root, "data-pending", pending || lacksObjects || !stage.isExact());
     setAttribute(root, "data-moving", stage.isMoving());
     setAttribute(root, "data-connection", connection);
     setAttribute(root, "data-polarity", ui.negative ? "negative" : "positive");
