@@ -19,6 +19,7 @@ import nbformat
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import expect
 
 from deploy.try_hub import free_port
 from tests.processes import interrupts, stop
@@ -217,6 +218,14 @@ class Notebook:
 
     def run_all(self) -> Self:
         self.command("notebook:run-all-cells")
+        return self
+
+    def run_all_again(self) -> Self:
+        """Run all cells again, and wait until the previous widgets are removed."""
+        roots = self.page.locator(".sam2-widget")
+        roots.evaluate_all("roots => roots.forEach(root => { root.dataset.old = 'true'; })")
+        self.run_all()
+        expect(self.page.locator(".sam2-widget[data-old]")).to_have_count(0)
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 import pytest
 
+from . import lab
 from .lab import set_theme
 
 SIZE = (451, 300)
@@ -22,7 +23,7 @@ def cell(options="", image="data.chelsea()"):
 @pytest.fixture
 def widget(notebook):
     notebook.open([cell()]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 def mask_at(notebook, points, mask="w.mask"):
@@ -31,11 +32,9 @@ def mask_at(notebook, points, mask="w.mask"):
 
 def painted(page):
     """Wait until the view has come to rest on the screen."""
-    page.evaluate("() => new Promise(done => setTimeout(done, 200))")
+    lab.painted(page)
     page.wait_for_function(AT_REST)
-    page.evaluate(
-        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )
+    lab.painted(page)
 
 
 def place(widget, x, y, image=SIZE):
@@ -199,7 +198,7 @@ def test_cut_out_shows_each_pixel_in_one_object(notebook, page, widget):
     bare = bare_colors(widget)
     notebook.run("w.add_stroke([(100, 150), (250, 150)], radius=60); w.commit()")
     notebook.run("w.add_stroke([(250, 150), (350, 150)], radius=60); w.commit()")
-    widget.wait(objects=2)
+    widget.wait(objects=2).settled()
     painted(page)
     both = notebook.value(f"[bool(w.masks[:, y, x].all()) for x, y in {GRID}]")
     lower, upper = (f"[bool(w.masks[{k}, y, x]) for x, y in {GRID}]" for k in (0, 1))
@@ -410,6 +409,7 @@ def test_two_fingers_zoom_without_placing_prompts(notebook, page, widget, device
     fingers(devices, "touchEnd", (x - 84, y - 84))
     fingers(devices, "touchEnd")
     page.wait_for_function("e => Number(e.dataset.zoom) > 1.5", arg=widget.root.element_handle())
+    widget.settled()
     assert notebook.value("len(w.masks)") == 0
     widget.stage.tap()
     widget.wait(objects=1)
@@ -454,6 +454,7 @@ def test_a_palm_next_to_the_pen_is_ignored(notebook, widget, devices):
 
 def is_free(notebook, widget):
     """Check that nothing was placed and that the next click works as usual."""
+    widget.settled()
     assert notebook.value("len(w.masks)") == 0
     widget.click(*CAT, SIZE)
     assert notebook.value(KINDS) == ["Point"]
@@ -508,6 +509,7 @@ def test_a_stroke_that_leaves_the_image_ends_at_its_border(notebook, page, widge
     widget.wait(objects=1).settled()
     assert mask_at(notebook, [(0, 60), (30, 60)]) != [False, False]
     page.mouse.move(*place(widget, 300, 250), steps=3)
+    widget.settled()
     assert notebook.value(KINDS) == ["Stroke"]
 
 
@@ -591,14 +593,12 @@ def test_panning_paints_the_same_pixels_as_a_full_repaint(notebook, page):
         painted(page)
     page.mouse.up()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(200)
     widget.settled()
     painted(page)
     moved = widget.stage.evaluate(PIXELS)
     # Another style and back: everything is painted again.
     for style in ("contour", "both"):
         notebook.run(f"w.mask_style = {style!r}")
-        page.wait_for_timeout(200)
         widget.settled()
     painted(page)
     assert widget.stage.evaluate(PIXELS) == moved

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.waiting import wait_until
 
@@ -26,7 +27,7 @@ def cell(options="", more=""):
 @pytest.fixture
 def widget(notebook):
     notebook.open([cell()]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 def announced(widget, text):
@@ -115,15 +116,17 @@ def test_hide_lock_and_delete_in_the_list(notebook, page):
     rows.nth(0).hover()
     bare_eye.click()
     rows.nth(0).and_(page.locator("[data-hidden]")).wait_for()
+    widget.settled()
     assert notebook.value("not w.is_shown(0) and w.is_shown(1)")
     rows.nth(1).hover()
     rows.nth(1).locator("[data-row=lock]").click()
     rows.nth(1).and_(page.locator("[data-locked]")).wait_for()
+    widget.settled()
     assert notebook.value("w.is_locked(1) and not w.is_locked(0)")
-    assert rows.nth(1).locator(".sam2-remove").is_hidden()
+    expect(rows.nth(1).locator(".sam2-remove")).to_be_hidden()
     rows.nth(2).hover()
     rows.nth(2).locator(".sam2-remove").click()
-    widget.wait(objects=2)
+    widget.wait(objects=2).settled()
     assert len(rows_of(notebook, "label")) == 2
 
 
@@ -131,6 +134,8 @@ def test_a_hidden_object_is_not_painted(notebook, page):
     notebook.open([cell(more=THREE)]).run_all()
     widget = notebook.widget().ready()
     points = [(x, y) for x in range(80, 370, 15) for y in (60, 120, 180, 240)]
+    # Their areas are shown when the page has their masks.
+    widget.root.locator(".sam2-object", has_text="px").nth(2).wait_for()
     notebook.run("w.hide(0); w.hide(1); w.hide(2)")
     widget.root.locator(".sam2-object[data-hidden]").nth(2).wait_for()
     bare = widget.settled().colors(points, SIZE)
@@ -176,8 +181,8 @@ def test_a_list_of_a_thousand_objects_is_virtual_and_searchable(notebook, page):
     rows.first.wait_for()
     assert rows.count() < 60
     widget.root.locator(".sam2-filter").fill("cell 987")
-    assert rows.count() == 1
-    assert rows.locator("input").input_value() == "cell 987"
+    expect(rows).to_have_count(1)
+    expect(rows.locator("input")).to_have_value("cell 987")
     rows.locator(".sam2-select").click()
     widget.root.locator(".sam2-object[aria-current]").wait_for()
     widget.root.locator(".sam2-filter").fill("")
@@ -199,8 +204,7 @@ def test_labels_stay_text(notebook, page, label):
     widget = notebook.widget().ready()
     widget.wait(objects=1)
     kept = notebook.value("w.objects[0].label")
-    field = widget.root.locator(".sam2-object input")
-    page.wait_for_function("([e, t]) => e.value === t", arg=[field.element_handle(), kept])
+    expect(widget.root.locator(".sam2-object input")).to_have_value(kept)
     assert widget.root.locator("b, img").count() == 0
     notebook.run(f"w.labels = [{label!r}, 'other']")
     option = widget.root.locator(".sam2-classes option").nth(1)
@@ -212,6 +216,7 @@ def test_labels_stay_text(notebook, page, label):
 def test_a_class_added_in_the_widget_is_used_for_the_next_object(notebook, page, widget):
     widget.click(*CAT, SIZE)
     widget.root.locator(".sam2-classes select").select_option(label="New label…")
+    expect(widget.root.locator(".sam2-classes input")).to_be_focused()
     page.keyboard.type("cat")
     page.keyboard.press("Enter")
     widget.settled()
@@ -233,16 +238,19 @@ def test_a_key_opens_the_label_field_with_labels_used_so_far(notebook, page, wid
     widget.click(*CUSHION, SIZE)
     widget.stage.press("t")
     field = widget.root.locator(".sam2-classes input")
-    offered = field.evaluate("e => [...e.list.options].map(option => option.value)")
-    assert offered == ["cow"]
+    expect(field).to_be_focused()
+    offered = "e => [...e.list.options].map(option => option.value)"
+    wait_until(lambda: field.evaluate(offered) == ["cow"], "the labels")
     page.keyboard.type("dog")
     page.keyboard.press("Enter")
-    assert widget.stage.evaluate("e => e.matches(':focus')")
+    expect(widget.stage).to_be_focused()
     # A cell may be run before the message about the label is.
     widget.settled()
     assert rows_of(notebook, "label") == ["cow", "dog"]
-    for row in widget.root.locator(".sam2-object select").all():
-        assert row.locator("option").all_inner_texts()[1:-1] == ["dog", "cow"]
+    lists = widget.root.locator(".sam2-object select")
+    expect(lists).to_have_count(2)
+    for row in lists.all():
+        expect(row.locator("option")).to_have_text([re.compile(""), "dog", "cow", re.compile("")])
     widget.press("2")
     assert rows_of(notebook, "label") == ["cow", "cow"]
 
@@ -264,16 +272,14 @@ def test_settings_are_synced_with_python_in_both_directions(notebook, page, widg
     expected = [0.8, "contour", 40, 25, "cut out", True]
     read = "[w.opacity, w.mask_style, w.fill_holes, w.drop_specks, w.overlap, w.hover_preview]"
     # Options are sent when they have not changed for a while.
-    assert any(notebook.value(read) == expected for _ in range(5))
+    wait_until(lambda: notebook.value(read) == expected, "the settings")
     notebook.run("w.opacity = 0.3; w.mask_style = 'fill'; w.fill_holes = 0; w.tool = 'brush'")
     widget.wait(tool="brush")
-    opacity = settings.locator('[data-option="opacity"]').element_handle()
-    page.wait_for_function("e => e.value === '0.3'", arg=opacity)
-    fill = settings.locator('[data-option="mask-style"][value="fill"]').element_handle()
-    page.wait_for_function("e => e.checked", arg=fill)
+    expect(settings.locator('[data-option="opacity"]')).to_have_value("0.3")
+    expect(settings.locator('[data-option="mask-style"][value="fill"]')).to_be_checked()
     settings.locator('[data-option="opacity"]').press("Escape")
     settings.wait_for(state="hidden")
-    assert widget.stage.evaluate("e => e.matches(':focus')")
+    expect(widget.stage).to_be_focused()
 
 
 # Bands of even colour, 30 pixels wide.
@@ -290,7 +296,7 @@ w"""
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.5, 0), (-0.3, 0.25), (0, -0.6)])
 def test_brightness_is_for_viewing_only(notebook, page, brightness, contrast):
     notebook.open([BANDS]).run_all()
-    widget, size = notebook.widget().ready(), (450, 300)
+    widget, size = notebook.widget().ready().settled(), (450, 300)
     points = [(x, 150) for x in range(15, 450, 30)]
     before = widget.screen(points, size)
     image = notebook.value("int(w.image.sum())")
@@ -314,7 +320,7 @@ def test_the_height_is_set_by_pointer_keys_and_python(notebook, page, widget):
             "([e, v]) => Number(e.getAttribute('aria-valuenow')) === v",
             arg=[bar.element_handle(), height],
         )
-        assert widget.stage.bounding_box()["height"] == pytest.approx(height, abs=1)
+        wait_until(lambda: abs(widget.box()["height"] - height) <= 1, f"{height} pixels")
 
     page.mouse.move(start["x"] + 60, start["y"] + 4)
     page.mouse.down()
@@ -338,8 +344,13 @@ def test_full_screen_and_back(notebook, page, widget):
     viewport = page.viewport_size
     widget.stage.click()
     widget.settled()
-    box = widget.root.bounding_box()
-    assert (box["width"], box["height"]) == (viewport["width"], viewport["height"])
+
+    def fills_the_screen():
+        box = widget.root.bounding_box()
+        return (box["width"], box["height"]) == (viewport["width"], viewport["height"])
+
+    wait_until(fills_the_screen, "the size of the screen")
+    painted(page)
     assert widget.root.evaluate("e => e.scrollHeight <= e.clientHeight")
     page.screenshot(path=ARTIFACTS / "full-screen.png")
     widget.press("f")
@@ -350,7 +361,8 @@ def test_full_screen_and_back(notebook, page, widget):
 def test_tab_moves_the_focus_without_side_effects(notebook, page, widget):
     ask_ambiguously(notebook, widget)
     page.keyboard.press("Tab")
-    assert not widget.stage.evaluate("e => e.matches(':focus')")
+    expect(widget.stage).not_to_be_focused()
+    widget.settled()
     assert notebook.value("[type(p).__name__ for p in w.prompts[0].prompts]") == ["Point"]
 
 
@@ -431,21 +443,21 @@ def test_actions_are_announced_to_screen_readers(notebook, page, widget):
     widget.press("p")
     widget.press("x")
     announced(widget, "Clicks remove")
-    assert widget.root.get_attribute("data-polarity") == "negative"
+    widget.wait(polarity="negative")
 
 
 def test_help_shows_every_key_and_restores_the_focus(notebook, page, widget):
     widget.press("?")
     help_ = widget.root.locator(".sam2-help")
     help_.wait_for()
-    assert help_.evaluate("e => e.matches(':focus')")
+    expect(help_).to_be_focused()
     assert help_.locator("dt").count() > 25
     # Wider than the terms of lists in JupyterLab's outputs, so that hardly any key wraps.
     high = "nodes => nodes.filter(node => node.getBoundingClientRect().height > 30).length"
     assert help_.locator("dt").evaluate_all(high) < 3
     page.keyboard.press("Escape")
     help_.wait_for(state="hidden")
-    assert widget.stage.evaluate("e => e.matches(':focus')")
+    expect(widget.stage).to_be_focused()
 
 
 def test_a_held_key_hides_the_masks_until_it_is_released(notebook, page, widget):
@@ -477,7 +489,7 @@ def test_axe_finds_no_accessibility_problem(notebook, page, theme):
     page.add_script_tag(path=AXE)
     for keys in ([], ["b"], [","], ["g"], ["?"]):
         for key in keys:
-            widget.stage.press(key)
+            widget.press(key)
         found = page.evaluate("() => axe.run('.sam2-widget').then(r => r.violations)")
         said = [f"{v['id']}: {[n['html'] for n in v['nodes']]}" for v in found]
         assert not said, (keys, said)
@@ -504,6 +516,6 @@ def test_pictures_for_the_documentation(notebook, page, theme, page_options):
     assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     name = f"chrome-{theme.split()[1].lower()}-{width}-{page_options['device_scale_factor']}"
     widget.root.screenshot(path=ARTIFACTS / f"{name}.png")
-    widget.stage.press(",")
+    widget.press(",")
     widget.root.screenshot(path=ARTIFACTS / f"{name}-settings.png")
     assert widget.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")

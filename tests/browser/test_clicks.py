@@ -1,8 +1,11 @@
 """Prompts, masks and objects by mouse and keyboard, with the bundled model behind them."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.waiting import wait_until
+
+from . import lab
 
 SIZE = (451, 300)
 CELL = """
@@ -18,7 +21,7 @@ GRID = [(x, y) for x in range(6, 451, 23) for y in range(5, 300, 19)]
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 def mask_at(notebook, points, mask="w.mask"):
@@ -101,6 +104,7 @@ def test_a_press_starts_a_speculative_prediction(notebook, widget):
     widget.ready()
     hold(widget, CAT)
     wait_until(lambda: file.read_text() == "1 ")
+    lab.painted(notebook.page)
     assert widget.root.get_attribute("data-pending") == "false"
     mouse.up()
     widget.settled()
@@ -150,7 +154,7 @@ def test_the_mask_of_a_press_is_shown_on_release_even_if_the_model_is_busy(noteb
     assert widget.colors(points, SIZE) == before, "nothing shows that may become a drag"
     notebook.page.mouse.up()
     wait_until(lambda: widget.colors(points, SIZE) != before)
-    assert widget.root.get_attribute("data-pending") == "true"
+    widget.wait(pending="true")
     ahead = widget.colors(points, SIZE)
     (folder / "shut").unlink()
     widget.settled()
@@ -175,13 +179,16 @@ def test_a_passing_pointer_paints_nothing_and_a_press_paints_its_mark(notebook, 
     box = widget.stage.bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     page.mouse.move(box["x"] + 90, box["y"] + 60, steps=20)
+    lab.painted(page)
     assert page.evaluate("frames_drawn") == 0
     hold(widget, EAR)
     wait_until(lambda: widget.colors([EAR], SIZE) != mark)
+    lab.painted(page)
     assert widget.root.get_attribute("data-pending") == "false"
     page.keyboard.press("Escape")
     wait_until(lambda: widget.colors([EAR], SIZE) == mark)
     page.mouse.up()
+    widget.settled()
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
 
 
@@ -244,8 +251,7 @@ def test_two_objects_delete_and_clear(notebook, widget, by):
     widget.wait(objects=2)
     assert notebook.value("len(w.masks)") == 2
     assert mask_at(notebook, [CAT], "w.masks[0]") == [True]
-    rows = widget.root.locator(".sam2-object")
-    assert rows.count() == 2
+    expect(widget.root.locator(".sam2-object")).to_have_count(2)
     widget.press("Delete") if by == "keys" else widget.button("delete")
     widget.wait(objects=1)
     assert notebook.value("len(w.masks)") == 1
@@ -313,6 +319,7 @@ def test_an_object_is_segmented_by_the_keyboard_alone(notebook, widget):
     widget.stage.focus()
     for key in ["Space", "ArrowRight", "Shift+ArrowRight", "ArrowDown"]:
         widget.stage.press(key)
+    widget.settled()
     assert notebook.value("len(w.masks)") == 0, "Space only shows the crosshair at first"
     widget.stage.press("Space")
     widget.settled()
@@ -323,6 +330,7 @@ def test_space_outside_the_image_adds_no_prompt(notebook, page, widget):
     widget.click(*CAT, SIZE)
     widget.root.locator(".sam2-head").hover()
     page.keyboard.press("Space")
+    widget.settled()
     assert notebook.value("[len(o.prompts) for o in w.prompts]") == [1]
 
 
@@ -332,9 +340,10 @@ def test_no_shortcut_of_jupyterlab_fires_and_no_menu_opens(notebook, widget):
     before = notebook.page.evaluate(cells)
     for key in ["d", "d", "a", "b", "m", "0", "0", "x", "Control+x", "?", "Escape"]:
         widget.stage.press(key)
+    lab.painted(notebook.page)
     assert notebook.page.evaluate(cells) == before
     assert notebook.page.locator(".jp-Dialog").count() == 0
-    widget.stage.click(position=widget.at(*EAR, SIZE), button="right")
+    widget.click(*EAR, SIZE, button="right")
     assert notebook.page.locator(".lm-Menu-content").count() == 0
 
 
@@ -355,7 +364,7 @@ def test_shortcuts_of_jupyterlab_still_work(notebook, page):
         assert notebook.value("count") == k + 2
     widget.ready().click(*CAT, SIZE)
     dirty = "() => jupyterapp.shell.currentWidget.context.model.dirty"
-    assert page.evaluate(dirty)
+    page.wait_for_function(dirty)
     widget.stage.press("Control+s")
     page.wait_for_function(f"() => !({dirty})()")
     widget.stage.press("Control+Shift+c")
@@ -366,10 +375,10 @@ def test_shortcuts_of_jupyterlab_still_work(notebook, page):
 def test_keys_work_after_a_slider_or_a_switch_was_used(page, widget):
     widget.click(*CAT, SIZE)
     widget.press(",")
-    for control in ("opacity", "hover-preview"):
+    for control, polarity in (("opacity", "negative"), ("hover-preview", "positive")):
         widget.root.locator(f'[data-option="{control}"]').click()
         page.keyboard.press("x")
-    widget.wait(polarity="positive")
+        widget.wait(polarity=polarity)
     opacity = widget.root.locator('[data-option="opacity"]')
     opacity.focus()
     before = float(opacity.input_value())
@@ -428,12 +437,17 @@ def test_the_wheel_scrolls_the_notebook(notebook, page):
 def test_timings_of_a_click_are_reported(notebook, widget):
     widget.click(*CAT, SIZE)
     widget.click(*EAR, SIZE, modifiers=["Alt"])
-    notebook.run("w.timings")  # asks the page
-    timings = notebook.value(
-        "[[t.browser, t.comm, t.decoder, t.paint, t.total] for t in w.timings]"
-    )
-    assert len(timings) == 2
-    assert all(part is not None and part >= 0 for timing in timings for part in timing)
+
+    def answered():
+        """Timings, which the page sends when it is asked for them."""
+        timings = notebook.value(
+            "[[t.browser, t.comm, t.decoder, t.paint, t.total] for t in w.timings]"
+        )
+        is_complete = all(None not in timing for timing in timings)
+        return len(timings) == 2 and is_complete and timings
+
+    timings = wait_until(answered, "the timings")
+    assert all(part >= 0 for timing in timings for part in timing)
     assert all(decoder > 0 and paint > 0 for _, _, decoder, paint, _ in timings)
     assert all(sum(timing[:-1]) <= timing[-1] for timing in timings)
     widget.press(",")

@@ -1,5 +1,7 @@
 """Text from files, labels and errors is shown, and never becomes markup."""
 
+from playwright.sync_api import expect
+
 EVIL = "<img src=x onerror='window.pwned=1'>"
 SETUP = f"""
 import numpy as np
@@ -37,7 +39,7 @@ def test_hostile_names_labels_and_errors_are_text(notebook, page):
     notebook.wait_idle()
     notebook.run("fake.fail_with = RuntimeError(EVIL)\nw.add_point(50, 40)")
     widget.wait(phase="error")
-    assert EVIL in widget.root.get_by_role("alert").inner_text()
+    expect(widget.root.get_by_role("alert")).to_contain_text(EVIL)
     safe(page, widget)
     notebook.run("fake.fail_with = None\nw.add_point(52, 40)")
     widget.wait(phase="ready", pending="false")

@@ -266,4 +266,5 @@ def test_every_key_of_the_help_can_be_typed(notebook, page, layout):
     notebook.run("w.labels = ['cat', 'dog']\nw.select(0)")
     widget.stage.focus()
     keys.press("2", f"{LABELS}.includes('dog')")
+    widget.settled()
     assert notebook.value("w.objects[0].label") == "dog"

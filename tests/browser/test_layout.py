@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.waiting import wait_until
+
 from .open_lab import OpenLab, OpenPage, shut_down_kernels
 
 SIZE = (400, 300)
@@ -156,7 +158,7 @@ def test_wheel_zoom_and_tooltips_are_placed_correctly_on_scaled_pages(widget):
             "e => Number(e.dataset.zoom) > 2",
             arg=widget.root.element_handle(),
         )
-        assert abs(int(cursor.inner_text().split(",")[0]) - 301) <= 1, css
+        wait_until(lambda: abs(int(cursor.inner_text().split(",")[0]) - 301) <= 1, css)
         widget.root.locator('[data-action="fit"]').click()
         page.mouse.move(0, 0)
         owner = widget.root.locator('[data-action="undo"]')
@@ -220,6 +222,7 @@ def test_a_view_of_the_output_fills_its_panel(shared, widget):
     panel = page.locator(".jp-LinkedOutputView")
     root = panel.locator(".sam2-widget[data-ready=true]")
     root.wait_for()
+    fits = "e => e.scrollHeight <= e.clientHeight + 1"
     for size in ({"width": 1280, "height": 900}, {"width": 1000, "height": 1000}):
         page.set_viewport_size(size)
         page.wait_for_function(
@@ -231,7 +234,7 @@ def test_a_view_of_the_output_fills_its_panel(shared, widget):
             }""",
             arg=root.element_handle(),
         )
-        assert panel.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+        wait_until(lambda: panel.evaluate(fits), "a panel without scrolling")
     # The other one keeps its height.
     assert shared.widget().stage.bounding_box()["height"] > 300
     page.locator(".lm-TabBar-tab", has_text="Output View").locator(

@@ -1,6 +1,9 @@
 """The life cycle of a widget: slow kernels, reloads, restarts, two views, other screens."""
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.waiting import wait_until
 
 from .conftest import ARTIFACTS
 from .lab import Widget, set_theme
@@ -28,7 +31,7 @@ builtins.__import__ = slow
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 def test_the_image_is_shown_before_the_model_is_loaded_and_early_clicks_count(notebook, page):
@@ -70,7 +73,7 @@ def test_a_long_cell_that_sets_options_does_not_delay_clicks(notebook, widget):
 def test_two_views_of_one_widget_show_the_same(notebook, widget):
     notebook.start("w")
     second = notebook.widget(1)
-    second.ready()
+    second.ready().settled()
     bare = second.colors([(x, 150) for x in range(30, 430, 40)], SIZE)
     widget.stage.scroll_into_view_if_needed()
     widget.click(*CAT, SIZE)
@@ -79,6 +82,8 @@ def test_two_views_of_one_widget_show_the_same(notebook, widget):
     second.click(*CUSHION, SIZE, modifiers=["Alt"])
     assert notebook.value("[p.label for p in w.prompts[0].prompts]") == [1, 0]
     points = [(x, 150) for x in range(30, 430, 40)]
+    for view in (widget, second):
+        view.settled().wait(moving="false")
     shown = widget.colors(points, SIZE)
     assert shown == second.colors(points, SIZE)
     assert shown != bare
@@ -150,10 +155,10 @@ def test_a_kernel_restart_shows_what_to_do(notebook, page, widget):
     widget.click(*CAT, SIZE)
     page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel(); }")
     alert = widget.root.get_by_role("alert")
-    alert.filter(has_text="restarted").wait_for()
-    assert "Run the cell again" in alert.inner_text()
+    expect(alert).to_contain_text("restarted")
+    expect(alert).to_contain_text("Run the cell again")
     notebook.wait_idle()
-    notebook.run_all()
+    notebook.run_all_again()
     notebook.widget().ready().click(*CAT, SIZE)
     assert notebook.value("len(w.masks)") == 1
 
@@ -167,7 +172,7 @@ def test_an_unavailable_model_is_reported_and_another_is_used(notebook, page):
     ).run_all()
     widget = notebook.widget()
     widget.wait(phase="error")
-    assert "bad.pt" in widget.root.get_by_role("alert").inner_text()
+    expect(widget.root.get_by_role("alert")).to_contain_text("bad.pt")
     widget.stage.click(position=widget.at(*CAT, SIZE))
     widget.wait(objects=1)
     notebook.wait_idle()
@@ -241,8 +246,9 @@ def test_a_tap_is_a_click(notebook, widget):
     [{"viewport": {"width": 1280, "height": 900}, "device_scale_factor": s} for s in (2, 1.5)],
 )
 def test_the_stage_has_as_many_pixels_as_the_screen(notebook, widget, page_options):
-    ratio = widget.stage.evaluate("c => c.width / c.getBoundingClientRect().width")
-    assert ratio == pytest.approx(page_options["device_scale_factor"], rel=0.01)
+    ratio = "c => c.width / c.getBoundingClientRect().width"
+    wanted = pytest.approx(page_options["device_scale_factor"], rel=0.01)
+    wait_until(lambda: widget.stage.evaluate(ratio) == wanted, "the size of the canvas")
     widget.click(*CAT, SIZE)
     assert notebook.value("bool(w.mask[190, 220])")
 

@@ -2,7 +2,10 @@
 
 import json
 
+from playwright.sync_api import expect
+
 from sam2_widget import Prompts
+from tests.waiting import wait_until
 
 SIZE = (451, 300)
 IMPORT = "from skimage import data\nfrom sam2_widget import SegmentWidget\n"
@@ -65,7 +68,7 @@ def test_prompts_on_disk_are_restored_after_a_restart(notebook, page, folder):
     widget.root.locator(".sam2-keeping", has_text=str(folder / "saved here")).wait_for()
     marked = prompts(notebook)
     [file] = (folder / "saved here").iterdir()
-    assert json.loads(Prompts.load(file).to_json()) == marked
+    wait_until(lambda: json.loads(Prompts.load(file).to_json()) == marked, "the prompts on disk")
     restart(notebook, page)
     run_first_cell(page)
     widget = notebook.widget().ready()
@@ -118,7 +121,7 @@ def run_loop_again_and_restore(page):
     page.wait_for_function(IS_NEW)
     page.wait_for_function(OFFERED)
     offers = page.locator(".sam2-offer:not([hidden])")
-    assert offers.filter(has_text="2 objects of this image from").count() == 20
+    expect(offers.filter(has_text="2 objects of this image from")).to_have_count(20)
     page.evaluate("() => document.querySelectorAll('.sam2-restore').forEach((one) => one.click())")
     page.wait_for_function(HAVE_TWO)
 
@@ -183,4 +186,4 @@ def test_each_click_a_new_object_and_objects_merged(notebook, page):
     # The next widget has the same setting.
     notebook.start("v = SegmentWidget(data.astronaut(), model='bundled')\nv")
     switch = notebook.widget(1).ready().root.locator('[data-action="perClick"]')
-    assert switch.get_attribute("aria-pressed") == "true"
+    expect(switch).to_have_attribute("aria-pressed", "true")

@@ -27,7 +27,7 @@ FILTERED = "[p.point for p in ProposalFilter(0.5, 0.5, max_overlap=0.05)(w.propo
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 class Panel:
@@ -82,6 +82,7 @@ def test_objects_are_found_filtered_kept_and_exported(notebook, widget):
     few = len(panel.filter(notebook))
     assert few < before
     expect(panel.button("accept-all")).to_have_text(f"Keep all {few}")
+    widget.settled()
     assert notebook.value("len(w.objects)") == 0  # nothing is kept yet
 
     panel.button("accept-all").click()
@@ -160,7 +161,9 @@ def test_a_region_by_a_box(notebook, widget):
     panel.button("propose-box").click()
     expect(panel.button("propose-box")).to_have_attribute("aria-pressed", "true")
     widget.drag((10, 20), (150, 180), SIZE)
-    wait_until(lambda: notebook.value("max(p.box[2] for p in w.proposals)") <= 150)
+    # None are there while the new search begins.
+    right = "max((p.box[2] for p in w.proposals), default=320)"
+    wait_until(lambda: notebook.value(right) <= 150)
 
 
 def test_the_reason_is_shown_if_nothing_can_be_searched(notebook, widget):
@@ -185,6 +188,8 @@ def test_a_search_can_be_stopped(notebook, page, widget):
     notebook.run("steps.release(6)")
     panel.wait(proposing="running", found=18)
     panel.button("cancel-propose").click()
+    # The cell must not be run before.
+    widget.settled()
     notebook.run("steps.release(1)")
     # What the last step has found is kept as well.
     panel.wait(proposing="idle", found=21)

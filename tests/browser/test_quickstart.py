@@ -43,7 +43,7 @@ def test_the_arrays_of_the_next_cell_are_those_of_the_clicks(notebook):
     widget = notebook.widget().ready()
     notebook.wait_idle()
     widget.click(220, 190, CHELSEA)
-    notebook.run_all()
+    notebook.run_all_again()
     again = notebook.widget().ready()
     again.click(220, 190, CHELSEA)
     notebook.wait_idle()

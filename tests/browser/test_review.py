@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.waiting import wait_until
 
 from .lab import painted, set_theme
 
@@ -99,9 +102,9 @@ def test_objects_are_reviewed_by_keys_and_opened(notebook, page, review, folder)
     page.keyboard.press("ControlOrMeta+End")
     page.keyboard.press("Enter")
     page.locator(".sam2-set[data-shown='3']").wait_for()
-    widget = notebook.widget().wait(objects="2", plane=3).settled()
-    assert notebook.value("s.widget.active_object") == 2
-    assert widget is not None
+    notebook.widget().wait(objects="2", plane=3).settled()
+    # It is selected after its image is shown.
+    wait_until(lambda: notebook.value("s.widget.active_object") == 2, "the object")
     # What is exported is what was reviewed.
     notebook.run("s.review(label='box').relabel('other'); s.save('reviewed.json', progress=False)")
     coco = json.loads((folder / "reviewed.json").read_text())
@@ -118,7 +121,7 @@ def test_the_grid_keeps_its_columns_when_the_theme_changes(page, review):
     set_theme(page, "JupyterLab Dark")
     painted(page)
     assert grid.get_attribute("aria-colcount") == columns
-    assert review.locator(".sam2-review-cell").count() == 8
+    expect(review.locator(".sam2-review-cell")).to_have_count(8)
 
 
 MANY = """

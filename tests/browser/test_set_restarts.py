@@ -14,6 +14,8 @@ from sam2_widget.datasets.journal import parse
 from sam2_widget.datasets.store import journal_path
 from tests.waiting import wait_until
 
+from .test_sets import shows
+
 CLASSES = ("cell", "leaf", "stone")
 COUNT = 20
 SIZE = (160, 120)
@@ -106,9 +108,8 @@ class User:
         return self.notebook.widget().ready()
 
     def shows(self, name):
-        """The widget, once it shows an image."""
-        shown = self.page.locator(".sam2-widget").get_by_text(name, exact=True)
-        shown.wait_for()
+        """The widget, once the page shows an image."""
+        shows(self.page, name)
         return self.widget.wait(plane=NAMES.index(name)).settled()
 
     def mark(self, name):
@@ -140,9 +141,7 @@ class User:
         page.get_by_role("alert").filter(has_text="restarted").first.wait_for()
         page.locator(DIALOG).get_by_role("button").click()
         self.notebook.wait_idle()
-        page.locator(".sam2-widget").evaluate("root => void (root.dataset.old = 'true')")
-        self.notebook.run_all()
-        page.locator(".sam2-widget[data-old]").wait_for(state="detached")
+        self.notebook.run_all_again()
 
 
 def objects_on_disk(images, name):

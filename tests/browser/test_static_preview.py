@@ -44,7 +44,7 @@ def test_the_static_preview_is_updated_and_visible_only_in_the_saved_file(notebo
     notebook.open([CELL], "preview.ipynb").run_all()
     widget = notebook.widget().ready()
     notebook.wait_idle()
-    before = page.evaluate(PREVIEW)
+    before = page.wait_for_function(PREVIEW).json_value()
     widget.stage.evaluate("canvas => { canvas.dataset.mark = 'the same'; }")
     height = page.locator(".jp-Cell-outputArea").first.bounding_box()["height"]
     widget.click(200, 150, SIZE)
@@ -81,7 +81,7 @@ def test_the_static_preview_is_shown_without_a_kernel(notebook, page, console):
     notebook.visit("gone.ipynb")
     picture = page.locator(".sam2-picture img")
     picture.wait_for()
-    assert picture.get_attribute("alt") == "Image with 1 mask"
+    expect(picture).to_have_attribute("alt", "Image with 1 mask")
     # JupyterLab reports late that the widget is missing.
     page.get_by_text("model not found").wait_for(state="attached")
     page.locator(CHILDREN).first.wait_for(state="hidden")

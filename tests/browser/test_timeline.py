@@ -55,7 +55,7 @@ BLUE = (240, 160)
 @pytest.fixture
 def widget(notebook):
     notebook.open([CELL]).run_all()
-    return notebook.widget().ready()
+    return notebook.widget().ready().settled()
 
 
 class Timeline:
@@ -175,6 +175,8 @@ def test_a_cancelled_job_keeps_its_masks_and_resumes_there(notebook, widget, tim
     advance(notebook, timeline, 6, [(1, 7, "tracked")])
     expect(timeline.root.locator(".sam2-track-progress")).to_contain_text("6 of 39")
     timeline.root.locator("[data-action=cancel-track]").click()
+    # The cell must not be run before.
+    widget.settled()
     notebook.run("steps.release()")
     timeline.idle()
     kept = timeline.runs()
@@ -353,11 +355,17 @@ def test_the_playhead_is_dragged_on_the_lanes(page, widget, timeline):
     page.mouse.move(left + width * 30.5 / COUNT, middle)
     page.mouse.up()
     widget.wait(plane=30, plane_pending="false")
-    line = timeline.root.locator(".sam2-playhead-line").bounding_box()
-    assert line["x"] + line["width"] / 2 == pytest.approx(left + width * 30.5 / COUNT, abs=1.5)
+    line = timeline.root.locator(".sam2-playhead-line")
+
+    def middle_of_line():
+        place = line.bounding_box()
+        return place["x"] + place["width"] / 2
+
+    wanted = pytest.approx(left + width * 30.5 / COUNT, abs=1.5)
+    wait_until(lambda: middle_of_line() == wanted, "the playhead")
     # Selecting its name continues editing it on a plane where it was not found.
     name = timeline.lane().locator("button")
-    assert re.match(r"Object 1, 1 keyframe", name.get_attribute("aria-label"))
+    expect(name).to_have_attribute("aria-label", re.compile(r"^Object 1, 1 keyframe"))
     name.click()
     expect(timeline.lane()).to_have_attribute("aria-current", "true")
 

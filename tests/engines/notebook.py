@@ -66,6 +66,10 @@ async code => {
 }
 """
 
+PAINTED = """
+() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))
+"""
+
 WIDGET = 'document.querySelector(".sam2-widget:not([data-old])")'
 
 # In the middle of the window, and no longer on its way there.
@@ -111,7 +115,7 @@ class Notebook:
     def _show(self, kind):
         self._widgets += 1
         self.page.call(SHOW, kind, self._widgets)
-        return Widget(self).wait(ready="true")
+        return Widget(self).wait(ready="true").settled()
 
     def run(self, source):
         """Run Python in the kernel and return what it prints."""
@@ -141,7 +145,11 @@ class Widget:
         return self
 
     def settled(self):
-        """Wait until the result of the last request is painted."""
+        """Wait until the result of what was done last is painted.
+
+        The page shows that something is pending in the second frame after it was done.
+        """
+        self.page.call(PAINTED)
         return self.wait(pending="false")
 
     def place(self, position):

@@ -62,4 +62,4 @@ def host(served, page, console):  # noqa: F811
 
 @pytest.fixture
 def widget(host):
-    return host.start_widget()
+    return host.start_widget().settled()

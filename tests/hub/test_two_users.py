@@ -91,7 +91,7 @@ def test_the_widget_works_after_restarts_of_kernel_and_server(alice, expected):
     alice.page.evaluate("() => { jupyterapp.shell.currentWidget.sessionContext.restartKernel(); }")
     widget.root.get_by_role("alert").filter(has_text="Run the cell again").wait_for()
     alice.wait_idle()
-    alice.run_all()
+    alice.run_all_again()
     alice.widget().ready().click(220, 190, SIZES["chelsea"])
     assert alice.value("len(w.masks)") == 1
     alice.save()
