@@ -98,6 +98,9 @@ class SegmentSet(SetNavigation):
     >>> s.save("coco.json")  # doctest: +SKIP
     """
 
+    _page: SetPage | None = None
+    """Made when it is displayed; images are shown before, even while `__init__` runs."""
+
     def __init__(self, source: SetSource, **options: Any) -> None:
         super().__init__(source, **options)
         try:
@@ -131,7 +134,6 @@ class SegmentSet(SetNavigation):
         self._being_carried_out = threading.local()
         self._page_updates = TransientThreadExecutor("sam2-widget-set-page")
         self._page_is_old = False
-        self._page: SetPage | None = None
         self._page_lock = threading.Lock()
         self._matches = Matches(range(len(self)))
         self._list_is_old = False
@@ -167,7 +169,7 @@ class SegmentSet(SetNavigation):
         if (rid := getattr(self._being_carried_out, "rid", None)) is not None:
             # Together with its effect: until then a page ignores that Done is pressed again.
             self._record(rid)
-        if (page := self.__dict__.get("_page")) is not None:
+        if (page := self._page) is not None:
             # Before the widget does: a note that is typed then is for the image that is seen.
             page.update(self._place_state())
         self._update_page()

@@ -238,7 +238,9 @@ class Notebook:
         self.running.wait_for(state="detached")
 
     def save(self) -> None:
-        self.command("docmanager:save")
+        """Save, and wait until all is in the file: while it is written it cannot be read."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
 
     def run(self, source: str) -> str:
         """Run a new cell at the end and return the text that it prints.

@@ -545,7 +545,6 @@ def test_hand_edits_survive_a_reload(notebook, page, widget):
     painted(page)
     before = widget.colors(GRID, SIZE)
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     again = notebook.widget().ready()

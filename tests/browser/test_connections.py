@@ -168,7 +168,6 @@ def test_a_reload_during_a_prediction_keeps_the_click(notebook, page, widget):
         "worker.local.submit(gate.wait)"
     )
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     tap(widget, *CAT)
     widget.wait(pending="true", objects=1)
     page.reload(wait_until="domcontentloaded")
@@ -190,7 +189,6 @@ def listed(widget, count):
 
 def test_two_tabs_edit_one_widget_over_a_slow_connection(notebook, page, line, widget):
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     other = page.context.new_page()
     other.goto(f"{line.url}/doc/tree/{notebook.path}", wait_until="domcontentloaded")
     there = Widget(other, other.locator(".sam2-widget").first)

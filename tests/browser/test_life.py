@@ -101,7 +101,6 @@ def test_a_reload_of_the_page_keeps_everything(notebook, page, widget):
     before = widget.colors(points, SIZE)
     assert before != bare
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     again = notebook.widget().ready()
@@ -119,7 +118,6 @@ def test_a_reload_keeps_messages_which_other_pages_do_not_see(notebook, page, wi
     message = page.locator(".sam2-message").get_by_text("Only for you.")
     message.wait_for()
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     again = notebook.widget().ready()
@@ -138,7 +136,6 @@ def test_a_reload_keeps_messages_which_other_pages_do_not_see(notebook, page, wi
 def test_a_second_tab_on_the_kernel_sees_the_same(notebook, page, widget, lab):
     widget.click(*CAT, SIZE)
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     other = page.context.new_page()
     other.goto(f"{lab}/doc/tree/{notebook.path}", wait_until="domcontentloaded")
     there = Widget(other, other.locator(".sam2-widget").first)

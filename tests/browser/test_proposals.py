@@ -259,7 +259,6 @@ def test_a_reload_keeps_what_is_there(notebook, page, widget):
     expect(panel.root.get_by_text("1 rejected")).to_be_visible()
     shown = panel.shown
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     again = Panel(notebook.widget().ready().wait(objects=1))

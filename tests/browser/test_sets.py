@@ -309,7 +309,6 @@ def test_a_reload_and_a_second_view_show_the_same(notebook, page, more, bar):
     bar.get_by_role("textbox", name="Note").first.fill("kept")
     is_sent(page)
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     notebook.widget().ready()

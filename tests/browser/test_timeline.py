@@ -231,7 +231,6 @@ def test_a_page_reloaded_during_a_job_shows_its_progress(notebook, page, widget,
     widget.press("t")
     advance(notebook, timeline, 9, [(1, 10, "tracked")])
     notebook.save()
-    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
     page.reload(wait_until="domcontentloaded")
     notebook.wait_idle()
     again = Timeline(notebook.widget().ready())
