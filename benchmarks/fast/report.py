@@ -37,7 +37,9 @@ HEAD = ["", "here", "peer", "ratio", "must be", "met"]
 
 
 def times(theirs: float, ours: float) -> str:
-    """How much less ours is, in words."""
+    """How much less ours is, in words; empty where nothing was waited for."""
+    if not ours:
+        return ""
     if ours <= theirs:
         return f"{short(theirs / ours)} times less"
     return f"{short(ours / theirs)} times more"
