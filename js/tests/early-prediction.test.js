@@ -5,6 +5,7 @@ import { createEarlyPrediction, PRESS_DELAY, REST_DELAY } from "../src/input/ear
 import { EMPTY_STATE } from "../src/state/annotation.js";
 import { createStore } from "../src/state/store.js";
 import { PREVIEW_TIMEOUT } from "../src/state/timeouts.js";
+import { picture } from "./examples.js";
 
 const STATUS = { message: "", hint: "", progress: null, model: "", device: "" };
 
@@ -35,17 +36,7 @@ beforeEach(() => {
     sendRequest: (/** @type {any} */ request) => void sent.push(request),
   };
   store = createStore({ client: "me", link });
-  store.receivePicture({
-    width: 100,
-    height: 100,
-    viewWidth: 100,
-    viewHeight: 100,
-    mime: "",
-    data: new Uint8Array(1),
-    plane: 0,
-    name: "",
-    tiles: null,
-  });
+  store.receivePicture({ ...picture(0), width: 100, height: 100 });
   store.receiveTraits({ status: { phase: "ready", ...STATUS } });
   early = createEarlyPrediction({ store, signal: controller.signal, now: () => clock });
 });
