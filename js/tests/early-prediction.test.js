@@ -109,13 +109,20 @@ test("a press or a pointer that leaves ends the waiting for rest", (t) => {
   assert.deepEqual(sent, []);
 });
 
-test("nothing is requested at rest while the model is busy, or with the live preview on", (t) => {
+test("nothing is requested at rest while the model is busy, but once it is idle again", (t) => {
+  const clocks = timers(t);
+  store.receiveTraits({ status: { phase: "encoding", ...STATUS } });
+  early.moved({ x: 3, y: 4 }, false);
+  clocks.tick(5 * REST_DELAY);
+  assert.deepEqual(sent, []);
+  store.receiveTraits({ status: { phase: "ready", ...STATUS } });
+  clocks.tick(5 * REST_DELAY);
+  assert.deepEqual(places(), [["hover", 3, 4, 1]]);
+});
+
+test("nothing is requested at rest with the live preview on", (t) => {
   const clocks = timers(t);
   store.receiveOptions({ hoverPreview: true });
-  early.moved({ x: 3, y: 4 }, false);
-  clocks.tick(REST_DELAY);
-  store.receiveOptions({ hoverPreview: false });
-  store.receiveTraits({ status: { phase: "encoding", ...STATUS } });
   early.moved({ x: 3, y: 4 }, false);
   clocks.tick(REST_DELAY);
   assert.deepEqual(sent, []);
@@ -130,11 +137,28 @@ test("a slow model gets one request at a time, and as much rest as it took", (t)
   assert.equal(sent.length, 1);
   clock = 5 * REST_DELAY;
   answer();
-  early.moved({ x: 3, y: 3 }, false);
   clocks.tick(5 * REST_DELAY - 1);
   assert.equal(sent.length, 1);
   clocks.tick(1);
-  assert.equal(sent.length, 2);
+  assert.deepEqual(places().slice(1), [["hover", 2, 2, 1]]);
+});
+
+test("one slow answer does not end the requests of a user who clicks sooner", (t) => {
+  const clocks = timers(t);
+  early.moved({ x: 1, y: 1 }, false);
+  clocks.tick(REST_DELAY);
+  clock = 8 * REST_DELAY;
+  answer();
+  for (const [rest, requests] of [
+    [3, 1],
+    [3, 1],
+    [3, 2],
+  ]) {
+    early.moved({ x: 2, y: 2 }, false);
+    clocks.tick(rest * REST_DELAY);
+    assert.equal(sent.length, requests);
+    early.pressed(() => null);
+  }
 });
 
 test("a lost answer does not end the requests", (t) => {

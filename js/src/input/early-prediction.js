@@ -21,33 +21,46 @@ export const PRESS_DELAY = 15;
 export function createEarlyPrediction({ store, signal, now = () => performance.now() }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** What a click would add where the pointer is, until its mask has been requested. @type {PointPrompt | null} */
+  let next = null;
+  /** Whether the pointer rests, and only the model is waited for. */
+  let isWaiting = false;
   /** How long the kernel took for the last one: a slow model is given that much rest between two. */
   let roundTrip = 0;
   let inFlight = false;
   signal.addEventListener("abort", cancel);
+  store.subscribe(requestWhenIdle, signal);
 
   function cancel() {
     clearTimeout(timer);
+    [next, isWaiting] = [null, false];
   }
 
-  /** @param {() => void} request @param {number} delay */
-  function schedule(request, delay) {
-    cancel();
-    timer = setTimeout(request, delay);
+  function requestAfterRest() {
+    isWaiting = false;
+    clearTimeout(timer);
+    timer = setTimeout(requestAtRest, Math.max(REST_DELAY, roundTrip));
   }
 
-  /** @param {PointPrompt} point */
-  function requestAtRest(point) {
-    // A hover preview requests the same mask at every movement.
+  function requestAtRest() {
     const { options, isModelIdle } = store.snapshot();
-    if (inFlight || !isModelIdle || options.hoverPreview) return;
+    // A hover preview requests the same mask at every movement.
+    if (!next || options.hoverPreview) return;
+    isWaiting = inFlight || !isModelIdle;
+    if (isWaiting) return;
     const sent = now();
     const finish = () => {
       inFlight = false;
       roundTrip = now() - sent;
+      requestWhenIdle();
     };
     const answers = { answered: finish, failed: finish, timeout: PREVIEW_TIMEOUT, signal };
-    inFlight = store.requestPreview("hover", point, answers) !== null;
+    inFlight = store.requestPreview("hover", next, answers) !== null;
+    next = null;
+  }
+
+  function requestWhenIdle() {
+    if (isWaiting && !inFlight && store.snapshot().isModelIdle) requestAfterRest();
   }
 
   return {
@@ -57,14 +70,16 @@ export function createEarlyPrediction({ store, signal, now = () => performance.n
     moved(at, negative) {
       const { picture } = store.snapshot();
       if (!picture) return;
-      const label = negative ? 0 : 1;
-      const point = /** @type {const} */ ({ type: "point", ...clampPoint(at, picture), label });
-      schedule(() => requestAtRest(point), Math.max(REST_DELAY, roundTrip));
+      next = { type: "point", ...clampPoint(at, picture), label: negative ? 0 : 1 };
+      requestAfterRest();
     },
 
     /** @param {() => PointPrompt | null} pointOnRelease what a release would add now */
     pressed(pointOnRelease) {
-      schedule(() => {
+      // No request in that much rest: it may be too long by now, and only a request would show it.
+      if (next) roundTrip /= 2;
+      cancel();
+      timer = setTimeout(() => {
         const point = pointOnRelease();
         if (point && store.snapshot().isModelIdle) store.requestPreview("press", point);
       }, PRESS_DELAY);
