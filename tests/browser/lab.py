@@ -172,8 +172,36 @@ def new_context(browser: Any, **options: Any) -> Any:
     return context
 
 
-IS_ERROR = '[data-mime-type="application/vnd.jupyter.error"]'
-"""Selects outputs that are tracebacks."""
+# The promise is not awaited: it resolves only after a cell has run.
+COMMAND = "command => { window.jupyterapp.commands.execute(command); }"
+RUN_CELL = "notebook:run-cell"
+
+ADD = """
+source => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  const model = panel.content.model;
+  const count = model.cells.length;
+  model.sharedModel.insertCell(count, { cell_type: "code", source });
+  panel.content.deselectAll();
+  panel.content.activeCellIndex = count;
+}
+"""
+
+OUTPUT = """
+marker => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model);
+  const cell = cells.find(cell => cell.sharedModel.getSource().includes(marker));
+  // Right after an error the kernel drops requests.
+  if (cell.executionState === "running") return null;
+  const outputs = cell.outputs.toJSON();
+  const error = outputs.find(output => output.output_type === "error");
+  if (error) return { error: [`${error.ename}: ${error.evalue}`, ...error.traceback].join("\\n") };
+  const printed = outputs.filter(output => output.name === "stdout");
+  const text = printed.map(output => [].concat(output.text).join("")).join("");
+  return text.includes(marker) ? { text: text.replace(marker, "") } : null;
+}
+"""
+"""What a cell has printed, or its traceback: a rendered one looks like other text on stderr."""
 
 
 class Notebook:
@@ -213,8 +241,7 @@ class Notebook:
         self.page.wait_for_function(IDLE)
 
     def command(self, command: str) -> None:
-        # The promise is not awaited: it resolves only after a cell has run.
-        self.page.evaluate("c => { window.jupyterapp.commands.execute(c); }", command)
+        self.page.evaluate(COMMAND, command)
 
     def run_all(self) -> Self:
         self.command("notebook:run-all-cells")
@@ -252,33 +279,19 @@ class Notebook:
         """
         marker = f"done-{time.monotonic_ns()}"
         self.start(f"{source}\nprint({marker!r})")
-        cell = self.page.locator(".jp-CodeCell", has_text=marker)
-        error = cell.locator(f".jp-OutputArea-output{IS_ERROR}")
-        # A traceback may quote the line with the marker.
-        printed = cell.locator(f".jp-OutputArea-output:not({IS_ERROR})", has_text=marker)
-        printed.or_(error).last.wait_for()
-        if error.count():
-            raise AssertionError(f"the cell failed:\n{error.last.inner_text()}")
-        return printed.last.inner_text().replace(marker, "").strip()
+        output = self.page.wait_for_function(OUTPUT, arg=marker).json_value()
+        if "error" in output:
+            raise AssertionError(f"the cell failed: {output['error']}")
+        return str(output["text"]).strip()
 
     def start(self, source: str) -> None:
         """Run a new cell at the end, without waiting for it."""
-        self.add(source)
-        self.command("notebook:run-cell")
+        # At once: JupyterLab selects a cell that failed a moment after its error is there.
+        self.page.evaluate(f"source => {{ ({ADD})(source); ({COMMAND})({RUN_CELL!r}); }}", source)
 
     def add(self, source: str) -> None:
         """Put a new cell at the end and select it."""
-        self.page.evaluate(
-            """source => {
-              const panel = window.jupyterapp.shell.currentWidget;
-              const model = panel.content.model;
-              const count = model.cells.length;
-              model.sharedModel.insertCell(count, { cell_type: "code", source });
-              panel.content.deselectAll();
-              panel.content.activeCellIndex = count;
-            }""",
-            source,
-        )
+        self.page.evaluate(ADD, source)
 
     def value(self, expression: str) -> Any:
         """A JSON-able value from the kernel."""
