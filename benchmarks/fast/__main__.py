@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.fast import peer, plot, report, start, stats
+from benchmarks.fast import objects, peer, plot, report, start, stats
 from benchmarks.fast.browser import open_page
 from benchmarks.fast.ours import ROOT, STOCK, Ours, lab
 from benchmarks.fast.pictures import SIZES
@@ -27,9 +27,6 @@ from benchmarks.fast.pictures import SIZES
 RESULTS = ROOT / "benchmarks" / "results"
 KEPT = RESULTS / "fast.json"
 PICTURE = ROOT / "docs" / "fast.png"
-OBJECTS = {"1": 0, "10": 9, "100": 99, "500": 499}
-"""Finished objects before the click that makes it so many."""
-
 HELD = 80
 """Milliseconds for which a quick hand holds the button down."""
 
@@ -66,7 +63,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
     with lab() as (base, folder):
         for name in ("2 MP", "48 MP") if quick else SIZES:
             _one_size(found, base, folder, name, count)
-        _many_objects(found, base, folder, count, quick=quick)
+        say("sam2-widget, 1 to 500 objects")
+        found |= objects.measure(base, folder, count, most=10 if quick else objects.MOST)
         _frames(found, base, folder, quick=quick)
     say("sam2-widget, 2 MP, a server without our extension")
     with lab(STOCK) as (base, folder), open_page() as page:
@@ -125,29 +123,6 @@ def _held(found: dict[str, Any], ours: Ours, name: str, count: int) -> list[dict
     held = found.setdefault("held", {})[name] = ours.clicks(count, seed=9, held=HELD)
     say(f"  button held: {report.parts_line(held)}")
     return held
-
-
-def _many_objects(
-    found: dict[str, Any], base: str, folder: Path, count: int, *, quick: bool
-) -> None:
-    say("sam2-widget, 1 to 500 objects")
-    found["objects"] = {}
-    with open_page() as page:
-        ours = Ours(page, base, folder, SIZES["2 MP"])
-        memory: dict[str, Any] = {"loaded": ours.memory()}
-        for shift, (name, finished) in enumerate(OBJECTS.items()):
-            if quick and name in ("100", "500"):
-                continue
-            ours.fill(finished)
-            # A hair beside each other: an answer that is known would cost no decoder.
-            found["objects"][name] = ours.clicks(count, seed=11, shift=shift)
-        memory["filled"] = ours.memory()
-        # Once more with one: the machine is not the same all the time.
-        ours.empty()
-        found["objects"]["1"] += ours.clicks(count, seed=11, shift=len(OBJECTS))[stats.WARM_UP :]
-        memory["objects"] = max(map(int, found["objects"]))
-        found["memory"] = memory
-        ours.close()
 
 
 def _frames(found: dict[str, Any], base: str, folder: Path, *, quick: bool) -> None:

@@ -53,13 +53,11 @@ predictor._cpu_decoder = timed("decoder", predictor._cpu_decoder)
 
 FILL = """
 import random
-import time
 draw = random.Random(len(w.prompts))
 while len(w.prompts) < {count}:
     w.add_point(draw.uniform(0.02, 0.98) * {width}, draw.uniform(0.02, 0.98) * {height})
     w.commit()
-while w._annotator.pending():
-    time.sleep(0.01)
+w.masks  # waits for pending predictions
 """
 
 PARTS = ("browser", "comm", "queue", "decoder", "kernel", "paint", "total")
@@ -102,10 +100,17 @@ class Ours:
         for part in range(done + PORTION, count + PORTION, PORTION):
             source = FILL.format(count=min(part, count), width=width, height=height)
             self.notebook.run(source)
+        self._shown(count)
 
     def empty(self) -> None:
         """Have no objects."""
         self.notebook.run("w.clear()")
+        self._shown(0)
+
+    def _shown(self, count: int) -> None:
+        """Wait until the page shows so many objects, after the kernel has them."""
+        self.widget.stage.scroll_into_view_if_needed()
+        self.widget.wait(objects=count).settled()
 
     @property
     def canvas(self) -> tuple[float, float]:
