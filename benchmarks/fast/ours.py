@@ -57,7 +57,7 @@ draw = random.Random(len(w.prompts))
 while len(w.prompts) < {count}:
     w.add_point(draw.uniform(0.02, 0.98) * {width}, draw.uniform(0.02, 0.98) * {height})
     w.commit()
-w.masks  # waits for pending predictions
+w.scores  # waits for pending predictions
 """
 
 PARTS = ("browser", "comm", "queue", "decoder", "kernel", "paint", "total")
@@ -93,14 +93,14 @@ class Ours:
         self.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
 
     def fill(self, count: int) -> None:
-        """Have `count` finished objects."""
+        """Have at least `count` finished objects."""
         width, height = self.size
         done = self.notebook.value("len(w.prompts)")
         # In portions: a cell that takes minutes looks like one that hangs.
         for part in range(done + PORTION, count + PORTION, PORTION):
             source = FILL.format(count=min(part, count), width=width, height=height)
             self.notebook.run(source)
-        self._shown(count)
+        self._shown(max(done, count))
 
     def empty(self) -> None:
         """Have no objects."""
