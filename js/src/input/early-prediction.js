@@ -76,7 +76,7 @@ export function createEarlyPrediction({ store, signal, now = () => performance.n
 
     /** @param {() => PointPrompt | null} pointOnRelease what a release would add now */
     pressed(pointOnRelease) {
-      // No request in that much rest: it may be too long by now, and only a request would show it.
+      // The press came before the rest was over. The model may be faster by now: only a request can show it.
       if (next) roundTrip /= 2;
       cancel();
       timer = setTimeout(() => {
