@@ -233,6 +233,26 @@ test("the last mask is shown while a newer one of the same object is pending", (
   assert.equal(store.snapshot().mask, null, "an answer without a mask clears it");
 });
 
+test("the list of finished objects stays the same one until one of them changes", () => {
+  store.receiveObjects({
+    n: 1,
+    plane: 0,
+    reset: true,
+    put: [object(1, 0), object(2, 1)],
+    drop: [],
+  });
+  publish({ active: active(2, [point(1)]) });
+  const { finished } = store.snapshot();
+  store.addPrompt(point(5));
+  publish({ active: active(2, [point(1), point(5)]) });
+  assert.equal(store.snapshot().finished, finished);
+  store.act("show", { object: 1, visible: false });
+  assert.deepEqual(
+    store.snapshot().finished.map(({ visible }) => visible),
+    [false],
+  );
+});
+
 test("objects are dropped, then inserted at their index; the active one is left out of the finished ones", () => {
   store.receiveObjects({
     n: 1,

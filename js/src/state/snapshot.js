@@ -154,13 +154,23 @@ function objectsWithChanges(inbox, edits) {
   const changed = (object) =>
     changes.has(object.id) ? { ...object, ...changes.get(object.id) } : object;
   const { active } = inbox.state();
+  const finished = allBut(active?.id ?? null, inbox.finished());
   return {
     active: active && changed(active),
-    finished: inbox
-      .finished()
-      .filter(({ id }) => id !== active?.id)
-      .map(changed),
+    finished: changes.size ? finished.map(changed) : finished,
   };
+}
+
+/** The same list again if nothing has changed: the stage then has nothing to compare. @type {WeakMap<readonly SegmentedObject[], { without: number | null, objects: readonly SegmentedObject[] }>} */
+const lists = new WeakMap();
+
+/** @param {number | null} without an object's id @param {readonly SegmentedObject[]} all */
+function allBut(without, all) {
+  const known = lists.get(all);
+  if (known?.without === without) return known.objects;
+  const objects = all.filter(({ id }) => id !== without);
+  lists.set(all, { without, objects });
+  return objects;
 }
 
 /**

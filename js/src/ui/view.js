@@ -299,7 +299,8 @@ export function mountView(el, store, displayState, signal) {
     goOnPlaying(time);
     const snapshot = store.snapshot();
     if (plane !== snapshot.plane) leavePlane(snapshot.plane);
-    if (!snapshot.rows.some(({ id }) => id === ui.hovered)) ui.hovered = null;
+    if (ui.hovered !== null && !snapshot.rows.some(({ id }) => id === ui.hovered))
+      ui.hovered = null;
     const { height } = snapshot.options;
     room.style.height = height > 0 ? `${height}px` : "";
     const animating = stage.paint(snapshot, time);
