@@ -3,9 +3,8 @@ import { beforeEach, test } from "node:test";
 
 import { createEarlyPrediction, PRESS_DELAY, REST_DELAY } from "../src/input/early-prediction.js";
 import { EMPTY_STATE } from "../src/state/annotation.js";
-import { createStore } from "../src/state/store.js";
 import { PREVIEW_TIMEOUT } from "../src/state/timeouts.js";
-import { picture } from "./examples.js";
+import { paintedMask as mask, readyStore } from "./examples.js";
 
 const STATUS = { message: "", hint: "", progress: null, model: "", device: "" };
 
@@ -19,25 +18,10 @@ let early;
 /** @type {AbortController} */
 let controller;
 
-const mask = {
-  base: null,
-  strokes: [{ points: Float64Array.of(1, 1), radius: 2, label: /** @type {const} */ (1) }],
-};
-
 beforeEach(() => {
-  sent = [];
   clock = 0;
   controller = new AbortController();
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
-    sendRequest: (/** @type {any} */ request) => void sent.push(request),
-  };
-  store = createStore({ client: "me", link });
-  store.receivePicture({ ...picture(0), width: 100, height: 100 });
-  store.receiveTraits({ status: { phase: "ready", ...STATUS } });
+  ({ store, sent } = readyStore());
   early = createEarlyPrediction({ store, signal: controller.signal, now: () => clock });
 });
 

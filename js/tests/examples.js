@@ -1,4 +1,5 @@
 /** Values that several tests start from. */
+import { createStore } from "../src/state/store.js";
 
 /** @param {number} x @returns {import("../src/state/prompts.js").Prompt} */
 export const point = (x) => ({ type: "point", x, y: 0, label: 1 });
@@ -32,3 +33,28 @@ export const segmentedObject = (id, index, mask) => ({
   tracked: false,
   mask,
 });
+
+/** A small mask that was painted. */
+export const paintedMask = {
+  base: null,
+  strokes: [{ points: Float64Array.of(1, 1), radius: 2, label: /** @type {const} */ (1) }],
+};
+
+/** A store with an image of 100 x 100 pixels and a model that is ready, and the requests it sends. */
+export function readyStore() {
+  /** @type {any[]} */
+  const sent = [];
+  const link = {
+    sendPrompts() {},
+    sendAction() {},
+    sendOptions() {},
+    sendHello() {},
+    sendRequest: (/** @type {any} */ request) => void sent.push(request),
+  };
+  const store = createStore({ client: "me", link });
+  store.receivePicture({ ...picture(0), width: 100, height: 100 });
+  store.receiveTraits({
+    status: { phase: "ready", message: "", hint: "", progress: null, model: "", device: "" },
+  });
+  return { store, sent };
+}

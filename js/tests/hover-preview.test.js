@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { createHoverPreview, median } from "../src/stage/hover-preview.js";
-import { createStore } from "../src/state/store.js";
 import { EMPTY_STATE } from "../src/state/annotation.js";
+import { paintedMask as mask, readyStore } from "./examples.js";
 
 /** @type {any[]} */
 let sent;
@@ -15,36 +15,9 @@ let hover;
 /** @type {AbortController} */
 let controller;
 
-const mask = {
-  base: null,
-  strokes: [{ points: Float64Array.of(1, 1), radius: 2, label: /** @type {const} */ (1) }],
-};
-
 beforeEach((context) => {
-  sent = [];
   controller = new AbortController();
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
-    sendRequest: (/** @type {any} */ question) => void sent.push(question),
-  };
-  store = createStore({ client: "me", link });
-  store.receivePicture({
-    width: 100,
-    height: 100,
-    viewWidth: 100,
-    viewHeight: 100,
-    mime: "",
-    data: new Uint8Array(1),
-    plane: 0,
-    name: "",
-    tiles: null,
-  });
-  store.receiveTraits({
-    status: { phase: "ready", message: "", hint: "", progress: null, model: "", device: "" },
-  });
+  ({ store, sent } = readyStore());
   store.receiveOptions({ hoverPreview: true });
   hover = createHoverPreview({ store, changed() {}, signal: controller.signal, now: () => clock });
   /** @type {any} */ (context).after?.(() => controller.abort());
