@@ -41,6 +41,24 @@ def new_film(number):
     return SegmentWidget(frames, axes="TYXC", model=FakeTrackingPredictor())
 """
 
+# Of a JupyterLab whose kernel does not become idle.
+STATE = """
+() => {
+  const widget = window.jupyterapp?.shell.currentWidget;
+  const kernel = widget?.sessionContext?.session?.kernel;
+  return {
+    address: location.href,
+    application: Boolean(window.jupyterapp),
+    shown: widget?.id,
+    isReady: widget?.context?.isReady,
+    sessionIsReady: widget?.sessionContext?.isReady,
+    kernel: kernel?.status,
+    connection: kernel?.connectionStatus,
+    text: document.body.innerText.slice(0, 500),
+  };
+}
+"""
+
 SHOW = """
 (kind, number) => {
   document.querySelectorAll(".sam2-widget").forEach(node => { node.dataset.old = ""; });
@@ -99,7 +117,10 @@ class Notebook:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / f"{name}.ipynb")
         page.goto(f"{base}/lab/tree/{name}.ipynb?reset")
-        page.wait(IDLE)
+        try:
+            page.wait(IDLE)
+        except AssertionError as error:
+            raise AssertionError(f"no idle kernel in JupyterLab: {page.call(STATE)}") from error
         opened = cls(page)
         opened.run(SETUP)
         return opened
