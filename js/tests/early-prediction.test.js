@@ -4,9 +4,7 @@ import { beforeEach, test } from "node:test";
 import { createEarlyPrediction, PRESS_DELAY, REST_DELAY } from "../src/input/early-prediction.js";
 import { EMPTY_STATE } from "../src/state/annotation.js";
 import { PREVIEW_TIMEOUT } from "../src/state/timeouts.js";
-import { paintedMask as mask, readyStore } from "./examples.js";
-
-const STATUS = { message: "", hint: "", progress: null, model: "", device: "" };
+import { paintedMask as mask, readyStore, statusIn } from "./examples.js";
 
 /** @type {any[]} */
 let sent;
@@ -95,11 +93,11 @@ test("a press or a pointer that leaves ends the waiting for rest", (t) => {
 
 test("nothing is requested at rest while the model is busy, but once it is idle again", (t) => {
   const clocks = timers(t);
-  store.receiveTraits({ status: { phase: "encoding", ...STATUS } });
+  store.receiveTraits({ status: statusIn("encoding") });
   early.moved({ x: 3, y: 4 }, false);
   clocks.tick(5 * REST_DELAY);
   assert.deepEqual(sent, []);
-  store.receiveTraits({ status: { phase: "ready", ...STATUS } });
+  store.receiveTraits({ status: statusIn("ready") });
   clocks.tick(5 * REST_DELAY);
   assert.deepEqual(places(), [["hover", 3, 4, 1]]);
 });

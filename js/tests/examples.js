@@ -40,21 +40,33 @@ export const paintedMask = {
   strokes: [{ points: Float64Array.of(1, 1), radius: 2, label: /** @type {const} */ (1) }],
 };
 
+/** @param {import("../src/state/annotation.js").Status["phase"]} phase */
+export const statusIn = (phase) => ({
+  phase,
+  message: "",
+  hint: "",
+  progress: null,
+  model: "",
+  device: "",
+});
+
+/** A link to the kernel that sends nothing, except by what is given. @param {Partial<import("../src/state/actions.js").Link>} own @returns {import("../src/state/actions.js").Link} */
+export const linkWith = (own) => ({
+  sendPrompts() {},
+  sendAction() {},
+  sendRequest() {},
+  sendOptions() {},
+  sendHello() {},
+  ...own,
+});
+
 /** A store with an image of 100 x 100 pixels and a model that is ready, and the requests it sends. */
 export function readyStore() {
   /** @type {any[]} */
   const sent = [];
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
-    sendRequest: (/** @type {any} */ request) => void sent.push(request),
-  };
+  const link = linkWith({ sendRequest: (request) => void sent.push(request) });
   const store = createStore({ client: "me", link });
   store.receivePicture({ ...picture(0), width: 100, height: 100 });
-  store.receiveTraits({
-    status: { phase: "ready", message: "", hint: "", progress: null, model: "", device: "" },
-  });
+  store.receiveTraits({ status: statusIn("ready") });
   return { store, sent };
 }

@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 
 import { createHoverPreview, median } from "../src/stage/hover-preview.js";
 import { EMPTY_STATE } from "../src/state/annotation.js";
-import { paintedMask as mask, readyStore } from "./examples.js";
+import { paintedMask as mask, readyStore, statusIn } from "./examples.js";
 
 /** @type {any[]} */
 let sent;
@@ -58,13 +58,9 @@ test("no preview is requested when it is off, outside of the image, before the m
   hover.move({ x: 1, y: 2 }, false);
   store.receiveOptions({ hoverPreview: true });
   hover.move({ x: 100, y: 2 }, false);
-  store.receiveTraits({
-    status: { phase: "encoding", message: "", hint: "", progress: null, model: "", device: "" },
-  });
+  store.receiveTraits({ status: statusIn("encoding") });
   hover.move({ x: 1, y: 2 }, false);
-  store.receiveTraits({
-    status: { phase: "ready", message: "", hint: "", progress: null, model: "", device: "" },
-  });
+  store.receiveTraits({ status: statusIn("ready") });
   store.addPrompt({ type: "point", x: 1, y: 1, label: 1 });
   hover.move({ x: 1, y: 2 }, false);
   assert.deepEqual(sent, []);

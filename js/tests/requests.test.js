@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { createRequests } from "../src/state/requests.js";
+import { linkWith } from "./examples.js";
 
 /** @type {any[]} */
 let sent;
@@ -18,14 +19,9 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
   [sent, calls, reachable] = [[], [], true];
   controller = new AbortController();
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
-    sendRequest: (/** @type {any} */ request, /** @type {any} */ buffers) =>
-      void sent.push({ ...request, ...(buffers && { buffers }) }),
-  };
+  const link = linkWith({
+    sendRequest: (request, buffers) => void sent.push({ ...request, ...(buffers && { buffers }) }),
+  });
   const attempt = (/** @type {() => void} */ send) => {
     if (reachable) send();
     return reachable;

@@ -43,6 +43,11 @@ function publish({ done = 0, ...change }) {
   store.receiveState({ ...EMPTY_STATE, revision: ++revision, ack: { me: done }, ...change });
 }
 
+/** @param {import("../src/state/annotation.js").SegmentedObject[]} put all finished objects */
+function receiveAll(put) {
+  store.receiveObjects({ n: 1, plane: 0, reset: true, put, drop: [] });
+}
+
 beforeEach(() => {
   sent = [];
   down = false;
@@ -234,13 +239,7 @@ test("the last mask is shown while a newer one of the same object is pending", (
 });
 
 test("the list of finished objects stays the same one until one of them changes", () => {
-  store.receiveObjects({
-    n: 1,
-    plane: 0,
-    reset: true,
-    put: [object(1, 0), object(2, 1)],
-    drop: [],
-  });
+  receiveAll([object(1, 0), object(2, 1)]);
   publish({ active: active(2, [point(1)]) });
   const { finished } = store.snapshot();
   store.addPrompt(point(5));
@@ -254,13 +253,7 @@ test("the list of finished objects stays the same one until one of them changes"
 });
 
 test("objects are dropped, then inserted at their index; the active one is left out of the finished ones", () => {
-  store.receiveObjects({
-    n: 1,
-    plane: 0,
-    reset: true,
-    put: [object(1, 0), object(2, 1), object(3, 2)],
-    drop: [],
-  });
+  receiveAll([object(1, 0), object(2, 1), object(3, 2)]);
   store.receiveObjects({
     n: 1,
     plane: 0,
@@ -281,7 +274,7 @@ test("objects are dropped, then inserted at their index; the active one is left 
     store.snapshot().rows.map(({ id }) => id),
     [4, 1, 3],
   );
-  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [], drop: [] });
+  receiveAll([]);
   assert.deepEqual(
     store.snapshot().rows.map(({ id }) => id),
     [1],
@@ -289,7 +282,7 @@ test("objects are dropped, then inserted at their index; the active one is left 
 });
 
 test("a new label is shown at once until the kernel acknowledges it", () => {
-  store.receiveObjects({ n: 1, plane: 0, reset: true, put: [object(1, 0)], drop: [] });
+  receiveAll([object(1, 0)]);
   store.act("label", { object: 1, label: "cat" });
   assert.equal(store.snapshot().rows[0].label, "cat");
   publish({ done: 1 });
@@ -466,13 +459,7 @@ test("an edit made during an action waits for its answer", () => {
 });
 
 test("hiding and locking are shown at once, even when they wait in the queue", () => {
-  store.receiveObjects({
-    n: 1,
-    plane: 0,
-    reset: true,
-    put: [object(1, 0), object(2, 1)],
-    drop: [],
-  });
+  receiveAll([object(1, 0), object(2, 1)]);
   store.act("show", { object: 1, visible: false });
   store.act("lock", { object: 2, locked: true });
   assert.deepEqual(

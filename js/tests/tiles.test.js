@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { createStore } from "../src/state/store.js";
 import { createTiles, levelFor, tileBounds, tilesIn } from "../src/stage/tiles.js";
+import { linkWith } from "./examples.js";
 
 /** @type {import("../src/state/annotation.js").Picture} */
 const picture = {
@@ -57,13 +58,7 @@ test("only tiles in view are requested, those in the middle first", () => {
 function bench() {
   /** @type {any[]} */
   const requests = [];
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
-    sendRequest: (/** @type {any} */ question) => void requests.push(question),
-  };
+  const link = linkWith({ sendRequest: (request) => void requests.push(request) });
   const store = createStore({ client: "me", link });
   /** @type {any[]} */
   const drawn = [];

@@ -14,6 +14,7 @@ import {
   withMark,
 } from "../src/state/timeline.js";
 import { ticksOf } from "../src/ui/lane-painter.js";
+import { linkWith } from "./examples.js";
 
 /**
  * @typedef {import("../src/state/timeline.js").Lane} Lane
@@ -95,13 +96,7 @@ test("the store requests lanes that are missing, after all else", () => {
   const hellos = [];
   const store = createStore({
     client: "me",
-    link: {
-      sendPrompts() {},
-      sendAction() {},
-      sendRequest() {},
-      sendOptions() {},
-      sendHello: (...seen) => void hellos.push(seen),
-    },
+    link: linkWith({ sendHello: (...seen) => void hellos.push(seen) }),
   });
   store.receiveState({ ...EMPTY_STATE, revision: 1 });
   store.receiveTraits({ tracking: TRACKING });

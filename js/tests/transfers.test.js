@@ -4,6 +4,7 @@ import { beforeEach, test } from "node:test";
 import { createStore } from "../src/state/store.js";
 import { createTransfers } from "../src/kernel/transfers.js";
 import { parseFile, parsePart, parseUploaded } from "../src/kernel/wire.js";
+import { linkWith } from "./examples.js";
 
 const MEGABYTE = 2 ** 20;
 
@@ -19,16 +20,12 @@ let down = false;
 
 beforeEach((context) => {
   [requests, offered, down] = [[], [], false];
-  const link = {
-    sendPrompts() {},
-    sendAction() {},
-    sendOptions() {},
-    sendHello() {},
+  const link = linkWith({
     sendRequest(/** @type {any} */ question, /** @type {any} */ buffers) {
       if (down) throw new Error("Cannot send");
       requests.push({ ...question, bytes: buffers?.[0]?.byteLength });
     },
-  };
+  });
   const controller = new AbortController();
   /** @type {any} */ (context).after?.(() => controller.abort());
   store = createStore({ client: "me", link });

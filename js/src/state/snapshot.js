@@ -154,22 +154,27 @@ function objectsWithChanges(inbox, edits) {
   const changed = (object) =>
     changes.has(object.id) ? { ...object, ...changes.get(object.id) } : object;
   const { active } = inbox.state();
-  const finished = allBut(active?.id ?? null, inbox.finished());
+  const finished = without(inbox.finished(), active?.id ?? null);
   return {
     active: active && changed(active),
     finished: changes.size ? finished.map(changed) : finished,
   };
 }
 
-/** The same list again if nothing has changed: the stage then has nothing to compare. @type {WeakMap<readonly SegmentedObject[], { without: number | null, objects: readonly SegmentedObject[] }>} */
-const lists = new WeakMap();
+/** By the list that they were filtered from. @type {WeakMap<readonly SegmentedObject[], { excluded: number | null, objects: readonly SegmentedObject[] }>} */
+const filteredLists = new WeakMap();
 
-/** @param {number | null} without an object's id @param {readonly SegmentedObject[]} all */
-function allBut(without, all) {
-  const known = lists.get(all);
-  if (known?.without === without) return known.objects;
-  const objects = all.filter(({ id }) => id !== without);
-  lists.set(all, { without, objects });
+/**
+ * All objects but one. The same array again for the same objects, so that the stage need not compare them.
+ *
+ * @param {readonly SegmentedObject[]} all
+ * @param {number | null} excluded an id
+ */
+function without(all, excluded) {
+  const cached = filteredLists.get(all);
+  if (cached?.excluded === excluded) return cached.objects;
+  const objects = all.filter(({ id }) => id !== excluded);
+  filteredLists.set(all, { excluded, objects });
   return objects;
 }
 
