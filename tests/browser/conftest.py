@@ -9,7 +9,7 @@ from playwright.sync_api import Error, expect, sync_playwright
 from tests.waiting import PATIENCE
 
 from .forked_kernels import forked_kernels
-from .lab import Notebook, chromium, jupyter_lab
+from .lab import DESCRIBE, Notebook, chromium, jupyter_lab
 from .open_lab import OpenLab, OpenPage, OpenPages, close_notebooks, shut_down_kernels
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -110,15 +110,6 @@ def unexpected(console):
 
 FAILED = pytest.StashKey[bool]()
 OPEN_PAGE = pytest.StashKey[OpenPage]()
-
-# What a picture does not show, and what is printed where nobody can look at a picture.
-DESCRIBE = """
-() => JSON.stringify({
-  widgets: [...document.querySelectorAll(".sam2-widget, .sam2-set")].map(one => ({...one.dataset})),
-  outputs: [...document.querySelectorAll(".jp-OutputArea-output")].map(one => one.innerText),
-  kernel: window.jupyterapp?.shell.currentWidget?.sessionContext?.kernelDisplayStatus,
-}, null, 1)
-"""
 
 
 @pytest.hookimpl(wrapper=True)

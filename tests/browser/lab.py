@@ -157,6 +157,25 @@ def wait_for(url: str, server: subprocess.Popen[Any], log: Path, timeout: float 
     raise RuntimeError(f"the server did not start:\n{log.read_text()}")
 
 
+# What a picture does not show, and what is printed where nobody can look at a picture.
+DESCRIBE = """
+() => {
+  const shown = window.jupyterapp?.shell.currentWidget;
+  const all = selector => [...document.querySelectorAll(selector)];
+  const texts = selector => all(selector).map(one => one.innerText);
+  return JSON.stringify({
+    address: location.href,
+    shown: shown?.id,
+    isReady: shown?.context?.isReady,
+    kernel: shown?.sessionContext?.kernelDisplayStatus,
+    connection: shown?.sessionContext?.session?.kernel?.connectionStatus,
+    widgets: all(".sam2-widget, .sam2-set").map(one => ({ ...one.dataset })),
+    outputs: texts(".jp-OutputArea-output"),
+    dialogs: texts(".jp-Dialog"),
+  }, null, 1);
+}
+"""
+
 IDLE = """
 () => {
   const widget = window.jupyterapp?.shell.currentWidget;

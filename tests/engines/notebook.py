@@ -7,7 +7,7 @@ import json
 import nbformat
 import numpy as np
 
-from tests.browser.lab import IDLE
+from tests.browser.lab import DESCRIBE, IDLE
 
 SIZE = (240, 160)
 """(width, height) of the image."""
@@ -39,24 +39,6 @@ def new_film(number):
         frames[index, 40:80, 20 + 4 * index : 60 + 4 * index] = (40, 160, 60)
     frames[:, 0, 0] = number
     return SegmentWidget(frames, axes="TYXC", model=FakeTrackingPredictor())
-"""
-
-# Of a JupyterLab whose kernel does not become idle.
-STATE = """
-() => {
-  const widget = window.jupyterapp?.shell.currentWidget;
-  const kernel = widget?.sessionContext?.session?.kernel;
-  return {
-    address: location.href,
-    application: Boolean(window.jupyterapp),
-    shown: widget?.id,
-    isReady: widget?.context?.isReady,
-    sessionIsReady: widget?.sessionContext?.isReady,
-    kernel: kernel?.status,
-    connection: kernel?.connectionStatus,
-    text: document.body.innerText.slice(0, 500),
-  };
-}
 """
 
 SHOW = """
@@ -120,7 +102,7 @@ class Notebook:
         try:
             page.wait(IDLE)
         except AssertionError as error:
-            raise AssertionError(f"no idle kernel in JupyterLab: {page.call(STATE)}") from error
+            raise AssertionError(f"no idle kernel in JupyterLab: {page.call(DESCRIBE)}") from error
         opened = cls(page)
         opened.run(SETUP)
         return opened
