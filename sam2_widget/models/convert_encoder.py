@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,21 @@ def convert(predictor: BasePredictor) -> files.Network:
         model: Any = openvino.convert_model(
             Encoder(predictor).eval(), example_input=pixels, input=list(pixels.shape)
         )
+    model = _with_channels_last(model)
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder, files.GRAPH)
         openvino.save_model(model, graph, compress_to_fp16=False)
         return files.Network(graph.read_bytes(), graph.with_suffix(".bin").read_bytes())
+
+
+def _with_channels_last(model: Any) -> Any:
+    """The same network with channels last in its input and maps, as it computes them."""
+    openvino = runtime.load_library()
+    ports = import_module("openvino.preprocess").PrePostProcessor(model)
+    for port in [ports.input(), *(ports.output(k) for k in range(len(model.outputs)))]:
+        port.model().set_layout(openvino.Layout("NCHW"))
+        port.tensor().set_layout(openvino.Layout("NHWC"))
+    return ports.build()
 
 
 def _end_with(parent: int) -> None:

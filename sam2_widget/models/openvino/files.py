@@ -21,7 +21,7 @@ from sam2_widget._utils.regular_files import read_regular
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the conversion and of the archive, part of the name."""
 
 GRAPH, WEIGHTS = "network.xml", "network.bin"

@@ -73,7 +73,7 @@ def _core() -> Any:
 
 
 class OpenVinoEncoder:
-    """An image encoder in float32.
+    """An image encoder in float32, which has channels last in its input and maps.
 
     Parameters
     ----------
@@ -97,8 +97,9 @@ class OpenVinoEncoder:
         weights = openvino.Tensor(np.frombuffer(network.weights, np.uint8))
         self._model = _core().read_model(network.graph, weights)
         found = [tuple(output.shape) for output in self._model.outputs]
-        if found != list(shapes):
-            raise ValueError(f"its maps are {found}, not {list(shapes)}")
+        expected = [(batch, height, width, channels) for batch, channels, height, width in shapes]
+        if found != expected:
+            raise ValueError(f"its maps are {found}, not {expected}")
         self._threads = 0
         self._request: Any = None
         self._compile()
@@ -111,9 +112,9 @@ class OpenVinoEncoder:
     def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Encode (1, 3, side, side) float32; returns maps as `Sam2Embedding` has them."""
         self._compile()
-        found = self._request.infer([np.ascontiguousarray(pixels)])
+        found = self._request.infer([np.ascontiguousarray(pixels.permute(0, 2, 3, 1))])
         # Copied, because the next run writes into the same memory.
-        return tuple(torch.tensor(found[k]) for k in range(len(found)))
+        return tuple(torch.tensor(found[k]).permute(0, 3, 1, 2) for k in range(len(found)))
 
     def _compile(self) -> None:
         wanted = threads.wanted(torch.get_num_threads())
