@@ -125,12 +125,13 @@ def test_wrong_names_shapes_and_formats_are_refused(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
-def test_folding_batch_norms_does_not_change_the_output(model) -> None:
+def test_merged_layers_do_not_change_the_output(model) -> None:
     whole = build_compact()
     whole.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
     image = _input(CHECK["image"])
     expected = whole.forward_image(image)["backbone_fpn"]
     found = model.forward_image(image)["backbone_fpn"]
+    assert [one.shape[1] for one in found] == [16, 32, 128]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 

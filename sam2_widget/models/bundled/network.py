@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sam2_widget._utils.regular_files import open_regular
+from sam2_widget.models.bundled.neck import merge_neck
 from sam2_widget.models.published import IMAGE_SIZES
 
 FORMAT = "sam2-widget-compact"
@@ -271,6 +272,7 @@ def load_compact(path: str | Path) -> SAM2Base:
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the compact architecture: {error}") from error
     fold_batch_norms(model.image_encoder.trunk)
+    merge_neck(model)
     # With the folding it halves the encoder's time on a CPU; the decoder gains nothing.
     model.image_encoder.to(memory_format=torch.channels_last)
     return model.requires_grad_(requires_grad=False)
