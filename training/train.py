@@ -1,8 +1,10 @@
 """The training loop.
 
 ``python -m training.train RUN --data SETS --weights WEIGHTS`` starts a run in the folder RUN
-or goes on from the last checkpoint there. Everything random follows from the seed and the number
-of the step, so that a run that was cut off gives the same weights as one that was not.
+or goes on from the last checkpoint there. Everything random follows from the seed and the numbers
+of the step and of the process, so that a run that was cut off gives the same weights as one that
+was not. With ``torchrun --nproc-per-node 2 -m training.train ...`` two processes train, each on
+images of its own; the log has the losses of the first.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import cv2
 import numpy as np
 import torch
 
+from training import parallel
 from training.datasets import Library
 from training.dialogue import Dialogues, encode
 from training.export import export
@@ -39,6 +42,8 @@ AVERAGE_DECAY = 0.998
 CLIP = 1.0
 SILENT_ROUNDS = (0, 0, 1, 1, 2, 3, 5, 8)
 """How many corrections go by between the two rounds that are trained on."""
+ALL_PROCESSES = 2**31
+"""Takes the place of a process's number in the seed of what is the same for all of them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Stage:
     trunk_rate: float = 0.0
     """The trunk's learning rate as a share of the others'; 0 freezes it."""
     images: int = 8
+    """Images of a step, in each process."""
     prompts: int = 6
     """Prompts for each image."""
     image_size: int = 256
@@ -60,7 +66,10 @@ class Stage:
     """Whether a second round is trained on, after some corrections."""
 
 
-PLAN = (Stage(2600, 4e-4, 0.01, trunk_rate=0.25),)
+PLAN = (
+    Stage(2079, 5e-4, 0.01, trunk_rate=0.4, prompts=4),
+    Stage(2063, 4e-4, 0.01, trunk_rate=0.4, prompts=4),
+)
 
 
 @dataclass
@@ -87,8 +96,9 @@ class Run:
         export(state["average"], folder / "latest.safetensors", image_size=256, made_by=made_by)
 
     def enter(self, stage: Stage, step: int) -> None:
-        """Get ready for a step of a stage; its first one makes a new optimizer."""
+        """Get ready for a step of a stage; before its first, take over the averaged weights."""
         if step == 0:
+            self.model.load_state_dict(self.average.state_dict())
             self.optimizer = make_optimizer(self.model, stage)
         set_image_size(self.model, stage.image_size)
         for group in self.optimizer.param_groups:
@@ -130,9 +140,13 @@ def make_dialogues(samples: list[Sample], rng: Generator) -> Dialogues:
     return Dialogues(targets, void, rng)
 
 
-def train_step(run: Run, stage: Stage, samples: list[Sample], rng: Generator) -> dict[str, float]:
+def train_step(
+    run: Run, stage: Stage, samples: list[Sample], silent_rounds: int, rng: Generator
+) -> dict[str, float]:
     """Train on one batch: the first round, some silent corrections, and one more round."""
-    features = encode(run.model, to_input(np.stack([sample.image for sample in samples])))
+    encoded = encode(run.model, to_input(np.stack([sample.image for sample in samples])))
+    # The gradients of both rounds go through the encoder at once.
+    features = [feature.detach().requires_grad_() for feature in encoded]
     dialogues = make_dialogues(samples, rng)
     targets = Targets(
         shares(torch.from_numpy(dialogues.targets)), shares(torch.from_numpy(~dialogues.void))
@@ -140,11 +154,14 @@ def train_step(run: Run, stage: Stage, samples: list[Sample], rng: Generator) ->
     loss, first_iou = _trained_round(run.model, dialogues, features, targets)
     found = {"loss": loss.item(), "iou": first_iou}
     if stage.corrections:
-        _silent_rounds(run.model, dialogues, features, int(rng.choice(SILENT_ROUNDS)))
+        _silent_rounds(run.model, dialogues, features, silent_rounds)
         last_loss, last_iou = _trained_round(run.model, dialogues, features, targets)
         found |= {"last_loss": last_loss.item(), "last_iou": last_iou}
         loss = loss + last_loss
-    _apply(run, loss)
+    run.optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    torch.autograd.backward(encoded, [feature.grad for feature in features])
+    _apply(run)
     return found
 
 
@@ -155,7 +172,7 @@ def _silent_rounds(
     """Let the users correct a number of times, and once more without an answer yet."""
     for _ in range(rounds):
         dialogues.correct()
-        dialogues.take(*dialogues.ask(model, features))
+        dialogues.ask_quickly(model, features)
     dialogues.correct()
 
 
@@ -172,9 +189,8 @@ def _trained_round(
     return loss, mask_iou(shown[:, None], targets).mean().item()
 
 
-def _apply(run: Run, loss: Tensor) -> None:
-    run.optimizer.zero_grad()
-    torch.autograd.backward(loss)
+def _apply(run: Run) -> None:
+    parallel.average_gradients(run.optimizer)
     for group in run.optimizer.param_groups:
         torch.nn.utils.clip_grad_norm_(group["params"], CLIP)
     run.optimizer.step()
@@ -215,13 +231,17 @@ def train(
     while run.step < last:
         began = time.monotonic()
         stage, step = stage_of(run.step, plan)
-        rng = np.random.default_rng([seed, run.step])
+        rng = np.random.default_rng([seed, run.step, parallel.rank()])
         run.enter(stage, step)
         size, prompts = stage.image_size, stage.prompts
         samples = [draw_sample(library, size, prompts, rng) for _ in range(stage.images)]
-        found = train_step(run, stage, samples, rng)
+        # As many in all processes, so that none waits for another.
+        silent = int(np.random.default_rng([seed, run.step, ALL_PROCESSES]).choice(SILENT_ROUNDS))
+        found = train_step(run, stage, samples, silent, rng)
         run.step += 1
         run.update_average()
+        if parallel.rank():
+            continue
         _log(folder, {"step": run.step, **found, "seconds": time.monotonic() - began})
         if time.monotonic() - saved_at > 60 * minutes or run.step == last:
             run.save(folder)
@@ -248,6 +268,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    parallel.connect()
     cv2.setNumThreads(1)
     args.run.mkdir(parents=True, exist_ok=True)
     run = start(args.run, PLAN, args.weights, args.seed)

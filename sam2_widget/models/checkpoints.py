@@ -47,7 +47,7 @@ Progress: TypeAlias = Callable[[str, float | None], None]
 downloaded, 0..1, or None if the size is unknown."""
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "bundled.safetensors"
-BUNDLED_SHA256 = "eb75e6f0d604dd27a10efcaaa325e26e73d80f5440245459642ebbefd6d6203b"
+BUNDLED_SHA256 = "f88f71c87b8c8125adc9cb00d36c3f80cd17a03c1d52719d9def111f559f6256"
 
 MEMORY_NEEDED = {"large": 6e9, "base-plus": 4e9, "small": 3e9}
 """Free GPU memory in bytes below which ``"auto"`` uses the next smaller model: enough for the

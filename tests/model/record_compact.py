@@ -1,8 +1,8 @@
 """Record the outputs of the bundled checkpoint in the training code, for `test_compact`.
 
 ``python -m tests.model.record_compact`` rewrites ``data/compact_check.npz`` for a new checkpoint.
-The training code has separate batch normalisations and decodes without sam2's predictor, so that
-the recording is independent of the code under test.
+The training code decodes without sam2's predictor and without the merged neck, so that the
+recording is independent of both.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
-from sam2_widget.models.bundled.network import draw_prompts
+from sam2_widget.models.bundled.network import build_compact, draw_prompts
 from sam2_widget.models.checkpoints import BUNDLED
 from training.dialogue import decode, encode
-from training.model import starting_model, to_input
+from training.model import to_input
 
 FILE = Path(__file__).parent / "data" / "compact_check.npz"
 SIDE = 256
@@ -26,7 +27,8 @@ SIDE = 256
 def record() -> None:
     with np.load(FILE) as arrays:
         check = dict(arrays)
-    model = starting_model(SIDE, BUNDLED).eval()
+    model = build_compact(SIDE)
+    model.load_state_dict({name: tensor.float() for name, tensor in load_file(BUNDLED).items()})
     image = cv2.resize(check["image"], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     pixels = to_input(image[None])
     check["trunk_s16"] = model.image_encoder.trunk(pixels)[2][0].numpy()

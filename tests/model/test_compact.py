@@ -106,7 +106,6 @@ def test_the_metadata_identify_the_file() -> None:
     metadata = read_metadata(WEIGHTS)
     assert metadata["format"] == "sam2-widget-compact"
     assert metadata["image_size"] == "256"
-    assert WEIGHTS.stat().st_size <= 12e6
 
 
 def test_wrong_names_shapes_and_formats_are_refused(tmp_path: Path) -> None:
@@ -125,7 +124,7 @@ def test_wrong_names_shapes_and_formats_are_refused(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
-def test_merged_layers_do_not_change_the_output(model) -> None:
+def test_the_merged_neck_gives_the_same_maps(model) -> None:
     whole = build_compact()
     whole.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()})
     image = _input(CHECK["image"])
@@ -133,7 +132,7 @@ def test_merged_layers_do_not_change_the_output(model) -> None:
     found = model.forward_image(image)["backbone_fpn"]
     assert [one.shape[1] for one in found] == [16, 32, 128]
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_loading_replaces_every_parameter_and_buffer(model) -> None:

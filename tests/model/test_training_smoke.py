@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from sam2.modeling.sam2_base import SAM2Base
+from torch import Tensor, nn
+from torch.nn import functional
 
-from sam2_widget.models.bundled.network import load_compact
-from training import scenes
+from sam2_widget.models.bundled.network import (
+    LITE2,
+    SameConv2d,
+    TrunkSize,
+    build_compact,
+    load_compact,
+)
+from training import new_trunk, scenes
 from training.cases import load_cases
 from training.clicks import bounding_box, correcting_click, first_click
 from training.composites import composite
 from training.datasets import VOID, LabelledImage, Library, iou, load_labelled
+from training.dialogue import Dialogues, encode
+from training.layers import Depthwise, Pointwise
 from training.loss import Targets, mask_iou, mask_loss
+from training.model import EPSILON, NORM_OF, merge_batch_norms, parameter_groups, prepare
 from training.scenes import SOURCES, draw_sample
 from training.train import Stage, make_dialogues, start, train
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = pytest.mark.timeout(120)
+
+MAPS = ((16, 16), (32, 8), (128, 4))
+"""Channels and sides of the feature maps of an image of 64 pixels."""
 
 PLAN = (
     Stage(1, 1e-3, 1.0, images=2, prompts=2, image_size=64, corrections=False),
@@ -85,6 +107,211 @@ def test_an_interrupted_training_gives_the_same_weights(tmp_path: Path, library:
     parts = load_compact(_train(tmp_path / "parts", library, PLAN, 3)).state_dict()
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, msg=name)
+
+
+def test_a_stage_begins_from_the_averaged_weights(tmp_path: Path, library: Library) -> None:
+    run = start(tmp_path, PLAN, None, seed=0)
+    train(run, tmp_path, library, PLAN, seed=0, minutes=9, until=1)
+    averaged = {name: tensor.clone() for name, tensor in run.average.state_dict().items()}
+    name = "sam_mask_decoder.iou_token.weight"
+    assert not torch.equal(run.model.state_dict()[name], averaged[name])
+    run.enter(PLAN[1], 0)
+    for name, tensor in run.model.state_dict().items():
+        torch.testing.assert_close(tensor, averaged[name], rtol=0, atol=0, msg=name)
+
+
+_AVERAGE = """
+import sys
+from pathlib import Path
+
+import torch
+
+from training import parallel
+
+parallel.connect()
+used, unused = torch.zeros(2, 3, requires_grad=True), torch.zeros(4, requires_grad=True)
+used.grad = torch.arange(6.0).reshape(2, 3) * (1 + 2 * parallel.rank())
+parallel.average_gradients(torch.optim.SGD([{"params": [used]}, {"params": [unused]}]))
+found = used.grad.tolist(), unused.grad
+Path(sys.argv[1], str(parallel.rank())).write_text(repr(found))
+"""
+_TRAIN = """
+import sys
+from pathlib import Path
+
+import torch
+
+from training import parallel
+from training.datasets import Library
+from training.train import Stage, start, train
+
+parallel.connect()
+folder, data = map(Path, sys.argv[1:])
+plan = (Stage(2, 1e-3, 1.0, trunk_rate=0.25, images=2, prompts=2, image_size=64),)
+run = start(folder, plan, None, seed=0)
+train(run, folder, Library(data), plan, seed=0, minutes=9)
+torch.save(run.model.state_dict(), folder / f"{parallel.rank()}.pt")
+"""
+
+
+def _run_twice(code: str, folder: Path, *arguments: Path) -> None:
+    """Run a program in two processes of torchrun, with a folder for its results."""
+    script = folder / "program.py"
+    script.write_text(code)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", *map(str, (script, folder, *arguments))]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=100)
+
+
+def test_processes_average_their_gradients(tmp_path: Path) -> None:
+    _run_twice(_AVERAGE, tmp_path)
+    mean = [[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]]
+    for rank in range(2):
+        assert (tmp_path / str(rank)).read_text() == repr((mean, None))
+
+
+def test_two_processes_train_the_same_weights(tmp_path: Path, library: Library) -> None:
+    root = library.paths["photos"][0].parents[2]
+    _run_twice(_TRAIN, tmp_path, root)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2]
+
+
+def _batch_norm(channels: int, generator: torch.Generator) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, eps=EPSILON).eval()
+    for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+        tensor.copy_(torch.rand(channels, generator=generator) + 0.5)
+    return norm
+
+
+def test_merged_batch_norms_give_the_same_output() -> None:
+    generator = torch.Generator().manual_seed(0)
+    convs = {"_conv_stem": nn.Conv2d(3, 4, 3, bias=False), "_project_conv": nn.Conv2d(4, 5, 1)}
+    norms = {"_bn0": _batch_norm(4, generator), "_bn2": _batch_norm(5, generator)}
+    convs["_project_conv"].bias = None
+    blocks = nn.ModuleList(
+        [nn.ModuleDict({"_project_conv": convs["_project_conv"], "_bn2": norms["_bn2"]})]
+    )
+    classifier = nn.Conv2d(5, 2, 1, bias=False)
+    published = {"_conv_stem": convs["_conv_stem"], "_bn0": norms["_bn0"], "_blocks": blocks}
+    state = nn.ModuleDict(published | {"_conv_head": classifier}).state_dict()
+    merged = merge_batch_norms(state)
+    assert sorted(merged) == [
+        "blocks.0._project_conv.bias", "blocks.0._project_conv.weight", "stem.bias", "stem.weight",
+    ]  # fmt: skip
+    images = torch.rand(2, 3, 6, 6, generator=generator)
+    expected = norms["_bn2"](convs["_project_conv"](norms["_bn0"](convs["_conv_stem"](images))))
+    middle = functional.conv2d(images, merged["stem.weight"], merged["stem.bias"])
+    weight, bias = (merged[f"blocks.0._project_conv.{kind}"] for kind in ("weight", "bias"))
+    torch.testing.assert_close(functional.conv2d(middle, weight, bias), expected)
+
+
+def _model_that_sees(seed: int, trunk_size: TrunkSize = LITE2) -> SAM2Base:
+    """A model with random weights whose features depend on the image: default ones shrink it."""
+    torch.manual_seed(seed)
+    model = build_compact(64, trunk_size)
+    for module in model.image_encoder.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    return model
+
+
+def _deviation(maps: Tensor) -> Tensor:
+    """Root mean square of what is left of maps without the mean of each channel."""
+    return (maps - maps.mean((0, 2, 3), keepdim=True)).square().mean().sqrt()
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_layers_for_training_compute_what_torch_computes(kernel: int) -> None:
+    torch.manual_seed(0)
+    conv = SameConv2d(6, 6, kernel, 1, groups=1 if kernel == 1 else 6)
+    conv.weight.requires_grad = kernel == 1
+    image, weights = torch.randn(2, 6, 9, 11), torch.randn(2, 6, 9, 11)
+    results = []
+    for layer in (conv, Pointwise(conv) if kernel == 1 else Depthwise(conv)):
+        x = image.clone().requires_grad_()
+        conv.zero_grad()
+        y = layer(x)
+        (y * weights).sum().backward()
+        results.append((y, x.grad, conv.bias.grad, conv.weight.grad))
+    tolerance = {"atol": 0.05, "rtol": 0.05} if kernel == 1 else {"atol": 1e-5, "rtol": 1e-5}
+    for found, expected in zip(results[1], results[0], strict=True):
+        assert (found is None) == (expected is None)
+        if found is not None:
+            torch.testing.assert_close(found, expected, **tolerance)
+
+
+def test_a_model_to_train_gives_the_same_features_and_keeps_depthwise_weights() -> None:
+    model = _model_that_sees(0)
+    quick = prepare(copy.deepcopy(model))
+    parameter_groups(quick, 0.5)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    features = encode(quick, images)
+    torch.stack([feature.square().mean() for feature in features]).sum().backward()
+    for found, expected in zip(features, encode(model, images), strict=True):
+        error = (found - expected).square().mean().sqrt()
+        assert error < 0.2 * _deviation(expected)  # bfloat16, in some 50 layers
+    learning = {name for name, p in quick.named_parameters() if p.grad is not None}
+    block = "image_encoder.trunk.blocks.6."
+    assert f"{block}_expand_conv.weight" in learning
+    assert f"{block}_depthwise_conv.bias" in learning
+    assert f"{block}_depthwise_conv.weight" not in learning
+    assert "image_encoder.trunk.blocks.3._project_conv.weight" not in learning
+
+
+def test_quick_answers_are_those_of_the_decoder() -> None:
+    torch.manual_seed(0)
+    model = build_compact(64)
+    targets = np.zeros((4, 64, 64), bool)
+    targets[:, 16:40, 8:32] = True
+    dialogues = Dialogues(targets, np.zeros_like(targets), np.random.default_rng(0))
+    features = [torch.randn(2, channels, side, side) for channels, side in MAPS]
+    expected, _ = dialogues.ask(model, features)
+    assert (expected[:2] - expected[2:]).abs().max() > 0.01  # it matters of which image they are
+    dialogues.ask_quickly(model, features)
+    torch.testing.assert_close(dialogues.previous, expected[:, 0], atol=1e-4, rtol=1e-3)
+
+
+def test_a_new_trunk_learns_the_features_of_an_old_checkpoint(
+    tmp_path: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_trunk, "SIDE", 64)
+    monkeypatch.setattr(new_trunk, "BATCHES", 2)
+    old = _model_that_sees(0, new_trunk.LITE0)
+    torch.save(_published(_model_that_sees(1)), tmp_path / "trunk.pth")
+    fitted_to = new_trunk.draw_images(library, np.random.default_rng(0))
+    model = new_trunk.with_new_trunk(old, tmp_path / "trunk.pth", library, 0)
+    with torch.no_grad():
+        for found, expected in zip(encode(model, fitted_to), encode(old, fitted_to), strict=True):
+            error = (found - expected).square().mean().sqrt()
+            assert error < 0.5 * _deviation(expected)
+    for conv in model.image_encoder.neck.convs:
+        nn.init.zeros_(conv.conv.weight)
+    losses = new_trunk.imitate(model, old, library, 8)
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def _published(model: SAM2Base) -> dict[str, Tensor]:
+    """A trunk's state by the published names, with batch normalisations that change nothing."""
+    names = {"stem": "_conv_stem"} | {name: name for name in NORM_OF}
+    state = {}
+    for name, tensor in model.image_encoder.trunk.state_dict().items():
+        owner, conv, kind = f".{name}".rsplit(".", 2)
+        owner = owner.removeprefix(".").replace("blocks", "_blocks")
+        prefix = f"{owner}." if owner else ""
+        norm = prefix + NORM_OF[names[conv]]
+        if kind == "weight":
+            state[f"{prefix}{names[conv]}.weight"] = tensor
+            state[f"{norm}.weight"] = torch.full((len(tensor),), (1 + EPSILON) ** 0.5)
+            state[f"{norm}.running_var"] = torch.ones(len(tensor))
+            state[f"{norm}.running_mean"] = torch.zeros(len(tensor))
+        else:
+            state[f"{norm}.bias"] = tensor
+    return state
 
 
 def test_a_photo_without_labels_has_no_objects(library: Library) -> None:

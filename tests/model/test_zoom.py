@@ -25,7 +25,8 @@ from sam2_widget.models.bundled.crops import (
     window_of,
 )
 from sam2_widget.models.bundled.outlines import refine, without_islands
-from sam2_widget.models.bundled.predictor import CompactEmbedding
+from sam2_widget.models.bundled.predictor import CompactEmbedding, CompactPredictor
+from sam2_widget.predictor import Candidates
 
 SIDES = st.integers(1, 5000)
 SHARES = st.floats(0, 1, width=32)
@@ -107,12 +108,27 @@ def test_a_mask_is_cut_off_only_at_edges_inside_the_image() -> None:
     assert not is_cut_off(np.roll(logits, -5, axis=1), Window(50, 0, 178, 128))
 
 
-def test_masks_extend_beyond_the_edge_of_a_window() -> None:
+def test_masks_extend_beyond_the_edge_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = []
+
+    def fake_network(self, embedding, prompts, window, **_options) -> Candidates:
+        """Every bright pixel of the window belongs to the object."""
+        windows.append(window)
+        red = self._view(embedding.image, window)[::4, ::4, 0].astype(np.float32)
+        return Candidates((red - 130)[None] / 10, np.ones(1, np.float32))
+
+    monkeypatch.setattr(CompactPredictor, "_predict_in_window", fake_network)
     image = np.full((300, 300, 3), 60, np.uint8)
     image[:, 120:170] = (210, 60, 50)
-    prompts = [Point(145, 20), Point(145, 150)]
-    (mask,) = segment(image, prompts, model="bundled").masks
-    assert mask[290, 145]
+    small = np.full((CELLS, CELLS), -5, np.float32)
+    small[20:60, 105:145] = 5  # a piece of the bar that was found before
+    prompts = to_arrays((Point(145, 40), Point(145, 75)), small)
+    predictor = load_model("bundled")
+    found = predictor.predict(predictor.embed(image), prompts, multimask=False)
+    first, second = windows
+    assert second.y1 > first.y1
+    rows = np.flatnonzero((found.logits[0] > 0).any(axis=1))
+    assert rows[-1] == second.y1 - 1
 
 
 @given(st.integers(0, 75), st.integers(0, 75), st.sampled_from(SIZES[:-1]))

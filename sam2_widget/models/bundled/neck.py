@@ -1,8 +1,8 @@
 """The neck of the bundled model, with less to compute.
 
 sam2's neck gives the maps of strides 4 and 8 all 128 channels, and the decoder reduces them by
-1 x 1 convolutions to 16 and 32. Such a convolution may also come before nearest neighbours are
-taken, and two of them in a row are one, so that those channels need not be computed at all.
+1 x 1 convolutions to 16 and 32. Such a convolution commutes with upsampling by nearest neighbours,
+and two of them in a row equal one, so that those channels need not be computed at all.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class MergedNeck(nn.Module):
         super().__init__()
         self.position_encoding = neck.position_encoding
         self.coarsest, self.coarse, middle, fine = (level.conv for level in neck.convs)
-        self.middle = _chained(middle, to_middle)
+        self.middle = _composed(middle, to_middle)
         self.coarse_to_middle = _without_bias(to_middle)
-        self.fine = _chained(fine, to_fine)
-        self.middle_to_fine = _chained(middle, _without_bias(to_fine))
+        self.fine = _composed(fine, to_fine)
+        self.middle_to_fine = _composed(middle, _without_bias(to_fine))
         self.coarse_to_fine = _without_bias(to_fine)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return the maps of all strides, finest first, and the encodings of their positions."""
         x4, x8, x16, x32 = maps
         coarsest = self.coarsest(x32)
-        coarse = self.coarse(x16) + _doubled(coarsest)
-        middle = self.middle(x8) + _doubled(self.coarse_to_middle(coarse))
-        coarser = self.middle_to_fine(x8) + _doubled(self.coarse_to_fine(coarse))
-        fine = self.fine(x4) + _doubled(coarser)
+        coarse = self.coarse(x16) + _upsampled(coarsest)
+        middle = self.middle(x8) + _upsampled(self.coarse_to_middle(coarse))
+        coarser = self.middle_to_fine(x8) + _upsampled(self.coarse_to_fine(coarse))
+        fine = self.fine(x4) + _upsampled(coarser)
         found = [fine, middle, coarse, coarsest]
         return found, [self.position_encoding(one) for one in found]
 
@@ -59,7 +59,7 @@ def merge_neck(model: SAM2Base) -> None:
     decoder.conv_s0, decoder.conv_s1 = nn.Identity(), nn.Identity()
 
 
-def _chained(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+def _composed(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     """One 1 x 1 convolution in place of two."""
     weight, biases = _matrix(second), (cast("Tensor", first.bias), second.bias)
     bias = weight @ biases[0].detach()
@@ -81,5 +81,5 @@ def _matrix(conv: nn.Conv2d) -> Tensor:
     return conv.weight.detach().flatten(1)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _upsampled(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
