@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from sam2_widget.models import checkpoints, convert_encoder, predictors
 from sam2_widget.models.checkpoints import BUNDLED, BUNDLED_SHA256
 from sam2_widget.models.openvino import background, files, runtime
 from sam2_widget.models.openvino.files import Network
-from sam2_widget.predictor import PromptArrays
+from sam2_widget.predictor import Frame, Keyframe, PromptArrays
 from tests.waiting import wait_until
 
 rng = np.random.default_rng(3)
@@ -74,15 +75,31 @@ def no_conversion(*args):
 def test_masks_equal_those_of_torch_up_to_rounding(archive, monkeypatch):
     monkeypatch.setattr(background, "convert", no_conversion)
     configure(cpu_backend="torch")
-    torch = loaded()
+    slow = loaded()
     configure(cpu_backend="openvino")
     fast = loaded()
-    assert fast is not torch
-    assert fast.identity != torch.identity
-    one, other = logits(torch), logits(fast)
+    assert fast is not slow
+    assert fast.identity != slow.identity
+    one, other = logits(slow), logits(fast)
     assert not np.array_equal(one, other)
     np.testing.assert_allclose(other, one, atol=1e-2)
     np.testing.assert_array_equal(other > 0, one > 0)
+
+
+def test_tracking_learns_from_the_same_features_with_both_backends(archive):
+    frame = Frame(0, 1, IMAGE, lambda: pytest.fail("it encodes the frame itself"))
+    mask = np.zeros(IMAGE.shape[:2], bool)
+    mask[60:180, 90:230] = True
+    keyframe = Keyframe(mask, np.where(mask, 9, -9).astype(np.float32), None)
+    memories = []
+    for backend in ("torch", "openvino"):
+        configure(cpu_backend=backend)
+        memories += loaded().remember(frame, [keyframe])
+    one, other = memories
+    assert one.near.products.shape == (321, 321)
+    for name in ("near", "whole"):
+        torch.testing.assert_close(getattr(other, name).products, getattr(one, name).products)
+        torch.testing.assert_close(getattr(other, name).targets, getattr(one, name).targets)
 
 
 def test_results_name_the_backend_and_repeat_exactly(archive):
@@ -116,11 +133,11 @@ def test_it_is_converted_in_the_background_and_used_from_the_next_load_on(folder
 
 
 def test_edgetam_equals_torch_up_to_rounding(edgetam_folder):
-    torch = predictors.load_file(edgetam_folder / "model.safetensors", name="edgetam", device="cpu")
-    network = convert_encoder.convert(torch)
-    encoder = runtime.OpenVinoEncoder(network, torch.map_shapes())
-    pixels = torch._pixels(IMAGE)[None]
-    for one, other in zip(torch.feature_maps(pixels), encoder(pixels), strict=True):
+    slow = predictors.load_file(edgetam_folder / "model.safetensors", name="edgetam", device="cpu")
+    network = convert_encoder.convert(slow)
+    encoder = runtime.OpenVinoEncoder(network, slow.map_shapes())
+    pixels = slow._pixels(IMAGE)[None]
+    for one, other in zip(slow.feature_maps(pixels), encoder(pixels), strict=True):
         assert other.shape == one.shape
         assert float((other - one).abs().max()) < 1e-3 * float(one.abs().max())
 

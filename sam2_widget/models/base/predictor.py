@@ -338,9 +338,9 @@ class BasePredictor(ABC):
     def map_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of an embedding's maps."""
 
-    def _encode(self, image: UInt8Array) -> Sam2Embedding:
+    def _encode(self, image: UInt8Array, *, with_torch: bool = False) -> Sam2Embedding:
         with self._autocast(on_cpu=True):
-            encode = self._encoder or self.feature_maps
+            encode = self.feature_maps if with_torch else self._encoder or self.feature_maps
             maps = encode(self._pixels(image)[None].to(self._device))
         height, width = image.shape[:2]
         most = torch.finfo(self._kept).max

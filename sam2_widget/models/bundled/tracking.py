@@ -40,7 +40,7 @@ CELLS = motion.SIDE
 WINDOW_CELLS = 64
 """Side of the result in a window, in cells: that of the network's finest features."""
 TRUNK_MAPS = 3
-"""Feature maps of the trunk that the classifier uses; the coarsest has 320 channels more."""
+"""Feature maps of the trunk that the classifier uses; the coarsest has 352 channels more."""
 KEYFRAMES_SHARE = 0.5
 """Weight of the keyframes in the classifier; all frames since share the rest."""
 FADING = 0.1
@@ -197,12 +197,12 @@ class CompactTracker(CompactPredictor):
 
     def _viewed(self, image: UInt8Array, window: zoom.Window) -> _View:
         maps: list[torch.Tensor] = []
-        # sam2 returns only the neck's output, not the trunk's maps.
+        # sam2 and converted encoders return only the neck's output, not the trunk's maps.
         hook = self._model.image_encoder.trunk.register_forward_hook(
             lambda *call: maps.extend(call[-1])
         )
         try:
-            embedding = self._encode(self._view(image, window))
+            embedding = self._encode(self._view(image, window), with_torch=True)
         finally:
             hook.remove()
         return _View(
